@@ -1,0 +1,149 @@
+"""What a Momento API key is: its three forms, and the secrets they are kept in. Pure text, no I/O.
+
+A v2 key is a JWT that names no endpoint; a v1 key, a JWT that names its hosts; a legacy key, base64 of a JSON
+envelope with both. Errors raised here never contain any part of what was read.
+
+Source: the public behaviour of Momento's SDKs (``CredentialProvider``) and Momento's Secrets Manager guide.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .endpoint import Endpoint
+
+# What an HTTP header can carry. Of any other key gRPC would only say "Invalid metadata", at every call.
+_SENDABLE = re.compile(r"[!-~]+")
+
+# Longer than any endpoint or any name in a JSON secret, shorter than any API key of Momento's.
+_LONGEST_SHOWN = 80
+_LONGEST_NAME_SHOWN = 32
+
+
+class Secret(str):
+    """A string that shows itself to no one: debug pages, error trackers and logs print ``repr``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'**********'"
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """An API key and what it says of itself. ``kind`` is ``v2``, ``v1``, ``legacy`` or ``opaque``.
+
+    ``endpoint`` is a cell's, from a legacy envelope; ``hosts`` are cache and control host, from a v1 key.
+    An opaque key is not one that Momento issues, but one that a local server may be told to accept.
+    """
+
+    secret: Secret
+    kind: str
+    endpoint: str | None = None
+    hosts: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if not _SENDABLE.fullmatch(self.secret):
+            raise ValueError("holds characters that no API key has, such as spaces or line breaks")
+
+    @classmethod
+    def read(cls, text: str) -> ApiKey:
+        """Recognize a key by its form. Raises ValueError for what cannot be one."""
+        if not text:
+            raise ValueError("is empty")
+        envelope = _json_object(_base64_decoded(text))
+        if _texts(envelope, "api_key", "endpoint"):
+            return cls(Secret(envelope["api_key"]), "legacy", endpoint=str(envelope["endpoint"]))
+        claims = _jwt_claims(text)
+        if claims.get("t") == "g":
+            return cls(Secret(text), "v2")
+        if _texts(claims, "c", "cp"):
+            return cls(Secret(text), "v1", hosts=(str(claims["c"]), str(claims["cp"])))
+        return cls(Secret(text), "opaque")
+
+
+@dataclass(frozen=True)
+class SecretDocument:
+    """A secret's text taken apart: the key, and the endpoint if it came in a JSON object with one."""
+
+    key: Secret
+    endpoint: str | None = None
+
+    @classmethod
+    def read(cls, text: Secret) -> SecretDocument:
+        """Read a plaintext key, or a JSON object with ``apiKey`` or ``api_key`` and perhaps ``endpoint``.
+
+        Raises ValueError, saying what is missing and which names there are, but no value.
+        """
+        stripped = Secret(text.strip())
+        if not stripped.startswith("{"):
+            return cls(Secret(stripped.strip('"')))
+        document = _json_object(stripped)
+        if not document:
+            raise ValueError("looks like JSON, but is not valid or has nothing in it")
+        name = next((name for name in ("apiKey", "api_key") if document.get(name)), None)
+        if name is None:
+            raise ValueError(
+                "is a JSON object without an 'apiKey' or 'api_key' that is not empty; it has "
+                + ", ".join(map(_shown_name, sorted(document)))
+            )
+        key = document[name]
+        if not isinstance(key, str):
+            raise ValueError(f"has an {name!r} that is not a string")
+        endpoint = document.get("endpoint")
+        if endpoint is not None and not isinstance(endpoint, str):
+            raise ValueError("has an 'endpoint' that is not a string")
+        return cls(Secret(key.strip()), endpoint.strip() if endpoint else None)
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Read an endpoint found in a secret or in the environment. Raises ValueError with what is allowed."""
+    try:
+        return Endpoint.parse(text.strip())
+    except ValueError as error:
+        shown = repr(str(text)) if len(text) <= _LONGEST_SHOWN else f"of {len(text)} characters"
+        raise ValueError(f"names the endpoint {shown}, which {error}") from None
+
+
+def _shown_name(name: str) -> str:
+    # Whoever takes the two fields of AWS's console for one another has the key where a name should be.
+    return repr(name) if len(name) <= _LONGEST_NAME_SHOWN else f"a name of {len(name)} characters"
+
+
+def _texts(document: dict[str, Any], *names: str) -> bool:
+    return all(isinstance(document.get(name), str) and document[name] for name in names)
+
+
+def _base64_decoded(text: str) -> str:
+    try:
+        return Secret(base64.b64decode(text, validate=True).decode())
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _jwt_claims(text: str) -> dict[str, Any]:
+    # The signature is Momento's to check; a client reads the claims only to know where to connect.
+    parts = text.split(".")
+    if len(parts) != 3:
+        return {}
+    padded = parts[1] + "=" * (-len(parts[1]) % 4)
+    try:
+        return _json_object(base64.urlsafe_b64decode(padded).decode())
+    except (binascii.Error, ValueError):
+        return {}
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    # Wrapped at once, so that no local variable on the way shows a key.
+    return {name: Secret(value) if isinstance(value, str) else value for name, value in document.items()}
