@@ -1,0 +1,311 @@
+"""The face: settings, keys, the failure policy, and what is done with values that cannot be read."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import warnings
+from typing import Any
+
+import pytest
+from django.core.cache import CacheKeyWarning, caches
+from django.core.cache.backends.base import BaseCache
+from django.db import close_old_connections
+from django.test import override_settings
+
+from django_momento import operations
+from django_momento.cache import MomentoCache
+from django_momento.connections import connections
+from django_momento.exceptions import (
+    CacheNotFound,
+    ConfigurationError,
+    MomentoCacheError,
+    ServerUnavailable,
+    ValueTooLarge,
+)
+from django_momento.local import LocalServer
+
+from .conftest import CACHE_NAME, MakeCache
+
+BACKEND = "django_momento.cache.MomentoCache"
+
+# What each method answers when the cache cannot be reached and failing is open; incr raises as for a miss.
+NEUTRAL = {
+    "get": (["key", "default"], "default"),
+    "set": (["key", "value"], None),
+    "add": (["key", "value"], False),
+    "touch": (["key"], False),
+    "delete": (["key"], False),
+    "has_key": (["key"], False),
+    "__contains__": (["key"], False),
+    "get_many": ([["a", "b"]], {}),
+    "set_many": ([{"a": 1, "b": 2}], ["a", "b"]),
+    "delete_many": ([["a", "b"]], None),
+    "get_or_set": (["key", "value"], "value"),
+    "clear": ([], None),
+    "close": ([], None),
+    "incr": (["key"], ValueError),
+    "decr": (["key"], ValueError),
+    "incr_version": (["key"], ValueError),
+    "decr_version": (["key"], ValueError),
+}
+NOT_CALLS = {"get_backend_timeout", "key_func", "make_and_validate_key", "make_key", "validate_key"}
+
+
+@pytest.fixture
+def unreachable(settings: Any) -> dict[str, Any]:
+    """CACHES with an alias whose server is gone."""
+    server = LocalServer().start()
+    server.stop()
+    options: dict[str, Any] = {"CREDENTIALS": "local", "ENDPOINT": server.address}
+    settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": "tests", "OPTIONS": options}}
+    return options
+
+
+def raw(cache: MomentoCache, key: str, data: bytes) -> None:
+    """Store bytes as they are, as another program could."""
+    connections.client(cache.options.connection).run(
+        cache.options.cache_name, operations.set(cache.make_key(key).encode(), data, 60_000)
+    )
+
+
+def test_wrong_settings_name_the_alias(settings: Any) -> None:
+    """Django tells a backend all but its alias, which is what a reader looks for."""
+    good = {"BACKEND": BACKEND, "LOCATION": "a", "OPTIONS": {"CREDENTIALS": "embedded"}}
+    settings.CACHES = {"default": good, "sessions": {**good, "OPTIONS": {"CREDENTIAL": "embedded"}}}
+    with pytest.raises(ConfigurationError, match=r"CACHES\['sessions'\].*'CREDENTIAL'.*'CREDENTIALS'"):
+        caches["sessions"]
+
+
+def test_a_cache_outside_caches_says_so() -> None:
+    """A backend made by hand has no alias to name."""
+    with pytest.raises(ConfigurationError, match="not in CACHES"):
+        MomentoCache("", {"VERSION": 5})
+
+
+def test_making_an_instance_connects_to_nothing(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django makes instances freely; only a call asks for a client."""
+    monkeypatch.setattr(connections, "client", lambda options: pytest.fail("asked for a client"))
+    options = {"SECRET_ID": "no-such-secret", "REGION": "us-west-2"}
+    settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": "a", "OPTIONS": options}}
+    cache = caches["default"]
+    assert cache.get_many([]) == {}
+    assert cache.set_many({}) == []
+    cache.delete_many([])
+    cache.close()
+
+
+def test_settings_are_parsed_once_per_alias(make_cache: MakeCache) -> None:
+    """Threads share what was parsed, and a change of settings is seen."""
+    first = make_cache(TIMEOUT=60)
+    again = caches.create_connection("default")
+    assert first.options is again.options
+    changed = make_cache(TIMEOUT=60, OPTIONS={"MAX_TTL": 5})
+    assert changed.options.max_ttl == 5
+
+
+def test_aliases_keep_to_their_own_prefix_and_timeout(make_cache: MakeCache) -> None:
+    """What Django's base class does with its settings is left to it."""
+    cache = make_cache(KEY_PREFIX="site", VERSION=3, TIMEOUT=None)
+    assert cache.make_key("key") == "site:3:key"
+    assert cache.get_backend_timeout() == 86_400_000
+
+
+def test_max_ttl_cuts_what_is_longer(make_cache: MakeCache) -> None:
+    """Longer timeouts and None become MAX_TTL; shorter ones are left alone."""
+    cache = make_cache(OPTIONS={"MAX_TTL": 60})
+    timeouts = [None, 61, 60, 1.5, 0, -1, float("inf")]
+    assert [cache.get_backend_timeout(timeout) for timeout in timeouts] == [
+        60_000,
+        60_000,
+        60_000,
+        1_500,
+        0,
+        0,
+        60_000,
+    ]
+
+
+def test_the_backend_accepts_replaced_methods(make_cache: MakeCache) -> None:
+    """Sentry and debug-toolbar replace methods on the instance."""
+    cache = make_cache()
+    cache.get = lambda *args, **kwargs: "replaced"  # type: ignore[method-assign]
+    assert caches["default"].get("key") == "replaced"
+
+
+@pytest.mark.parametrize("key", ["with space", "x" * 251, "control\x01"])
+def test_keys_that_memcached_refuses_warn(make_cache: MakeCache, key: str) -> None:
+    """As with Django's other backends: a warning, and it works."""
+    cache = make_cache()
+    with pytest.warns(CacheKeyWarning):
+        cache.set(key, "value")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CacheKeyWarning)
+        assert cache.get(key) == "value"
+
+
+@pytest.mark.parametrize("verb", ["set", "add", "set_many"])
+def test_an_unpicklable_value_raises_and_nothing_is_stored(make_cache: MakeCache, verb: str) -> None:
+    """A value that cannot be stored is the caller's mistake, also when failing is open."""
+    cache = make_cache(OPTIONS={"IGNORE_EXCEPTIONS": True})
+    args = [{"good": 1, "bad": lambda: None}] if verb == "set_many" else ["bad", lambda: None]
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        getattr(cache, verb)(*args)
+    assert cache.get_many(["good", "bad"]) == {}
+
+
+def test_a_value_over_the_limit_raises_with_its_size(make_cache: MakeCache) -> None:
+    """The old value stays, and the message says how large the new one was."""
+    cache = make_cache()
+    cache.set("key", "old")
+    with pytest.raises(ValueTooLarge, match=r"':1:key' takes 6,000,0\d\d bytes"):
+        cache.set("key", "x" * 6_000_000)
+    with pytest.raises(ValueTooLarge):
+        cache.add("new", "x" * 6_000_000)
+    assert cache.get_many(["key", "new"]) == {"key": "old"}
+
+
+def test_set_many_names_what_was_too_large(make_cache: MakeCache, caplog: pytest.LogCaptureFixture) -> None:
+    """Django's contract is a list of the keys that failed; the log says why."""
+    cache = make_cache()
+    assert cache.set_many({"large": "x" * 6_000_000, "small": "y"}) == ["large"]
+    assert cache.get_many(["large", "small"]) == {"small": "y"}
+    (record,) = caplog.records
+    assert "6,000,0" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"foreign text",
+        b"\x80",
+        b"\xff\xff\xff",
+        pickle.dumps("unsigned"),
+        b"99999999999999999999",
+        b"\xa1" + bytes(16) + pickle.dumps("forged"),
+    ],
+)
+def test_what_cannot_be_read_back_is_a_miss_and_one_warning(
+    make_cache: MakeCache, caplog: pytest.LogCaptureFixture, data: bytes
+) -> None:
+    """Foreign, forged or truncated: a miss, and the log has the key but never the value."""
+    cache = make_cache()
+    raw(cache, "key", data)
+    caplog.clear()
+    assert cache.get("key", "default") == "default"
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("django_momento", logging.WARNING)
+    assert "':1:key' reads as a miss" in record.getMessage()
+    assert "forged" not in record.getMessage()
+    assert cache.get_many(["key", "other"]) == {}
+    with pytest.raises(ValueError, match="not found"):
+        cache.incr_version("key")
+
+
+def test_a_value_of_another_site_is_a_miss(make_cache: MakeCache) -> None:
+    """Sites with other secret keys cannot make this one unpickle anything; a fallback key can."""
+    with override_settings(SECRET_KEY="theirs"):
+        make_cache().set("key", "value")
+    assert make_cache().get("key") is None
+    with override_settings(SECRET_KEY_FALLBACKS=["theirs"]):
+        assert make_cache().get("key") == "value"
+
+
+def test_a_value_moved_to_another_key_is_a_miss(make_cache: MakeCache) -> None:
+    """A signature is for one key: whoever can write to the cache cannot swap two users' values."""
+    cache = make_cache()
+    cache.set("admin", {"is_staff": True})
+    client = connections.client(cache.options.connection)
+    stolen = client.run(CACHE_NAME, operations.get(cache.make_key("admin").encode()))
+    assert stolen is not None
+    raw(cache, "guest", stolen)
+    assert cache.get("guest") is None
+
+
+def test_every_method_has_a_neutral_answer() -> None:
+    """A method that is added to the face must be added to the policy's table too."""
+    public = {name for name in dir(BaseCache) if not name.startswith("_")} | {"__contains__"}
+    sync = {name for name in public if not (name.startswith("a") and name[1:] in public)}
+    assert set(NEUTRAL) == sync - NOT_CALLS
+
+
+@pytest.mark.parametrize("verb", NEUTRAL)
+def test_failing_open_answers_what_a_miss_would(
+    unreachable: dict[str, Any], caplog: pytest.LogCaptureFixture, verb: str
+) -> None:
+    """With IGNORE_EXCEPTIONS a cache that is gone never breaks a page, and never resets a rate limit."""
+    unreachable["IGNORE_EXCEPTIONS"] = True
+    args, neutral = NEUTRAL[verb]
+    method = getattr(caches["default"], verb)
+    if neutral is ValueError:
+        with pytest.raises(ValueError, match="not found"):
+            method(*args)
+    else:
+        assert method(*args) == neutral
+    ignored = [record for record in caplog.records if record.name == "django_momento"]
+    assert all("ServerUnavailable" in record.getMessage() for record in ignored)
+    assert bool(ignored) == (verb != "close")
+
+
+@pytest.mark.parametrize("verb", sorted(set(NEUTRAL) - {"close"}))
+def test_failing_loud_raises_our_exceptions(unreachable: dict[str, Any], verb: str) -> None:
+    """Without IGNORE_EXCEPTIONS every method says that the cache is gone, and where it was."""
+    with pytest.raises(ServerUnavailable, match=unreachable["ENDPOINT"]):
+        getattr(caches["default"], verb)(*NEUTRAL[verb][0])
+
+
+def test_what_is_ignored_need_not_be_logged(
+    unreachable: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """LOG_IGNORED_EXCEPTIONS turns our warnings off."""
+    unreachable.update(IGNORE_EXCEPTIONS=True, LOG_IGNORED_EXCEPTIONS=False)
+    caches["default"].get("key")
+    assert [record for record in caplog.records if record.name == "django_momento"] == []
+
+
+def test_a_missing_momento_cache_is_named(make_cache: MakeCache) -> None:
+    """The error says which name was looked for and how to create it."""
+    with pytest.raises(CacheNotFound, match=r"no cache named 'elsewhere'.*--create"):
+        make_cache("elsewhere").get("key")
+    with pytest.raises(MomentoCacheError):
+        make_cache("elsewhere").get_many(["a", "b"])
+
+
+def test_the_end_of_a_request_keeps_the_client(make_cache: MakeCache) -> None:
+    """caches.close_all() is called after every request; reconnecting then would cost every request."""
+    cache = make_cache()
+    cache.set("key", "value")
+    client = connections.client(cache.options.connection)
+    caches.close_all()
+    close_old_connections()
+    assert connections.client(cache.options.connection) is client
+
+
+# The verb table of the documentation, in RPCs: what each method costs.
+COSTS = {
+    "get": (["key"], ["Get"]),
+    "set": (["key", "v"], ["Set"]),
+    "add": (["new", "v"], ["SetIfNotExists"]),
+    "touch": (["key"], ["UpdateTtl"]),
+    "delete": (["key"], ["KeysExist", "Delete"]),
+    "has_key": (["key"], ["KeysExist"]),
+    "incr": (["number"], ["ItemGetTtl", "Increment"]),
+    "get_many": ([["key", "number"]], ["GetBatch"]),
+    "set_many": ([{"a": 1, "b": 2}], ["SetBatch"]),
+    "delete_many": ([["a", "b"]], ["Delete", "Delete"]),
+    "get_or_set": (["missing", "v"], ["Get", "SetIfNotExists"]),
+    "incr_version": (["key"], ["Get", "ItemGetTtl", "Set", "Delete"]),
+    "clear": ([], ["FlushCache"]),
+}
+
+
+@pytest.mark.parametrize("verb", COSTS)
+def test_a_verb_costs_these_calls_to_momento(make_cache: MakeCache, momento: LocalServer, verb: str) -> None:
+    """Momento bills by operation: no verb may quietly start to cost more."""
+    cache = make_cache()
+    cache.set_many({"key": "value", "number": 1})
+    momento.reset_calls()
+    args, calls = COSTS[verb]
+    getattr(cache, verb)(*args)
+    assert sorted(calls) == sorted(momento.calls.elements())
