@@ -24,4 +24,4 @@ class MomentoCacheTests(BaseCacheTests, TestCase):
     def test_all_seven_aliases_are_configured(self):
         """What the suite is meant to run over is what it runs over."""
         aliases = ["default", "prefix", "v2", "custom_key", "custom_key2", "cull", "zero_cull"]
-        self.assertEqual(aliases, list(caches.settings))
+        assert aliases == list(caches.settings)
