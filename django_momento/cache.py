@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from inspect import isawaitable
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -40,7 +41,8 @@ class MomentoCache(BaseCache):
     """A cache of Momento, as ``CACHES[alias]["BACKEND"]``. Timeouts are in seconds, as everywhere in Django.
 
     Raises ConfigurationError when it is made from settings that are wrong, and MomentoCacheError from its
-    methods when Momento cannot answer, unless IGNORE_EXCEPTIONS is set.
+    methods when Momento cannot answer, unless IGNORE_EXCEPTIONS is set. The async methods are native: they
+    take no threads, and work on any event loop over the one connection of the process.
     """
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
@@ -58,36 +60,61 @@ class MomentoCache(BaseCache):
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """Answer the value, or ``default`` for a miss. A value that cannot be read back is a miss."""
-        momento_key = self._momento_key(key, version)
-        data = self._run(operations.get(momento_key), otherwise=None)
-        return default if data is None else self._decoded(momento_key, data, default)
+        return self._run(self._get(self._momento_key(key, version), default), default)
+
+    async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        """See get()."""
+        return await self._arun(self._get(self._momento_key(key, version), default), default)
+
+    def _get(self, key: bytes, default: Any) -> Steps[Any]:
+        data = yield from operations.get(key)
+        return default if data is None else self._decoded(key, data, default)
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         """Store a value; with a timeout of 0 or below, delete it. Raises ValueTooLarge over 5 MiB."""
-        momento_key = self._momento_key(key, version)
-        data = self._codec.encode(momento_key, value)
-        self._run(operations.set(momento_key, data, self.get_backend_timeout(timeout)), otherwise=None)
+        self._run(operations.set(*self._item(key, value, timeout, version)), None)
+
+    async def aset(
+        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> None:
+        """See set()."""
+        await self._arun(operations.set(*self._item(key, value, timeout, version)), None)
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Store a value if the key is absent, and answer whether it was."""
-        momento_key = self._momento_key(key, version)
-        data = self._codec.encode(momento_key, value)
-        return self._run(
-            operations.add(momento_key, data, self.get_backend_timeout(timeout)), otherwise=False
-        )
+        return self._run(operations.add(*self._item(key, value, timeout, version)), False)
+
+    async def aadd(
+        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> bool:
+        """See add()."""
+        return await self._arun(operations.add(*self._item(key, value, timeout, version)), False)
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Set a new timeout and answer whether the key exists; 0 or below deletes it."""
-        momento_key = self._momento_key(key, version)
-        return self._run(operations.touch(momento_key, self.get_backend_timeout(timeout)), otherwise=False)
+        ttl = self.get_backend_timeout(timeout)
+        return self._run(operations.touch(self._momento_key(key, version), ttl), False)
+
+    async def atouch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        """See touch()."""
+        ttl = self.get_backend_timeout(timeout)
+        return await self._arun(operations.touch(self._momento_key(key, version), ttl), False)
 
     def delete(self, key: Any, version: int | None = None) -> bool:
         """Delete a key and answer whether there was one."""
-        return self._run(operations.delete(self._momento_key(key, version)), otherwise=False)
+        return self._run(operations.delete(self._momento_key(key, version)), False)
+
+    async def adelete(self, key: Any, version: int | None = None) -> bool:
+        """See delete()."""
+        return await self._arun(operations.delete(self._momento_key(key, version)), False)
 
     def has_key(self, key: Any, version: int | None = None) -> bool:
         """Answer whether the key exists, without fetching its value."""
-        return self._run(operations.has_key(self._momento_key(key, version)), otherwise=False)
+        return self._run(operations.has_key(self._momento_key(key, version)), False)
+
+    async def ahas_key(self, key: Any, version: int | None = None) -> bool:
+        """See has_key()."""
+        return await self._arun(operations.has_key(self._momento_key(key, version)), False)
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         """Add to an integer and answer the sum. The expiry of the key does not move.
@@ -95,13 +122,15 @@ class MomentoCache(BaseCache):
         Raises ValueError if the key is missing, TypeError if the value or ``delta`` is not an integer, and
         OverflowError if the sum does not fit 64 bits.
         """
-        if not isinstance(delta, int):
-            raise TypeError(f"delta must be an integer, not {delta!r}")
-        momento_key = self._momento_key(key, version)
-        total = self._run(operations.incr(momento_key, delta), otherwise=None)
-        if total is None:
-            raise ValueError(f"Key {key!r} not found")
-        return total
+        return _found(key, self._run(operations.incr(self._momento_key(key, version), delta), None))
+
+    async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        """See incr()."""
+        return _found(key, await self._arun(operations.incr(self._momento_key(key, version), delta), None))
+
+    async def adecr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        """See decr()."""
+        return await self.aincr(key, -delta, version=version)
 
     def get_or_set(
         self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
@@ -117,10 +146,33 @@ class MomentoCache(BaseCache):
         # Another caller was faster: its value stands.
         return self.get(key, default, version=version)
 
+    async def aget_or_set(
+        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> Any:
+        """See get_or_set(). What ``default`` answers when called is awaited if it is awaitable."""
+        value = await self.aget(key, _MISSING, version=version)
+        if value is not _MISSING:
+            return value
+        if callable(default):
+            default = default()
+            if isawaitable(default):
+                default = await default
+        if await self.aadd(key, default, timeout=timeout, version=version):
+            return default
+        return await self.aget(key, default, version=version)
+
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         """Answer a dict of what was found; one call to Momento for up to 1,000 keys."""
-        named = {self._momento_key(key, version): key for key in keys}
-        found = self._run(operations.get_many(list(named)), otherwise={}) if named else {}
+        named = self._named(keys, version)
+        return self._run(self._get_many(named), {}) if named else {}
+
+    async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        """See get_many()."""
+        named = self._named(keys, version)
+        return await self._arun(self._get_many(named), {}) if named else {}
+
+    def _get_many(self, named: dict[bytes, Any]) -> Steps[dict[Any, Any]]:
+        found = yield from operations.get_many(list(named))
         values = {key: self._decoded(key, data, _MISSING) for key, data in found.items()}
         return {named[key]: value for key, value in values.items() if value is not _MISSING}
 
@@ -131,48 +183,84 @@ class MomentoCache(BaseCache):
 
         A value that is too large does not keep the others from being stored. Raises if nothing was stored.
         """
-        named = {self._momento_key(key, version): key for key in data}
-        items = {key: self._codec.encode(key, data[name]) for key, name in named.items()}
-        if not items:
-            return []
-        ttl = self.get_backend_timeout(timeout)
-        failed = self._run(operations.set_many(items, ttl), otherwise=None)
-        if failed is None:
-            return list(data)
+        named, items = self._items(data, version)
+        steps = self._set_many(named, items, self.get_backend_timeout(timeout))
+        return self._run(steps, list(data)) if items else []
+
+    async def aset_many(
+        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> list[Any]:
+        """See set_many()."""
+        named, items = self._items(data, version)
+        steps = self._set_many(named, items, self.get_backend_timeout(timeout))
+        return await self._arun(steps, list(data)) if items else []
+
+    def _set_many(self, named: dict[bytes, Any], items: dict[bytes, bytes], ttl: int) -> Steps[list[Any]]:
+        failed = yield from operations.set_many(items, ttl)
         for error in {id(error): error for error in failed.values()}.values():
             logger.warning("Cache %r: set_many() could not store everything: %s", self.options.alias, error)
         return [named[key] for key in failed]
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         """Delete keys, with several calls in flight at a time."""
-        momento_keys = [self._momento_key(key, version) for key in keys]
-        if momento_keys:
-            self._run(operations.delete_many(momento_keys), otherwise=None)
+        if named := self._named(keys, version):
+            self._run(operations.delete_many(list(named)), None)
+
+    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+        """See delete_many()."""
+        if named := self._named(keys, version):
+            await self._arun(operations.delete_many(list(named)), None)
 
     def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         """Move a value to another version with the time it has left, and answer the version.
 
         Raises ValueError if the key is missing.
         """
+        return _found(key, self._run(self._incr_version(key, delta, version), None))
+
+    async def aincr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        """See incr_version()."""
+        return _found(key, await self._arun(self._incr_version(key, delta, version), None))
+
+    async def adecr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        """See decr_version()."""
+        return await self.aincr_version(key, -delta, version)
+
+    def _incr_version(self, key: Any, delta: int, version: int | None) -> Steps[int | None]:
         old_version = self.version if version is None else version
-        new_version = int(old_version) + delta
-        old_key = self._momento_key(key, old_version)
-        new_key = self._momento_key(key, new_version)
+        new_version: int = old_version + delta
+        old_key, new_key = self._momento_key(key, old_version), self._momento_key(key, new_version)
 
         def recode(data: bytes) -> bytes | None:
             value = self._decoded(old_key, data, _MISSING)
             return None if value is _MISSING else self._codec.encode(new_key, value)
 
-        if not self._run(operations.incr_version(old_key, new_key, recode), otherwise=False):
-            raise ValueError(f"Key {key!r} not found")
-        return new_version
+        moved = yield from operations.incr_version(old_key, new_key, recode)
+        return new_version if moved else None
 
     def clear(self) -> None:
         """Empty the Momento cache named by LOCATION: what other prefixes and sites keep there goes too."""
-        self._run(operations.clear(), otherwise=None)
+        self._run(operations.clear(self.options.cache_name), None)
+
+    async def aclear(self) -> None:
+        """See clear()."""
+        await self._arun(operations.clear(self.options.cache_name), None)
 
     def _momento_key(self, key: Any, version: int | None) -> bytes:
         return self.make_and_validate_key(key, version=version).encode()
+
+    def _named(self, keys: Iterable[Any], version: int | None) -> dict[bytes, Any]:
+        return {self._momento_key(key, version): key for key in keys}
+
+    def _item(self, key: Any, value: Any, timeout: Any, version: int | None) -> tuple[bytes, bytes, int]:
+        momento_key = self._momento_key(key, version)
+        return momento_key, self._codec.encode(momento_key, value), self.get_backend_timeout(timeout)
+
+    def _items(
+        self, data: Mapping[Any, Any], version: int | None
+    ) -> tuple[dict[bytes, Any], dict[bytes, bytes]]:
+        named = self._named(data, version)
+        return named, {key: self._codec.encode(key, data[name]) for key, name in named.items()}
 
     def _decoded(self, key: bytes, data: bytes, default: Any) -> Any:
         try:
@@ -188,15 +276,31 @@ class MomentoCache(BaseCache):
             return default
 
     def _run(self, steps: Steps[T], otherwise: T) -> T:
-        """Send an operation. The one place that decides whether a failure is loud or reads as a miss."""
         try:
             return connections.client(self.options.connection).run(self.options.cache_name, steps)
         except MomentoCacheError as error:
-            if not self.options.ignore_exceptions:
-                raise
-            if self.options.log_ignored_exceptions:
-                logger.warning("Cache %r: ignored %s: %s", self.options.alias, type(error).__name__, error)
-            return otherwise
+            return self._failed(error, otherwise)
+
+    async def _arun(self, steps: Steps[T], otherwise: T) -> T:
+        try:
+            client = await connections.aclient(self.options.connection)
+            return await client.arun(self.options.cache_name, steps)
+        except MomentoCacheError as error:
+            return self._failed(error, otherwise)
+
+    def _failed(self, error: MomentoCacheError, otherwise: T) -> T:
+        """Raise, or answer what a miss would: the one place that decides whether a failure is loud."""
+        if not self.options.ignore_exceptions:
+            raise error
+        if self.options.log_ignored_exceptions:
+            logger.warning("Cache %r: ignored %s: %s", self.options.alias, type(error).__name__, error)
+        return otherwise
+
+
+def _found(key: Any, answer: int | None) -> int:
+    if answer is None:
+        raise ValueError(f"Key {key!r} not found")
+    return answer
 
 
 # Django makes an instance for every thread and task: what CACHES says is parsed once per alias and kept.

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from . import credentials
+from .bridge import awaited
 from .options import ConnectionOptions
 
 if TYPE_CHECKING:
@@ -31,17 +32,33 @@ class Connections:
 
         Raises CredentialError if no API key can be had; the next call then tries again.
         """
-        made = self._clients.get(options)
-        if made is not None and made.done():
-            return made.result()
-        with self._lock:
-            attempt = self._clients.get(options)
-            is_ours = attempt is None
-            if attempt is None:
-                attempt = self._clients[options] = Future()
+        attempt, is_ours = self._attempt(options)
         if is_ours:
             self._make(options, attempt)
         return attempt.result()
+
+    async def aclient(self, options: ConnectionOptions) -> MomentoClient:
+        """See client(). While a secret is fetched, the event loop goes on."""
+        attempt, is_ours = self._attempt(options)
+        if is_ours:
+            # A thread of its own: an executor of the loop's would end with the loop, and others may wait.
+            threading.Thread(target=self._make, args=(options, attempt), name="momento-connect").start()
+        if attempt.done():
+            return attempt.result()
+        client: MomentoClient = await awaited(attempt, shared=True)
+        return client
+
+    def _attempt(self, options: ConnectionOptions) -> tuple[Future[MomentoClient], bool]:
+        """Answer the attempt at a client that all share, and whether it is the caller's to make."""
+        attempt = self._clients.get(options)
+        if attempt is not None:
+            return attempt, False
+        with self._lock:
+            attempt = self._clients.get(options)
+            if attempt is not None:
+                return attempt, False
+            attempt = self._clients[options] = Future()
+            return attempt, True
 
     def _make(self, options: ConnectionOptions, attempt: Future[MomentoClient]) -> None:
         try:

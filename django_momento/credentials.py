@@ -86,24 +86,24 @@ def _from_embedded(options: ConnectionOptions) -> Credential:
 
 
 class _Embedded:
-    """The in-process server: one a process, started when it is first asked for."""
+    """The in-process server: one a process, started when it is first asked for.
+
+    A forked child goes on with its parent's: gRPC cannot serve in a child of a process that served, it hangs.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pid = 0
         self._server: LocalServer | None = None
         self._api_key = Secret("")
 
     def credential(self) -> Credential:
         with self._lock:
-            # A forked child has the parent's server object, but not the thread that serves.
-            if self._server is None or self._pid != os.getpid():
+            if self._server is None:
                 from .local import LocalServer
 
                 # A key of its own, because other users of the machine can reach the port.
                 self._api_key = Secret(secrets.token_urlsafe(32))
                 self._server = LocalServer(api_keys=[self._api_key], create_missing_caches=True).start()
-                self._pid = os.getpid()
             host, port = self._server.host, self._server.port
             return Credential(
                 self._api_key, "opaque", "the embedded server of this process", host, host, port

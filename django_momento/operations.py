@@ -88,6 +88,8 @@ def incr(key: bytes, delta: int) -> Steps[int | None]:
 
     Raises TypeError if the value is not an integer, OverflowError if the sum has more than 64 bits.
     """
+    if not isinstance(delta, int):
+        raise TypeError(f"delta must be an integer, not {delta!r}.")
     if delta not in INTEGER_RANGE:
         raise OverflowError("delta does not fit Momento's 64-bit integers.")
     asked_at = monotonic()
@@ -173,8 +175,8 @@ def incr_version(key: bytes, new_key: bytes, recode: Callable[[bytes], bytes | N
     return True
 
 
-def clear() -> Steps[None]:
-    yield FlushCache()
+def clear(cache: str) -> Steps[None]:
+    yield FlushCache(cache)
 
 
 def create() -> Steps[bool]:

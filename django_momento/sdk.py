@@ -161,7 +161,7 @@ def _increment(client: CacheClient, cache: str, call: Increment) -> int:
 
 
 def _flush(client: CacheClient, cache: str, call: FlushCache) -> None:
-    response = client.flush_cache(cache)
+    response = client.flush_cache(call.cache)
     if not isinstance(response, CacheFlush.Success):
         raise _error(response)
 

@@ -28,6 +28,8 @@ class Call(Generic[T]):
     __slots__ = ()
 
     rpc: ClassVar[str]
+    # Whether it goes to the control plane, whose messages name the cache themselves.
+    control: ClassVar[bool] = False
     streamed: ClassVar[bool] = False
     # Momento's SDKs repeat a call after UNAVAILABLE or INTERNAL only where doing it twice changes nothing.
     repeatable: ClassVar[bool] = True
@@ -196,13 +198,24 @@ class ItemGetTtl(Call[int | None]):
 
 
 @dataclass(frozen=True, slots=True)
-class FlushCache:
-    """A control call: removes every item of the cache."""
+class FlushCache(Call[None]):
+    """Removes every item of a cache."""
+
+    control: ClassVar[bool] = True
+    repeatable: ClassVar[bool] = False
+
+    cache: str
+
+    def request(self, pb: Any) -> Any:
+        return pb._FlushCacheRequest(cache_name=self.cache)
+
+    def answer(self, response: Any, pb: Any) -> None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class CreateCache:
-    """A control call: creates the cache, and answers False if there is one of that name already."""
+    """Creates the cache, and answers False if there is one of that name already. Only the SDK can send it."""
 
 
 # Every call that our own channel can send.
@@ -217,11 +230,12 @@ CALLS: tuple[type[Call[Any]], ...] = (
     KeysExist,
     UpdateTtl,
     ItemGetTtl,
+    FlushCache,
 )
 
 # What an operation yields: one call, answered by its answer or by its error thrown in; or a list of calls to
 # be sent together, answered by a list with an error in the place of each call that failed.
-Asked = Call[Any] | FlushCache | CreateCache | list[Call[Any]]
+Asked = Call[Any] | CreateCache | list[Call[Any]]
 Steps = Generator[Asked, Any, T]
 
 

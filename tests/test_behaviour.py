@@ -52,7 +52,7 @@ class Face:
         return answer
 
 
-@pytest.fixture(params=["sync"])
+@pytest.fixture(params=["sync", "async"])
 def colour(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -254,6 +254,28 @@ def test_get_or_set_stores_what_was_missing(cache: Face) -> None:
     assert within(100_000, cache.remaining("called"))
     assert cache.get_or_set("null", None) is None
     assert cache.has_key("null") is True
+
+
+def test_aget_or_set_awaits_a_default(make_cache: MakeCache) -> None:
+    """A coroutine function is a default as any callable is."""
+    cache = make_cache()
+
+    async def default() -> str:
+        await asyncio.sleep(0)
+        return "awaited"
+
+    assert asyncio.run(cache.aget_or_set("key", default)) == "awaited"
+    assert cache.get("key") == "awaited"
+
+
+def test_get_or_set_answers_the_faster_callers_value(cache: Face) -> None:
+    """Of two that compute a value at once, one is stored, and both answer that."""
+
+    def slower() -> str:
+        cache.cache.set("key", "faster")
+        return "slower"
+
+    assert cache.get_or_set("key", slower) == "faster"
 
 
 def test_versions_do_not_see_each_other(cache: Face) -> None:

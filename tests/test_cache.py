@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import warnings
@@ -230,29 +231,44 @@ def test_every_method_has_a_neutral_answer() -> None:
     assert set(NEUTRAL) == sync - NOT_CALLS
 
 
-@pytest.mark.parametrize("verb", NEUTRAL)
+def called(cache: Any, verb: str, args: list[Any]) -> Any:
+    """Call a method, or its async twin, which is named with an ``a`` before it."""
+    answer = getattr(cache, verb)(*args)
+    return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
+
+
+BOTH_FACES = [(verb, f"{prefix}{verb}") for verb in NEUTRAL for prefix in ("", "a") if verb != "__contains__"]
+BOTH_FACES.append(("__contains__", "__contains__"))
+
+
+@pytest.mark.parametrize(("verb", "method"), BOTH_FACES)
 def test_failing_open_answers_what_a_miss_would(
-    unreachable: dict[str, Any], caplog: pytest.LogCaptureFixture, verb: str
+    unreachable: dict[str, Any], caplog: pytest.LogCaptureFixture, verb: str, method: str
 ) -> None:
     """With IGNORE_EXCEPTIONS a cache that is gone never breaks a page, and never resets a rate limit."""
     unreachable["IGNORE_EXCEPTIONS"] = True
     args, neutral = NEUTRAL[verb]
-    method = getattr(caches["default"], verb)
     if neutral is ValueError:
         with pytest.raises(ValueError, match="not found"):
-            method(*args)
+            called(caches["default"], method, args)
     else:
-        assert method(*args) == neutral
+        assert called(caches["default"], method, args) == neutral
     ignored = [record for record in caplog.records if record.name == "django_momento"]
     assert all("ServerUnavailable" in record.getMessage() for record in ignored)
     assert bool(ignored) == (verb != "close")
 
 
-@pytest.mark.parametrize("verb", sorted(set(NEUTRAL) - {"close"}))
-def test_failing_loud_raises_our_exceptions(unreachable: dict[str, Any], verb: str) -> None:
+@pytest.mark.parametrize(("verb", "method"), [pair for pair in BOTH_FACES if pair[0] != "close"])
+def test_failing_loud_raises_our_exceptions(unreachable: dict[str, Any], verb: str, method: str) -> None:
     """Without IGNORE_EXCEPTIONS every method says that the cache is gone, and where it was."""
     with pytest.raises(ServerUnavailable, match=unreachable["ENDPOINT"]):
-        getattr(caches["default"], verb)(*NEUTRAL[verb][0])
+        called(caches["default"], method, NEUTRAL[verb][0])
+
+
+def test_every_async_method_is_our_own() -> None:
+    """The base class would run a method in a thread, or put it together of others that are not atomic."""
+    twins = {name for name in dir(BaseCache) if name.startswith("a") and name[1:] in NEUTRAL}
+    assert twins - vars(MomentoCache).keys() == {"aclose"}  # which does nothing, as close() does
 
 
 def test_what_is_ignored_need_not_be_logged(
@@ -301,11 +317,14 @@ COSTS = {
 
 
 @pytest.mark.parametrize("verb", COSTS)
-def test_a_verb_costs_these_calls_to_momento(make_cache: MakeCache, momento: LocalServer, verb: str) -> None:
-    """Momento bills by operation: no verb may quietly start to cost more."""
+@pytest.mark.parametrize("prefix", ["", "a"])
+def test_a_verb_costs_these_calls_to_momento(
+    make_cache: MakeCache, momento: LocalServer, verb: str, prefix: str
+) -> None:
+    """Momento bills by operation: no verb may quietly start to cost more, in either face."""
     cache = make_cache()
     cache.set_many({"key": "value", "number": 1})
     momento.reset_calls()
     args, calls = COSTS[verb]
-    getattr(cache, verb)(*args)
+    called(cache, f"{prefix}{verb}", args)
     assert sorted(calls) == sorted(momento.calls.elements())

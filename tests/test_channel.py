@@ -10,7 +10,7 @@ import pytest
 from momento.config.transport.transport_strategy import StaticGrpcConfiguration
 
 from django_momento.api_keys import Secret
-from django_momento.channel import Channel
+from django_momento.channel import CACHE, CONTROL, Channel
 from django_momento.credentials import Credential
 from django_momento.wire import Increment, KeysExist
 
@@ -24,14 +24,14 @@ NO_KEEPALIVE = StaticGrpcConfiguration(
 
 def channel(port: int, configuration: StaticGrpcConfiguration = PATIENT) -> Channel:
     credential = Credential(Secret("a-key"), "opaque", "test", "127.0.0.1", "127.0.0.1", port)
-    return Channel(credential, configuration, "balanced")
+    return Channel(CACHE, "127.0.0.1", credential, configuration, "balanced")
 
 
 def test_a_read_is_repeated_until_it_is_answered() -> None:
     """A server that is briefly unavailable costs a pause, not an error."""
     with capturing(failures=2) as server:
         ours = channel(server.port)
-        assert ours.start("tests", KeysExist((b"k",)))() == [False]
+        assert ours.ask("tests", KeysExist((b"k",))) == [False]
         ours.close()
     assert len(server.seen) == 3
 
@@ -41,7 +41,7 @@ def test_a_call_that_counts_is_never_repeated() -> None:
     with capturing(failures=1) as server:
         ours = channel(server.port)
         with pytest.raises(grpc.RpcError) as caught:
-            ours.start("tests", Increment(b"k", 1, 5))()
+            ours.send("tests", Increment(b"k", 1, 5)).result()
         ours.close()
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
     assert len(server.seen) == 1
@@ -53,9 +53,9 @@ def test_nothing_is_opened_before_the_first_call() -> None:
     ours.close()
 
 
-def test_keepalive_that_is_off_stays_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keepalive_that_is_off_stays_off() -> None:
     """Lambda's preset has none, and an option that is left out is not one of zero."""
-    assert [name for name, _ in channel(1, NO_KEEPALIVE)._options() if "keepalive" in name] == []
+    assert channel(1, NO_KEEPALIVE)._keepalive() == []
     assert {name: value for name, value in channel(1)._options() if "keepalive" in name} == {
         "grpc.keepalive_permit_without_calls": 1,
         "grpc.keepalive_time_ms": 5000,
@@ -70,5 +70,6 @@ def test_the_port_of_tls_means_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grpc, "secure_channel", lambda *args: opened.append(args[:2]))
     credential = Credential(Secret("a-key"), "v2", "test", "cache.example.com", "control.example.com")
     configuration = StaticGrpcConfiguration(timedelta(seconds=1), root_certificates_pem=b"roots")
-    Channel(credential, configuration, "balanced")._open()
-    assert opened == [("cache.example.com", ("tls", b"roots"))]
+    Channel(CACHE, credential.cache_host, credential, configuration, "balanced")._open()
+    Channel(CONTROL, credential.control_host, credential, configuration, "balanced")._open()
+    assert opened == [("cache.example.com", ("tls", b"roots")), ("control.example.com", ("tls", b"roots"))]

@@ -159,6 +159,6 @@ def test_create_says_whether_the_cache_is_new(server: LocalServer) -> None:
     assert ours.run("new", operations.create()) is True
     assert ours.run("new", operations.create()) is False
     server.stop()
-    for refused in (operations.create(), operations.clear()):
+    for refused in (operations.create(), operations.clear("new")):
         with pytest.raises(ServerUnavailable):
             ours.run("new", refused)

@@ -68,7 +68,7 @@ VERBS = [
     (operations.set_many({b"k": b"v"}, 5), [[[True]]], [[SetBatch(((b"k", b"v"),), 5)]], {}),
     (operations.set_many({b"k": b"v"}, 0), [[None]], [[Delete(b"k")]], {}),
     (operations.delete_many([b"k", b"l", b"k"]), [[None, None]], [[Delete(b"k"), Delete(b"l")]], None),
-    (operations.clear(), [None], [FlushCache()], None),
+    (operations.clear("c"), [None], [FlushCache("c")], None),
     (operations.create(), [False], [CreateCache()], False),
 ]
 

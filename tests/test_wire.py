@@ -9,6 +9,7 @@ import grpc
 import pytest
 from momento.retry import DefaultEligibilityStrategy, RetryableProps
 from momento_wire_types import cacheclient_pb2 as pb
+from momento_wire_types import controlclient_pb2 as control_pb
 
 from django_momento import wire
 from django_momento.exceptions import ServerError
@@ -37,6 +38,7 @@ REQUESTS = [
     (wire.KeysExist((b"k", b"l")), pb._KeysExistRequest(cache_keys=[b"k", b"l"])),
     (wire.UpdateTtl(b"k", 5), pb._UpdateTtlRequest(cache_key=b"k", overwrite_to_milliseconds=5)),
     (wire.ItemGetTtl(b"k"), pb._ItemGetTtlRequest(cache_key=b"k")),
+    (wire.FlushCache("c"), control_pb._FlushCacheRequest(cache_name="c")),
 ]
 
 ANSWERS = [
@@ -59,6 +61,7 @@ ANSWERS = [
     (wire.UpdateTtl(b"k", 5), pb._UpdateTtlResponse(missing={}), False),
     (wire.ItemGetTtl(b"k"), pb._ItemGetTtlResponse(found={"remaining_ttl_millis": 9}), 9),
     (wire.ItemGetTtl(b"k"), pb._ItemGetTtlResponse(missing={}), None),
+    (wire.FlushCache("c"), control_pb._FlushCacheResponse(), None),
 ]
 
 NONSENSE = [
@@ -75,7 +78,7 @@ NONSENSE = [
 @pytest.mark.parametrize(("call", "request_"), REQUESTS, ids=lambda value: type(value).__name__)
 def test_a_call_builds_its_request(call: wire.Call[Any], request_: Any) -> None:
     """A call's fields are its request's."""
-    assert request_ == call.request(pb)
+    assert request_ == call.request(control_pb if call.control else pb)
 
 
 @pytest.mark.parametrize(("call", "response", "answer"), ANSWERS, ids=lambda value: type(value).__name__)
@@ -93,8 +96,11 @@ def test_an_answer_that_makes_no_sense_is_a_server_error(call: wire.Call[Any], r
 
 def test_every_call_is_one_of_the_protocols() -> None:
     """The names and the kinds of answer are those of the service that Momento publishes."""
-    methods = pb.DESCRIPTOR.services_by_name["Scs"].methods_by_name
-    assert [methods[call.rpc].server_streaming for call in wire.CALLS] == [
+    methods = {
+        True: control_pb.DESCRIPTOR.services_by_name["ScsControl"].methods_by_name,
+        False: pb.DESCRIPTOR.services_by_name["Scs"].methods_by_name,
+    }
+    assert [methods[call.control][call.rpc].server_streaming for call in wire.CALLS] == [
         call.streamed for call in wire.CALLS
     ]
     assert {type(call) for call, _ in REQUESTS} == set(wire.CALLS)
