@@ -1,0 +1,157 @@
+"""The whole chain on one machine: ``python -m example_project.demo --port 8765``.
+
+Starts moto's Secrets Manager, stores a throw-away API key in it, starts Momento Local with that key, lets
+``momento_check`` go the whole way, and serves the site against both. However the demo ends, everything that
+it started ends with it.
+"""
+
+import argparse
+import base64
+import json
+import os
+import secrets
+import socket
+import sys
+from contextlib import ExitStack
+from http.client import HTTPException
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+from .children import ChildFailed, Children, Stopped, indented
+
+ROOT = Path(__file__).resolve().parent.parent
+MANAGE = str(ROOT / "manage.py")
+HOST = "127.0.0.1"
+REGION = "us-west-2"
+SECRET_ID = "Momento_Auth_Token"  # noqa: S105 - the name of a secret is none
+CACHE = "example"
+
+
+class DemoFailed(Exception):
+    """The demo cannot go on; the message is for the user."""
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def answers(url: str) -> bool:
+    try:
+        # A proxy of this machine knows nothing of its loopback servers.
+        with build_opener(ProxyHandler({})).open(url, timeout=2):
+            return True
+    except (OSError, HTTPException):
+        return False
+
+
+def free_ports(site_port: int) -> tuple[int, int]:
+    """Two free ports beside the site's; raises DemoFailed if the site's own is taken."""
+    with ExitStack() as stack:
+        site, first, second = (stack.enter_context(socket.socket()) for _ in range(3))
+        site.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as runserver does
+        try:
+            site.bind((HOST, site_port))
+        except OSError as error:
+            raise DemoFailed(
+                f"Port {site_port} cannot be used: {error.strerror}. Try another PORT."
+            ) from error
+        first.bind((HOST, 0))
+        second.bind((HOST, 0))
+        return first.getsockname()[1], second.getsockname()[1]
+
+
+def demo_api_key() -> str:
+    """A key of the form of Momento's v2 API keys, which nothing but this demo's server accepts."""
+    parts = (b'{"alg":"HS256","typ":"JWT"}', b'{"t":"g"}', secrets.token_bytes(32))
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+
+
+def enter_environment(secrets_manager: str) -> None:
+    """Make this process and its children see the demo's AWS and settings, and nothing of the user's."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "MOMENTO_", "DJANGO_")):
+            del os.environ[name]
+    no_proxy = ",".join(filter(None, (os.environ.get("no_proxy"), os.environ.get("NO_PROXY"), HOST)))
+    os.environ.update(
+        AWS_ENDPOINT_URL_SECRETS_MANAGER=secrets_manager,
+        AWS_REGION=REGION,
+        AWS_DEFAULT_REGION=REGION,
+        AWS_ACCESS_KEY_ID="demo",
+        AWS_SECRET_ACCESS_KEY="demo",  # noqa: S106 - moto takes any
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        CACHE_URL=f"momento://{CACHE}?secret_id={SECRET_ID}&region={REGION}",
+        DEBUG="false",
+        SECRET_KEY=secrets.token_urlsafe(50),
+        ALLOWED_HOSTS=f"localhost,{HOST}",
+        PYTHONUNBUFFERED="1",
+        no_proxy=no_proxy,
+        NO_PROXY=no_proxy,
+    )
+
+
+def create_secret(api_key: str, endpoint: str) -> None:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    patience = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 1})
+    try:
+        boto3.client("secretsmanager", config=patience).create_secret(
+            Name=SECRET_ID, SecretString=json.dumps({"api_key": api_key, "endpoint": endpoint})
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise DemoFailed(f"The secret could not be created: {error}") from error
+
+
+def serve(children: Children, port: int) -> None:
+    """Start one thing after the other, then watch over them; ends by an exception only."""
+    moto_port, momento_port = free_ports(port)
+    secrets_manager, momento = f"http://{HOST}:{moto_port}", f"{HOST}:{momento_port}"
+    url = f"http://{HOST}:{port}/"
+    api_key = demo_api_key()
+    enter_environment(secrets_manager)
+
+    moto = ("-m", "moto.server", "-H", HOST, "-p", str(moto_port))
+    children.start(
+        "moto's Secrets Manager", *moto, ready=lambda child: answers(f"{secrets_manager}/moto-api/")
+    )
+    say(f"Secrets Manager (moto) runs at {secrets_manager}")
+
+    create_secret(api_key, momento)
+    say(f"Secret {SECRET_ID} is stored there")
+
+    local = ("momento_local", "--port", str(momento_port), "--api-key", api_key, "--cache", CACHE)
+    children.start("momento_local", MANAGE, *local, ready=lambda child: "listening on" in child.output)
+    say(f"Momento Local runs at {momento}, with the cache {CACHE!r}")
+
+    say("momento_check, with the key from Secrets Manager:")
+    say(indented(children.run("momento_check", MANAGE, "momento_check")))
+
+    site = ("runserver", "--noreload", f"{HOST}:{port}")
+    children.start("The site", MANAGE, *site, ready=lambda child: answers(url))
+    say(f"\nThe example site is ready: {url}\nCtrl-C ends it, and everything started for it.")
+    while True:
+        children.pause()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m example_project.demo", description="Run the whole demo.")
+    parser.add_argument("--port", type=int, default=8000, help="port of the site (default: %(default)s)")
+    options = parser.parse_args()
+    if not 0 < options.port < 65536:
+        parser.error("--port must be a number from 1 to 65535")
+    try:
+        with Children(ROOT) as children:
+            serve(children, options.port)
+    except Stopped:
+        pass
+    except (DemoFailed, ChildFailed) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The pages of the site, named once: for the navigation, the overview and each page's own heading."""
+
+from typing import NamedTuple
+
+from django.http import HttpRequest
+
+
+class Page(NamedTuple):
+    """``name`` is its URL's name, ``label`` its name in the navigation."""
+
+    name: str
+    label: str
+    title: str
+    look_for: str
+
+
+PAGES = (
+    Page(
+        "products",
+        "Products",
+        "A slow query, asked once",
+        "The first load waits for the database. Reload, and the cache answers instead.",
+    ),
+    Page(
+        "page",
+        "Page",
+        "A whole page, kept as it was",
+        "The time on the page stands still for twenty seconds, however often you reload.",
+    ),
+    Page(
+        "fragment",
+        "Fragment",
+        "A piece of a page",
+        "Two clocks side by side: one is inside a cached fragment, the other is not.",
+    ),
+    Page(
+        "visits",
+        "Visits",
+        "Sessions without a database",
+        "Each load adds one to a counter in your session, and your session lives in the cache.",
+    ),
+    Page(
+        "limit",
+        "Limit",
+        "A limit on requests",
+        "Five loads are answered, the sixth is refused until the window ends.",
+    ),
+    Page(
+        "many",
+        "Many",
+        "Many keys at once",
+        "The same keys read together in one call, and one after the other.",
+    ),
+)
+
+
+def navigation(request: HttpRequest) -> dict[str, object]:
+    """Context processor: every page, and the one that is being shown (none on an unknown address)."""
+    match = request.resolver_match
+    current = match.url_name if match else None
+    return {
+        "pages": PAGES,
+        "current": current,
+        "page": next((page for page in PAGES if page.name == current), None),
+    }

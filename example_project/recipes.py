@@ -1,0 +1,94 @@
+"""What the site does with its cache, one short function each: the part worth copying.
+
+The pages print the source of these functions below their results, so comments here are read there.
+"""
+
+import time
+from math import ceil
+from typing import Any, NamedTuple
+
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.cache import cache
+from django.core.cache.utils import make_template_fragment_key
+
+from .shop import Database
+
+LIMIT = 5
+WINDOW = 30
+TILE_SECONDS = 60
+
+
+def cached_stock(database: Database, seconds: int) -> Any:
+    return cache.get_or_set("stock", database.stock, timeout=seconds)
+
+
+def forget_stock() -> None:
+    cache.delete("stock")
+
+
+def forget_nearly_sold_out() -> None:
+    cache.delete(make_template_fragment_key("nearly_sold_out"))
+
+
+def count_visit(session: SessionBase) -> int:
+    visits: int = session.get("visits", 0) + 1
+    session["visits"] = visits
+    # The session middleware saves too, but after the view,
+    # where an unreachable cache no longer gets its error page.
+    session.save()
+    return visits
+
+
+class Turn(NamedTuple):
+    """One request against the limit: the how many-th of its window, and when (epoch) the window ends."""
+
+    number: int
+    ends: float
+
+    @property
+    def allowed(self) -> bool:
+        return self.number <= LIMIT
+
+    @property
+    def remaining(self) -> int:
+        return max(0, LIMIT - self.number)
+
+    @property
+    def seconds_left(self) -> int:
+        return max(1, ceil(self.ends - time.time()))
+
+
+def take_turn(client: str) -> Turn:
+    key = f"turns:{client}"
+    if cache.add(key, 0, timeout=WINDOW):  # only the first request opens a window
+        cache.set(f"{key}:ends", time.time() + WINDOW, timeout=WINDOW)
+    try:
+        number = cache.incr(key)  # leaves the expiry where add put it
+    except ValueError:  # the window ended between the two calls
+        number = 1
+    ends: float = cache.get(f"{key}:ends", time.time() + WINDOW)
+    return Turn(number, ends)
+
+
+def tile_keys(count: int) -> list[str]:
+    return [f"tile:{number}" for number in range(1, count + 1)]
+
+
+def read_together(keys: list[str]) -> dict[str, int]:
+    return cache.get_many(keys)
+
+
+def read_one_by_one(keys: list[str]) -> dict[str, int]:
+    found = {key: cache.get(key) for key in keys}
+    return {key: hue for key, hue in found.items() if hue is not None}
+
+
+def make_missing(keys: list[str], found: dict[str, int]) -> dict[str, int]:
+    hue = int(time.time() * 10) % 360  # so that tiles stored together look alike
+    made = dict.fromkeys((key for key in keys if key not in found), hue)
+    cache.set_many(made, timeout=TILE_SECONDS)
+    return made
+
+
+def forget_every_third(keys: list[str]) -> None:
+    cache.delete_many(keys[::3])

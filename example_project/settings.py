@@ -1,0 +1,63 @@
+"""Settings of the example site: everything that differs between machines comes from the environment.
+
+``CACHE_URL`` chooses the cache. Without it the site runs on an embedded Momento server inside its own
+process, so ``python manage.py runserver`` needs no account, no key and no network. There is no database:
+what a visitor has is a session, and sessions live in the cache.
+"""
+
+from django.core.exceptions import ImproperlyConfigured
+
+from django_momento.env import Env
+
+env = Env()
+
+INSECURE_LOCAL_KEY = "insecure-key-for-local-use-only"
+
+DEBUG = env.bool("DEBUG", default=True)
+SECRET_KEY = env.str("SECRET_KEY", default=INSECURE_LOCAL_KEY)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+
+if not DEBUG and SECRET_KEY == INSECURE_LOCAL_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is the example's public default, which signs nothing once DEBUG is off. "
+        "Set the environment variable SECRET_KEY to a long random value, the same in every process."
+    )
+
+CACHES = {"default": env.cache_url(default="momento://example?credentials=embedded")}
+
+SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+SESSION_COOKIE_AGE = 24 * 60 * 60  # Momento on demand keeps nothing longer than a day
+
+INSTALLED_APPS = ["django_momento", "example_project"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "example_project.middleware.CacheErrorMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "example_project.pages.navigation",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "example_project.urls"
+WSGI_APPLICATION = "example_project.wsgi.application"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {name: {"handlers": ["console"], "level": "INFO"} for name in ("django", "django_momento")},
+}

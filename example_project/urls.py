@@ -1,0 +1,15 @@
+"""One address a page; what changes something is a POST to the same address."""
+
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("products/", views.products, name="products"),
+    path("page/", views.whole_page, name="page"),
+    path("fragment/", views.fragment, name="fragment"),
+    path("visits/", views.visits, name="visits"),
+    path("limit/", views.limit, name="limit"),
+    path("many/", views.many, name="many"),
+]
