@@ -24,6 +24,7 @@ from .connections import connections
 from .exceptions import CacheNotFound, MomentoCacheError, ServerError
 
 PROBE_TIMEOUT = 60
+IMPORT_FIX = "Check BACKEND and KEY_FUNCTION: they are dotted paths of what can be imported."
 READ_BACK_FIX = "Check SERIALIZER, SIGN and KEY_FUNCTION, and that no other process empties this cache."
 
 
@@ -114,7 +115,7 @@ def _timed(name: str, act: Callable[[], str | Latency]) -> Step:
         found = act()
     except (MomentoCacheError, ImproperlyConfigured, InvalidCacheBackendError, ImportError) as error:
         cause = getattr(error, "cause", str(error))
-        fix = getattr(error, "fix", "")
+        fix = getattr(error, "fix", IMPORT_FIX if isinstance(error, ImportError) else "")
         return Step(name, perf_counter() - started, error=type(error).__name__, cause=cause, fix=fix)
     latency = found if isinstance(found, Latency) else None
     return Step(name, perf_counter() - started, found=str(found), latency=latency)
@@ -144,7 +145,7 @@ class _Examination:
     def credentials(self) -> str:
         self._client = connections.client(self._cache.options.connection)
         credential = self._client.credential
-        return f"{credential.kind} key: {credential.source}"
+        return f"{credential.kind} key: {credential.source}" if credential.api_key else credential.source
 
     def connection(self) -> str:
         try:
