@@ -1,0 +1,91 @@
+"""Every reason to refuse a call, with the gRPC status that says so; the SDKs pick their error by that alone.
+
+    Refused
+    ├── InvalidArgument
+    ├── Unauthenticated
+    ├── CacheNotFound
+    ├── CacheAlreadyExists
+    ├── ItemTooLarge
+    ├── NotAnInteger
+    ├── IncrementOverflow
+    ├── NotImplementedHere
+    └── UnexpectedError
+
+UNAVAILABLE and INTERNAL must not appear here: the SDKs retry those, and none of these heals by itself.
+"""
+
+from __future__ import annotations
+
+from grpc import StatusCode
+
+
+class Refused(Exception):
+    """The call ends with a status instead of a response."""
+
+    code: StatusCode
+    err: str | None = None
+    """Value of the trailing metadata `err`, by which the SDKs tell the limits behind one status apart."""
+
+
+class InvalidArgument(Refused):
+    code = StatusCode.INVALID_ARGUMENT
+
+
+class Unauthenticated(Refused):
+    code = StatusCode.UNAUTHENTICATED
+
+    def __init__(self) -> None:
+        # The offered key stays out of the text: it may be a real one, sent to the wrong place.
+        super().__init__("Invalid API key: Momento Local was started with --api-key, and this is another one")
+
+
+class CacheNotFound(Refused):
+    code = StatusCode.NOT_FOUND
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Cache not found: {name}")
+
+
+class CacheAlreadyExists(Refused):
+    code = StatusCode.ALREADY_EXISTS
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Cache already exists: {name}")
+
+
+class ItemTooLarge(Refused):
+    code = StatusCode.RESOURCE_EXHAUSTED
+    err = "item_size_limit_exceeded"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"The item size limit is {limit} bytes for key and value; this item has {size}")
+
+
+class NotAnInteger(Refused):
+    code = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self) -> None:
+        super().__init__("The stored value is not a 64-bit integer in base 10, so it cannot be incremented")
+
+
+class IncrementOverflow(Refused):
+    code = StatusCode.OUT_OF_RANGE
+
+    def __init__(self, total: int) -> None:
+        super().__init__(f"The result, {total}, does not fit a signed 64-bit integer; the value is unchanged")
+
+
+class NotImplementedHere(Refused):
+    code = StatusCode.UNIMPLEMENTED
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"Momento Local does not implement {method}")
+
+
+class UnexpectedError(Refused):
+    """A bug in the server. UNKNOWN, because that is the one status for it that no SDK retries."""
+
+    code = StatusCode.UNKNOWN
+
+    def __init__(self, method: str, error: Exception) -> None:
+        super().__init__(f"Momento Local failed in {method}: {type(error).__name__}")

@@ -1,0 +1,61 @@
+"""The calls that work on an item of any type: delete it, ask whether it is there, read or change its TTL.
+
+One method per RPC of ``cache_client.Scs``, which gets the cache and the request and returns the
+response. Nothing here reads or writes a value.
+"""
+
+from __future__ import annotations
+
+from momento_wire_types import cacheclient_pb2 as pb
+
+from django_momento.local.arguments import require_key, require_ttl
+from django_momento.local.errors import InvalidArgument
+from django_momento.local.store import Cache
+
+
+class Items:
+    def delete(self, cache: Cache, request: pb._DeleteRequest) -> pb._DeleteResponse:
+        cache.delete(require_key(request.cache_key))
+        return pb._DeleteResponse()
+
+    def keys_exist(self, cache: Cache, request: pb._KeysExistRequest) -> pb._KeysExistResponse:
+        keys = [require_key(key) for key in request.cache_keys]
+        return pb._KeysExistResponse(exists=[cache.get(key) is not None for key in keys])
+
+    def update_ttl(self, cache: Cache, request: pb._UpdateTtlRequest) -> pb._UpdateTtlResponse:
+        key, (arm, ttl) = require_key(request.cache_key), chosen_ttl(request)
+        remaining = cache.remaining_ttl(key)
+        if remaining is not None and not applies(arm, ttl, remaining):
+            return pb._UpdateTtlResponse(not_set={})
+        if not cache.set_ttl(key, ttl):
+            return pb._UpdateTtlResponse(missing={})
+        return pb._UpdateTtlResponse(set={})
+
+    def item_get_ttl(self, cache: Cache, request: pb._ItemGetTtlRequest) -> pb._ItemGetTtlResponse:
+        remaining = cache.remaining_ttl(require_key(request.cache_key))
+        if remaining is None:
+            return pb._ItemGetTtlResponse(missing={})
+        return pb._ItemGetTtlResponse(found={"remaining_ttl_millis": remaining})
+
+    def item_get_type(self, cache: Cache, request: pb._ItemGetTypeRequest) -> pb._ItemGetTypeResponse:
+        if cache.get(require_key(request.cache_key)) is None:
+            return pb._ItemGetTypeResponse(missing={})
+        return pb._ItemGetTypeResponse(found={"item_type": pb._ItemGetTypeResponse.SCALAR})
+
+
+def chosen_ttl(request: pb._UpdateTtlRequest) -> tuple[str, int]:
+    """Return which way the TTL may move, as the protocol names it, and the TTL to move it to."""
+    arm = request.WhichOneof("update_ttl")
+    if arm is None:
+        raise InvalidArgument("update_ttl must be set: it says how to change the TTL")
+    return arm, require_ttl(getattr(request, arm), arm)
+
+
+def applies(arm: str, ttl: int, remaining: int) -> bool:
+    match arm:
+        case "increase_to_milliseconds":
+            return ttl > remaining
+        case "decrease_to_milliseconds":
+            return ttl < remaining
+        case _:
+            return True

@@ -1,0 +1,163 @@
+"""What every call goes through before and after its servicer."""
+
+import logging
+
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+from grpc import StatusCode
+from momento_wire_types import cacheclient_pb2 as pb
+from momento_wire_types import cachepubsub_pb2, controlclient_pb2
+
+from django_momento.local import LocalServer
+from django_momento.local.dispatch import snake_case
+from django_momento.local.scalars import Scalars
+from tests.local.wire import refusal, status
+
+KEY = "right-key"
+DATA_CALLS = {
+    *("Get", "GetBatch", "Set", "SetBatch", "SetIf", "SetIfNotExists", "Increment"),
+    *("Delete", "KeysExist", "UpdateTtl", "ItemGetTtl", "ItemGetType"),
+}
+CONTROL_CALLS = {"CreateCache", "DeleteCache", "ListCaches", "FlushCache"}
+
+
+def every_rpc(*modules):
+    """Every RPC of the services in these generated modules, with an empty request for it."""
+    return [
+        pytest.param(service.full_name, rpc.name, GetMessageClass(rpc.input_type)(), id=rpc.name)
+        for module in modules
+        for service in module.DESCRIPTOR.services_by_name.values()
+        for rpc in service.methods
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rpc", "method"),
+    [("Get", "get"), ("SetIfNotExists", "set_if_not_exists"), ("UpdateTtl", "update_ttl")],
+)
+def test_a_servicer_names_its_methods_in_snake_case(rpc, method):
+    """That is how an RPC finds the method that answers it."""
+    assert snake_case(rpc) == method
+
+
+@pytest.mark.parametrize(("service", "rpc", "request_"), every_rpc(pb, controlclient_pb2, cachepubsub_pb2))
+def test_only_the_right_key_gets_in(connect, service, rpc, request_):
+    """Any other key, also an empty one, is UNAUTHENTICATED on every data, control and topic call."""
+    with LocalServer(api_keys=["other-key", KEY], caches=["cache"]) as server:
+        wire = connect(server)
+        for key in ("wrong", "", KEY + "x", KEY[:-1], "Right-key"):
+            assert status(getattr(wire, rpc), request_, authorization=key) == StatusCode.UNAUTHENTICATED
+
+
+def test_each_of_several_keys_gets_in(connect):
+    """The keys are equal; one may be rotated in while another is still in use."""
+    with LocalServer(api_keys=["old", "new"], caches=["cache"]) as server:
+        wire = connect(server)
+        request = pb._GetRequest(cache_key=b"k")
+        assert [pb.Miss] * 2 == [wire.Get(request, authorization=key).result for key in ("old", "new")]
+
+
+def test_without_keys_to_check_any_key_gets_in(wire):
+    """A client configured for the cloud can be pointed at the server as it is."""
+    request = pb._GetRequest(cache_key=b"k")
+    assert wire.Get(request, authorization="anything").result == pb.Miss
+
+
+def test_metadata_may_be_missing_or_unknown(wire, server):
+    """No authorization at all is accepted, and what nobody knows is ignored."""
+    call = wire.channel.unary_unary(
+        "/cache_client.Scs/Get", pb._GetRequest.SerializeToString, pb._GetResponse.FromString
+    )
+    metadata = (("cache", "cache"), ("x-unknown", "1"), ("x-unknown-bin", b"\x00"))
+    assert call(pb._GetRequest(cache_key=b"k"), metadata=metadata, timeout=20).result == pb.Miss
+
+
+def test_a_key_is_neither_told_nor_logged(connect, caplog):
+    """Neither the key a client offered nor the one expected shows up anywhere."""
+    caplog.set_level(logging.DEBUG)
+    with LocalServer(api_keys=[KEY], caches=["cache"]) as server:
+        error = refusal(connect(server).Get, pb._GetRequest(cache_key=b"k"), authorization="offered-key")
+    told = f"{error.details()} {error.trailing_metadata()} {caplog.text} {vars(server)}"
+    assert (KEY in told, "offered-key" in told) == (False, False)
+
+
+def test_an_empty_key_cannot_be_required():
+    """It is what an unset variable on the command line leaves."""
+    with pytest.raises(ValueError, match="An API key must not be empty"):
+        LocalServer(api_keys=["good", ""])
+
+
+def test_ping_needs_no_key_and_no_cache(connect):
+    """The JavaScript web client pings without any metadata."""
+    with LocalServer(api_keys=[KEY]) as server:
+        connect(server).ping()
+        assert server.calls == {"Ping": 1}
+
+
+@pytest.mark.parametrize(("service", "rpc", "request_"), [p for p in every_rpc(pb) if p.id in DATA_CALLS])
+def test_a_missing_cache_is_not_found(wire, service, rpc, request_):
+    """On every data call, before the request is looked at; a stream fails as a whole."""
+    error = refusal(getattr(wire, rpc), request_, cache="nowhere")
+    assert (error.code(), error.details()) == (StatusCode.NOT_FOUND, "Cache not found: nowhere")
+
+
+@pytest.mark.parametrize(("service", "rpc", "request_"), [p for p in every_rpc(pb) if p.id in DATA_CALLS])
+def test_a_call_without_a_cache_name_is_an_invalid_argument(wire, service, rpc, request_):
+    """The name comes in the metadata, and the text says so."""
+    error = refusal(getattr(wire, rpc), request_, cache="")
+    assert error.code() == StatusCode.INVALID_ARGUMENT
+    assert error.details() == "The metadata `cache` must not be empty: it names the cache"
+
+
+@pytest.mark.parametrize(
+    ("service", "rpc", "request_"),
+    [p for p in every_rpc(pb, controlclient_pb2, cachepubsub_pb2) if p.id not in DATA_CALLS | CONTROL_CALLS],
+)
+def test_what_is_not_built_says_so(wire, server, service, rpc, request_):
+    """UNIMPLEMENTED with the full name of the method, whatever the cache, and counted."""
+    error = refusal(getattr(wire, rpc), request_, cache="nowhere")
+    assert error.code() == StatusCode.UNIMPLEMENTED
+    assert error.details() == f"Momento Local does not implement {service}/{rpc}"
+    assert server.calls == {rpc: 1}
+
+
+def test_missing_caches_are_made_where_told_so(connect):
+    """The first data call is enough."""
+    with LocalServer(create_missing_caches=True) as server:
+        wire = connect(server)
+        assert wire.Get(pb._GetRequest(cache_key=b"k"), cache="new").result == pb.Miss
+
+
+def test_calls_are_counted_by_name_also_when_refused(wire, server):
+    """A test can read how often each RPC was called, and begin anew."""
+    wire.Get(pb._GetRequest(cache_key=b"k"))
+    refusal(wire.Get, pb._GetRequest(cache_key=b"k"), cache="nowhere")
+    wire.GetBatch(pb._GetBatchRequest())
+    assert (server.calls["Get"], server.calls["GetBatch"], server.calls["Set"]) == (2, 1, 0)
+    server.reset_calls()
+    assert server.calls == {}
+
+
+def test_a_long_cache_name_does_not_break_the_status(wire):
+    """Details travel in headers; one too long would hide the status itself."""
+    request = controlclient_pb2._FlushCacheRequest(cache_name="x" * 100_000)
+    error = refusal(wire.FlushCache, request)
+    assert (error.code(), len(error.details())) == (StatusCode.NOT_FOUND, 500)
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_"), [("Get", pb._GetRequest(cache_key=b"k")), ("GetBatch", pb._GetBatchRequest())]
+)
+def test_a_bug_is_logged_and_told_by_its_type(connect, caplog, monkeypatch, rpc, request_):
+    """UNKNOWN, which no SDK retries, and the traceback in the log."""
+
+    def broken(self, cache, request):
+        raise ZeroDivisionError("only for the log")
+
+    monkeypatch.setattr(Scalars, snake_case(rpc), broken)
+    with LocalServer(caches=["cache"]) as server:
+        error = refusal(getattr(connect(server), rpc), request_)
+    assert error.code() == StatusCode.UNKNOWN
+    assert error.details() == f"Momento Local failed in {rpc}: ZeroDivisionError"
+    (record,) = [record for record in caplog.records if record.name == "django_momento.local"]
+    assert (logging.ERROR, ZeroDivisionError) == (record.levelno, record.exc_info[0])

@@ -1,0 +1,30 @@
+"""What a refused call tells its client."""
+
+from grpc import StatusCode
+
+from django_momento.local import errors
+
+
+def every_refusal(cls=errors.Refused):
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from every_refusal(subclass)
+
+
+def test_no_refusal_is_one_the_sdks_retry():
+    """UNAVAILABLE, INTERNAL and CANCELLED would be sent again, to the same end."""
+    retried = {StatusCode.UNAVAILABLE, StatusCode.INTERNAL, StatusCode.CANCELLED}
+    assert retried & {refusal.code for refusal in every_refusal()} == set()
+
+
+def test_a_missing_cache_reads_as_the_cache():
+    """The SDKs read some words in the text or an `err` as something else than a missing cache."""
+    refusal = errors.CacheNotFound("sessions")
+    assert (str(refusal), refusal.err) == ("Cache not found: sessions", None)
+
+
+def test_an_item_too_large_names_size_and_limit():
+    """The text has both numbers, and `err` tells this limit from the others."""
+    refusal = errors.ItemTooLarge(11, 10)
+    assert str(refusal) == "The item size limit is 10 bytes for key and value; this item has 11"
+    assert refusal.err == "item_size_limit_exceeded"

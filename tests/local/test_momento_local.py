@@ -1,0 +1,189 @@
+"""The management command, as a process of its own and within this one."""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+from django.core.management import CommandError, call_command
+from momento_wire_types import cacheclient_pb2 as pb
+
+from django_momento.local import LocalServer
+from django_momento.local.retention import DEFAULT_MAX_MEMORY
+from django_momento.local.sizes import parse_size
+from django_momento.management.commands.momento_local import Command
+from tests.local.wire import HANG_GUARD, Wire, status
+
+ROOT = Path(__file__).parents[2]
+READY = "Momento Local listening on "
+
+
+def command(*arguments):
+    """Run the command as a shell would, with pipes for its output."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "django", "momento_local", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+class SignalWhenReady(io.StringIO):
+    """An output that sends this process a signal once the server reports that it is listening."""
+
+    def __init__(self, number=signal.SIGTERM):
+        super().__init__()
+        self.number = number
+
+    def write(self, text):
+        written = super().write(text)
+        if READY in text:
+            signal.raise_signal(self.number)
+        return written
+
+
+@pytest.fixture
+def taken_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt, also where a shell started the tests in the background."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_process_serves_until_a_signal_ends_it(number):
+    """It prints one line when ready, serves, and ends with status 0 although a client is connected."""
+    with command("--port", "0", "--cache", "cache") as process:
+        ready = process.stdout.readline()
+        wire = Wire(ready.removeprefix(READY).strip())
+        assert wire.Get(pb._GetRequest(cache_key=b"k")).result == pb.Miss
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=HANG_GUARD)
+        wire.channel.close()
+    assert (process.returncode, stdout, stderr) == (0, "", "")
+    assert ready.startswith(f"{READY}127.0.0.1:")
+
+
+def test_the_process_says_in_one_line_that_its_port_is_taken(taken_port):
+    """One line on stderr, no traceback, status 1."""
+    with command("--port", str(taken_port)) as process:
+        stdout, stderr = process.communicate(timeout=HANG_GUARD)
+    assert (process.returncode, stdout) == (1, "")
+    assert stderr == f"CommandError: Cannot listen on 127.0.0.1:{taken_port}: Address already in use\n"
+
+
+def test_the_help_says_what_it_is_for():
+    """Nobody should take it for a production server."""
+    with command("--help") as process:
+        stdout, _ = process.communicate(timeout=HANG_GUARD)
+    text = " ".join(stdout.split())
+    assert "for development and tests" in text
+    assert "never use it in production" in text
+
+
+def test_all_arguments_reach_the_server(monkeypatch):
+    """What the command line says is what the server is made with."""
+    made = []
+
+    class Recorded(LocalServer):
+        def __init__(self, *args, **kwargs):
+            made.append((args, kwargs))
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr("django_momento.local.server.LocalServer", Recorded)
+    arguments = "--host=localhost --port=0 --api-key=a --api-key=b --cache=c --cache=d --max-memory=64M"
+    call_command("momento_local", *arguments.split(), stdout=SignalWhenReady())
+    keywords = {"api_keys": ["a", "b"], "caches": ["c", "d"], "max_memory": 64 * 1024**2}
+    assert made == [(("localhost", 0), keywords)]
+
+
+def test_the_memory_limit_is_that_of_the_server_by_default():
+    """The command's default is typed as a person would, and means the same."""
+    default = Command().create_parser("manage.py", "momento_local").get_default("max_memory")
+    assert parse_size(default) == DEFAULT_MAX_MEMORY
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_line_is_all_the_output(number):
+    """Nothing else goes to stdout, and nothing to stderr."""
+    stdout, stderr = SignalWhenReady(number), io.StringIO()
+    call_command("momento_local", port=0, stdout=stdout, stderr=stderr)
+    assert [line.rpartition(":")[0] for line in stdout.getvalue().splitlines()] == [
+        "Momento Local listening on 127.0.0.1"
+    ]
+    assert stderr.getvalue() == ""
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_interrupting_works_where_the_loop_takes_no_signals(monkeypatch):
+    """On Windows Ctrl-C arrives as KeyboardInterrupt, and ends the server no less quietly."""
+
+    def refuse(self, *args):
+        raise NotImplementedError
+
+    monkeypatch.setattr("asyncio.SelectorEventLoop.add_signal_handler", refuse)
+    stderr = io.StringIO()
+    call_command("momento_local", port=0, stdout=SignalWhenReady(signal.SIGINT), stderr=stderr)
+    assert stderr.getvalue() == ""
+
+
+def test_a_taken_port_is_a_command_error(taken_port):
+    """Whoever calls the command from code gets Django's own error."""
+    with pytest.raises(CommandError, match=f"^Cannot listen on 127.0.0.1:{taken_port}: "):
+        call_command("momento_local", port=taken_port)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("max_memory", "lots", "'lots' is not a size greater than 0"),
+        ("api_keys", [""], "An API key must not be empty"),
+        ("caches", [""], "A cache name must not be empty"),
+        ("port", 65536, "the port must be between 0 and 65535"),
+    ],
+)
+def test_a_bad_argument_is_a_command_error(option, value, message):
+    """It says what is wrong and serves nothing."""
+    with pytest.raises(CommandError, match=message):
+        call_command("momento_local", **{"port": 0, option: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ({"host": "0.0.0.0"}, True),
+        ({"host": "0.0.0.0", "api_keys": ["key"]}, False),
+        ({"host": "127.0.0.1"}, False),
+    ],
+)
+def test_a_server_open_to_other_machines_is_warned_about(options, warned):
+    """One line on stderr, unless a key is needed or nobody else can reach it."""
+    stderr = io.StringIO()
+    call_command("momento_local", port=0, stdout=SignalWhenReady(), stderr=stderr, **options)
+    expected = "Warning: other machines can reach 0.0.0.0 and any API key is accepted; see --api-key.\n"
+    assert stderr.getvalue() == (expected if warned else "")
+
+
+def test_a_key_given_is_the_only_one_accepted():
+    """On the command line as in code."""
+    with command("--port", "0", "--cache", "cache", "--api-key", "right") as process:
+        wire = Wire(process.stdout.readline().removeprefix(READY).strip())
+        request = pb._GetRequest(cache_key=b"k")
+        assert wire.Get(request, authorization="right").result == pb.Miss
+        assert status(wire.Get, request, authorization="wrong") == grpc.StatusCode.UNAUTHENTICATED
+        wire.channel.close()
+        process.terminate()
+        process.communicate(timeout=HANG_GUARD)
