@@ -7,6 +7,7 @@ a ``ttl`` is in whole milliseconds, and 0 means already expired.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import index
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -88,8 +89,8 @@ def incr(key: bytes, delta: int) -> Steps[int | None]:
 
     Raises TypeError if the value is not an integer, OverflowError if the sum has more than 64 bits.
     """
-    if not isinstance(delta, int):
-        raise TypeError(f"delta must be an integer, not {delta!r}.")
+    # An exact int, because of any other a range looks at every number it has.
+    delta = index(delta)
     if delta not in INTEGER_RANGE:
         raise OverflowError("delta does not fit Momento's 64-bit integers.")
     asked_at = monotonic()

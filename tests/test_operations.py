@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -110,6 +111,17 @@ def test_incr_passes_on_a_refusal_it_cannot_explain(stored: bytes | None) -> Non
     """A refusal that the value does not explain stands as it is."""
     with pytest.raises(FailedPrecondition):
         driven(operations.incr(b"k", 1), 60_000, FailedPrecondition("refused"), stored)
+
+
+class Step(IntEnum):
+    TWO = 2
+
+
+@pytest.mark.parametrize(("delta", "sent"), [(Step.TWO, 2), (True, 1)])
+def test_incr_takes_every_kind_of_integer(delta: int, sent: int) -> None:
+    """A member of an IntEnum is a number like any other."""
+    calls, _ = driven(operations.incr(b"k", delta), 60_000, 7)
+    assert calls[1].amount == sent
 
 
 def test_incr_refuses_a_delta_over_64_bits_before_sending() -> None:
