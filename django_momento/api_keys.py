@@ -72,7 +72,7 @@ class SecretDocument:
     """A secret's text taken apart: the key, and the endpoint if it came in a JSON object with one."""
 
     key: Secret
-    endpoint: str | None = None
+    endpoint: Secret | None = None
 
     @classmethod
     def read(cls, text: Secret) -> SecretDocument:
@@ -82,7 +82,7 @@ class SecretDocument:
         """
         stripped = Secret(text.strip())
         if not stripped.startswith("{"):
-            return cls(Secret(stripped.strip('"')))
+            return cls(Secret(stripped.strip('"').strip()))
         document = _json_object(stripped)
         if not document:
             raise ValueError("looks like JSON, but is not valid or has nothing in it")
@@ -98,7 +98,8 @@ class SecretDocument:
         endpoint = document.get("endpoint")
         if endpoint is not None and not isinstance(endpoint, str):
             raise ValueError("has an 'endpoint' that is not a string")
-        return cls(Secret(key.strip()), endpoint.strip() if endpoint else None)
+        # Wrapped like the key, which it is where somebody took the two for one another.
+        return cls(Secret(key.strip()), Secret(endpoint.strip()) if endpoint else None)
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -112,7 +113,7 @@ def parse_endpoint(text: str) -> Endpoint:
 
 def _shown_name(name: str) -> str:
     # Whoever takes the two fields of AWS's console for one another has the key where a name should be.
-    return repr(name) if len(name) <= _LONGEST_NAME_SHOWN else f"a name of {len(name)} characters"
+    return repr(str(name)) if len(name) <= _LONGEST_NAME_SHOWN else f"a name of {len(name)} characters"
 
 
 def _texts(document: dict[str, Any], *names: str) -> bool:
@@ -145,5 +146,11 @@ def _json_object(text: str) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict):
         return {}
-    # Wrapped at once, so that no local variable on the way shows a key.
-    return {name: Secret(value) if isinstance(value, str) else value for name, value in document.items()}
+    return {Secret(name): _wrapped(value) for name, value in document.items()}
+
+
+def _wrapped(value: Any) -> Any:
+    # At once, so that no local variable on the way shows a key. Of what is nested no more is needed.
+    if isinstance(value, list | dict):
+        return bool(value)
+    return Secret(value) if isinstance(value, str) else value

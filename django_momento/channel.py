@@ -112,12 +112,18 @@ class Channel:
 
     def send(self, cache: str, call: Call[Any]) -> Future:
         """Send a call; answer the future of what ``read`` makes its answer of."""
-        method, request = self._method(call), call.request(self._service.pb)
-        metadata = self._metadata(cache)
-        if call.streamed:
-            return _Reading(method(request, metadata=metadata, timeout=self._timeout), self._readers)
-        future: Future = method.future(request, metadata=metadata, timeout=self._timeout)
+        started = self.start(cache, call)
+        future: Future = _Reading(started, self._readers) if call.streamed else started
         return future
+
+    def start(self, cache: str, call: Call[Any]) -> Any:
+        """Send a call without waiting; ``settled`` waits for what this answers."""
+        method = self._method(call) if call.streamed else self._method(call).future
+        return method(call.request(self._service.pb), metadata=self._metadata(cache), timeout=self._timeout)
+
+    def settled(self, call: Call[Any], started: Any) -> Any:
+        """Wait on this thread for what ``read`` makes an answer of. Raises ``grpc.RpcError``."""
+        return list(started) if call.streamed else started.result()
 
     def read(self, call: Call[T], response: Any) -> T:
         """Make a call's answer of the result of its future."""

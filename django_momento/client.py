@@ -90,9 +90,15 @@ class MomentoClient:
         with gate:
             if not isinstance(asked, list):
                 return self._ask(cache, asked)
-            futures = [self._channel(call).send(cache, call) for call in asked]
-            settled = [_settled(future) for future in futures]
+            started = [self._channel(call).start(cache, call) for call in asked]
+            settled = [self._settled(call, sent) for call, sent in zip(asked, started, strict=True)]
         return [self._outcome(cache, call, result) for call, result in zip(asked, settled, strict=True)]
+
+    def _settled(self, call: Call[Any], started: Any) -> Any:
+        try:
+            return self._channel(call).settled(call, started)
+        except _FAILURES as error:
+            return error
 
     def _ask(self, cache: str, asked: Call[Any] | CreateCache) -> Any:
         through_sdk = sdk.CALLS.get(type(asked))
@@ -172,10 +178,3 @@ class MomentoClient:
             timeout=self.timeout,
         )
         return sent.failed(status, details or "", dict(metadata or ()).get("err"))
-
-
-def _settled(future: Future) -> Any:
-    try:
-        return future.result()
-    except _FAILURES as error:
-        return error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from . import credentials
 from .bridge import awaited
+from .fork_gate import gate
 from .options import ConnectionOptions
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ class Connections:
         attempt, is_ours = self._attempt(options)
         if is_ours:
             # A thread of its own: an executor of the loop's would end with the loop, and others may wait.
-            threading.Thread(target=self._make, args=(options, attempt), name="momento-connect").start()
+            maker = threading.Thread(target=self._make, args=(options, attempt), name="momento-connect")
+            try:
+                maker.start()
+            except RuntimeError as error:  # the process may have no more threads, or be about to end
+                self._give_up(options, attempt, error)
         if attempt.done():
             return attempt.result()
         client: MomentoClient = await awaited(attempt, shared=True)
@@ -62,14 +67,23 @@ class Connections:
 
     def _make(self, options: ConnectionOptions, attempt: Future[MomentoClient]) -> None:
         try:
-            # Imported here: the SDK and grpc cost a fifth of a second that no import should pay.
-            from .client import MomentoClient
+            # Not during a fork: the child would wait for ever on the locks of imports that are half done.
+            with gate:
+                # Imported here: the SDK and grpc cost a fifth of a second that no import should pay.
+                from .client import MomentoClient
 
-            attempt.set_result(MomentoClient(credentials.fetch(options), options))
+                client = MomentoClient(credentials.fetch(options), options)
         except BaseException as error:  # noqa: BLE001 - the threads that wait must hear of whatever it is
-            # Forgotten before it is told, so that whoever hears of the failure can try again.
-            self._clients.pop(options, None)
-            attempt.set_exception(error)
+            self._give_up(options, attempt, error)
+        else:
+            attempt.set_result(client)
+
+    def _give_up(
+        self, options: ConnectionOptions, attempt: Future[MomentoClient], error: BaseException
+    ) -> None:
+        # Forgotten before it is told, so that whoever hears of the failure can try again.
+        self._clients.pop(options, None)
+        attempt.set_exception(error)
 
     def close(self) -> None:
         """Close every client; the next call makes a new one. For tests and for orderly shutdowns."""

@@ -66,7 +66,9 @@ def _from_environment(options: ConnectionOptions) -> Credential:
             f"Set it to a Momento API key, and {options.endpoint_variable} to your region's endpoint.",
         )
     endpoint = options.endpoint
-    if endpoint is None and (variable := os.environ.get(options.endpoint_variable)):
+    # Wrapped like the key, which it is where somebody took the two for one another.
+    variable = Secret(os.environ.get(options.endpoint_variable, ""))
+    if endpoint is None and variable:
         try:
             endpoint = parse_endpoint(variable)
         except ValueError as error:

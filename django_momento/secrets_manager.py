@@ -73,7 +73,9 @@ _LOCAL_FIXES = {
     ),
     "PartialCredentialsError": _CHECK_AWS_CREDENTIALS,
     "CredentialRetrievalError": _CHECK_AWS_CREDENTIALS,
-    "NoRegionError": "Set REGION in OPTIONS, or AWS_REGION in the environment, or give SECRET_ID as an ARN.",
+    "NoRegionError": (
+        "Set REGION in OPTIONS, or AWS_DEFAULT_REGION in the environment, or give SECRET_ID as an ARN."
+    ),
     "InvalidRegionError": "REGION must be the name of an AWS region, such as us-west-2.",
     "ProfileNotFound": "Check AWS_PROFILE.",
     "ParamValidationError": "Check SECRET_ID and SECRET_VERSION_STAGE.",
@@ -126,7 +128,7 @@ def get_secret_value(secret_id: str, version_stage: str, region: str | None) -> 
         raise CredentialError(
             f"{asked} holds bytes that are not UTF-8 text.", "Store the API key as SecretString."
         ) from None
-    except ValueError as error:  # How botocore refuses an endpoint URL that is none.
+    except ValueError as error:  # What botocore raises for an endpoint URL that is none.
         raise asked.failed(error) from error
 
 

@@ -1,7 +1,9 @@
 """What every call goes through before and after its servicer."""
 
+import asyncio
 import logging
 
+import grpc.aio
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
@@ -9,8 +11,10 @@ from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, controlclient_pb2
 
 from django_momento.local import LocalServer
-from django_momento.local.dispatch import snake_case
+from django_momento.local.dispatch import Dispatcher, snake_case
+from django_momento.local.retention import Retention
 from django_momento.local.scalars import Scalars
+from django_momento.local.store import Store
 from tests.local.wire import refusal, status
 
 KEY = "right-key"
@@ -136,6 +140,38 @@ def test_calls_are_counted_by_name_also_when_refused(wire, server):
     assert (server.calls["Get"], server.calls["GetBatch"], server.calls["Set"]) == (2, 1, 0)
     server.reset_calls()
     assert server.calls == {}
+
+
+def test_a_call_is_one_step_for_other_threads(connect, monkeypatch):
+    """A servicer reads, decides and writes while it holds the store."""
+    held = []
+
+    def get(self, cache, request):
+        held.append(cache._lock._is_owned())
+        return pb._GetResponse(result=pb.Miss)
+
+    monkeypatch.setattr(Scalars, "get", get)
+    with LocalServer(caches=["cache"]) as server:
+        connect(server).Get(pb._GetRequest(cache_key=b"k"))
+    assert held == [True]
+
+
+def test_a_client_that_hung_up_ends_its_stream():
+    """The rest is not sent, and it is no error of the server's."""
+    sent = []
+
+    class HungUp:
+        def invocation_metadata(self):
+            return ()
+
+        async def write(self, response):
+            sent.append(response)
+            raise grpc.aio.InternalError
+
+    dispatcher = Dispatcher(Store(Retention()), api_keys=())
+    handle = dispatcher._stream("GetBatch", lambda metadata, request: ["first", "second"])
+    asyncio.run(handle(None, HungUp()))
+    assert sent == ["first"]
 
 
 def test_a_long_cache_name_does_not_break_the_status(wire):

@@ -1,0 +1,109 @@
+"""Where an endpoint is, and that a key can never be sent in the clear to another machine."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from django_momento.endpoint import Endpoint
+
+CELL = "cell-us-west-2-1.prod.a.momentohq.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        (CELL, Endpoint(CELL)),
+        (f"{CELL}:443", Endpoint(CELL)),
+        (f"{CELL}.", Endpoint(f"{CELL}.")),
+        ("cell_1.example", Endpoint("cell_1.example")),
+        ("127.0.0.1:8080", Endpoint("127.0.0.1", 8080)),
+        ("127.8.9.10:1", Endpoint("127.8.9.10", 1)),
+        ("localhost:65535", Endpoint("localhost", 65535)),
+        ("LOCALHOST:8080", Endpoint("LOCALHOST", 8080)),
+        ("[::1]:8080", Endpoint("::1", 8080)),
+        ("[0:0:0:0:0:0:0:1]:8080", Endpoint("0:0:0:0:0:0:0:1", 8080)),
+    ],
+)
+def test_an_endpoint_is_a_host_or_a_loopback_address_with_a_port(text: str, endpoint: Endpoint) -> None:
+    """A bare host and port 443 mean TLS; any other port means plaintext, to this machine only."""
+    assert endpoint == Endpoint.parse(text)
+    assert (endpoint.port is not None) == Endpoint.parse(text).is_plaintext
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{CELL}:8080",
+        f"{CELL}:80",
+        "10.0.0.1:8080",
+        "192.168.1.1:8080",
+        "0.0.0.0:8080",
+        "[::]:8080",
+        "[fe80::1]:8080",
+        "[2001:db8::1]:8080",
+        "localhost.example:8080",
+        "127.0.0.1.example:8080",
+        "127.1:8080",
+        "2130706433:8080",
+        "0x7f000001:8080",
+    ],
+)
+def test_plaintext_to_another_machine_is_refused(text: str) -> None:
+    """A port anywhere but on loopback would send the API key in the clear, and the text says so."""
+    with pytest.raises(ValueError, match=r"plaintext.*loopback.*in the clear"):
+        Endpoint.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"https://{CELL}", "without a scheme"),
+        ("http://127.0.0.1:8080", "without a scheme"),
+        (f"{CELL}/path", "without a scheme or a path"),
+        ("dns:///cell", "without a scheme"),
+        (f"cache.{CELL}", f"the cell's endpoint itself: '{CELL}'"),
+        (f"control.{CELL}", f"the cell's endpoint itself: '{CELL}'"),
+        ("127.0.0.1:", "a port that is not a number"),
+        ("127.0.0.1:0", "a port that is not a number from 1 to 65535"),
+        ("127.0.0.1:65536", "a port that is not a number from 1 to 65535"),
+        ("127.0.0.1:-1", "a port that is not a number"),
+        ("127.0.0.1:http", "a port that is not a number"),
+        ("127.0.0.1: 80", "a port that is not a number"),
+        ("127.0.0.1:٨٠٨٠", "a port that is not a number"),
+        ("127.0.0.1:" + "9" * 5000, "a port that is not a number from 1 to 65535"),
+        ("[::1]:", "a port that is not a number"),
+        ("127.0.0.1", "a loopback address with the port"),
+        ("127.0.0.1:443", "a loopback address with the port"),
+        ("localhost", "a loopback address with the port"),
+        ("::1", "a loopback address with the port"),
+        ("[::1]", "a loopback address with the port"),
+        ("10.0.0.1", "a loopback address with the port"),
+        ("", "must be a host name"),
+        (" ", "must be a host name"),
+        (f" {CELL}", "must be a host name"),
+        (f"{CELL}\n", "must be a host name"),
+        (f"{CELL}\n:443", "must be a host name"),
+        (":8080", "must be a host name"),
+        ("[]:8080", "must be a host name"),
+        ("[::1", "must be a host name"),
+        ("[::1]8080", "must be a host name"),
+        ("host:1:2", "must be a host name"),
+        (f"key@{CELL}", "must be a host name"),
+        (f"key@{CELL}:443", "must be a host name"),
+        ("127.0.0.1@evil.example:8080", "must be a host name"),
+        ("cell..example", "must be a host name"),
+        ("a" * 64, "must be a host name"),
+    ],
+)
+def test_a_wrong_endpoint_is_refused_with_the_reason(text: str, reason: str) -> None:
+    """What cannot be an endpoint says why, before a key is sent anywhere."""
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        Endpoint.parse(text)
+
+
+@pytest.mark.parametrize("text", [CELL, "127.0.0.1:8080", "localhost:8080", "[::1]:8080"])
+def test_an_endpoint_reads_as_it_was_written(text: str) -> None:
+    """Messages show an endpoint as people write it, and what they show can be read again."""
+    assert text == str(Endpoint.parse(text))
