@@ -73,7 +73,7 @@ def test_a_cache_that_works_is_reported_step_by_step(make_cache: MakeCache) -> N
 def test_json_is_one_object(make_cache: MakeCache) -> None:
     """Machines read the whole report, latency in milliseconds included."""
     make_cache()
-    report = json.loads(check(json=True, requests=3))
+    report = json.loads(check("--requests", "3", json=True))
     (cache,) = report["caches"]
     assert (report["ok"], cache["ok"], cache["alias"]) == (True, True, "default")
     latency = cache["steps"][-1]["latency"]
