@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -251,6 +250,8 @@ def _refuse_unknown(
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
+    from difflib import get_close_matches  # Only those who err pay for it.
+
     matches = get_close_matches(name.upper().replace("-", "_"), known, n=1, cutoff=0.5)
     return f"Did you mean {matches[0]!r}?" if matches else f"Valid are: {', '.join(known)}."
 
