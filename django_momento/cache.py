@@ -15,13 +15,14 @@ sends goes through the client that the whole process shares. How a verb is done 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from inspect import isawaitable
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.cache import caches
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, MEMCACHE_MAX_KEY_LENGTH, BaseCache
 
 from . import operations
 from .codec import Codec, signing_key
@@ -36,6 +37,9 @@ logger = logging.getLogger("django_momento")
 
 _MISSING = object()
 
+# A key with which Django's own check, made for every call and not cheap, would find nothing to warn about.
+_PLAIN_KEY = re.compile(rf"[^\x00-\x20\x7f]{{0,{MEMCACHE_MAX_KEY_LENGTH}}}")
+
 
 class MomentoCache(BaseCache):
     """A cache of Momento, as ``CACHES[alias]["BACKEND"]``. Timeouts are in seconds, as everywhere in Django.
@@ -49,6 +53,7 @@ class MomentoCache(BaseCache):
         self.options = _parsed(location, params)
         super().__init__(params)
         self._codec = _codec(self.options)
+        self._has_own_rules = type(self).validate_key is not BaseCache.validate_key
 
     def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> int:
         """Answer a timeout in seconds as a TTL in whole milliseconds; 0 means that it is already over."""
@@ -247,7 +252,10 @@ class MomentoCache(BaseCache):
         await self._arun(operations.clear(self.options.cache_name), None)
 
     def _momento_key(self, key: Any, version: int | None) -> bytes:
-        return self.make_and_validate_key(key, version=version).encode()
+        made = self.make_key(key, version=version)
+        if self._has_own_rules or not _PLAIN_KEY.fullmatch(made):
+            self.validate_key(made)
+        return made.encode()
 
     def _named(self, keys: Iterable[Any], version: int | None) -> dict[bytes, Any]:
         return {self._momento_key(key, version): key for key in keys}

@@ -26,7 +26,7 @@ from django_momento.exceptions import (
 )
 from django_momento.local import LocalServer
 
-from .conftest import CACHE_NAME, MakeCache
+from .conftest import CACHE_NAME, MakeCache, local_options
 
 BACKEND = "django_momento.cache.MomentoCache"
 
@@ -143,6 +143,30 @@ def test_keys_that_memcached_refuses_warn(make_cache: MakeCache, key: str) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CacheKeyWarning)
         assert cache.get(key) == "value"
+
+
+class PickyCache(MomentoCache):
+    """A site's own backend, with rules of its own."""
+
+    def validate_key(self, key: str) -> None:
+        if key.endswith("forbidden"):
+            raise ValueError("forbidden")
+
+
+def test_a_backend_with_its_own_rules_for_keys_is_always_asked(momento: LocalServer) -> None:
+    """Django documents validate_key() as the place for them."""
+    cache = PickyCache(CACHE_NAME, {"OPTIONS": local_options(momento)})
+    cache.set("with space and no warning", "value")
+    with pytest.raises(ValueError, match="forbidden"):
+        cache.get("forbidden")
+
+
+@pytest.mark.parametrize("key", ["", "plain", "清" * 240, "\x80", "é"])
+def test_keys_that_memcached_takes_do_not_warn(make_cache: MakeCache, key: str) -> None:
+    """What is checked faster is checked the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CacheKeyWarning)
+        make_cache().set(key, "value")
 
 
 @pytest.mark.parametrize("verb", ["set", "add", "set_many"])
