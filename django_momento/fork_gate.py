@@ -7,9 +7,15 @@ starts with an open gate of its own.
 
 from __future__ import annotations
 
+# Imported for their own handlers. Those that run before a fork do so newest first: the locks that these take,
+# which calls in flight need in order to end, must be taken after the gate was shut.
+import concurrent.futures.thread  # noqa: F401
+import logging
 import os
 import threading
 from types import TracebackType
+
+logger = logging.getLogger("django_momento")
 
 # Seconds. A call that takes longer is left in flight: a fork must not hang because a server does.
 LONGEST_WAIT = 2.0
@@ -19,10 +25,12 @@ class ForkGate:
     """Counts the sendings in flight, and holds new ones back while a fork is going on."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: the handler of a signal may call the cache, or fork, wherever its thread is just now.
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._in_flight = 0
         self._forks = 0
+        self._left_in_flight = 0
 
     def enter(self, calls: int = 1) -> None:
         """Announce calls that are about to be sent; waits while a fork is going on."""
@@ -50,11 +58,20 @@ class ForkGate:
         with self._lock:
             self._forks += 1
             self._changed.wait_for(lambda: not self._in_flight, timeout=LONGEST_WAIT)
+            self._left_in_flight = self._in_flight
 
     def after_fork_in_parent(self) -> None:
         with self._lock:
             self._forks -= 1
             self._changed.notify_all()
+            left, self._left_in_flight = self._left_in_flight, 0
+        if left:
+            logger.warning(
+                "This process forked with calls to Momento in flight (%d), which had not ended after %g s: "
+                "the child may crash when it uses the cache.",
+                left,
+                LONGEST_WAIT,
+            )
 
     def after_fork_in_child(self) -> None:
         # The lock may be held by a thread that does not exist here, and nothing is in flight.
