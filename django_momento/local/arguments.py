@@ -7,6 +7,8 @@ Nothing here looks at stored items.
 
 from __future__ import annotations
 
+import math
+
 from django_momento.local.errors import InvalidArgument, ItemTooLarge
 
 MAX_ITEM_SIZE = 5 * 1024 * 1024
@@ -18,9 +20,9 @@ def require_cache_name(name: str, argument: str) -> str:
     return name
 
 
-def require_key(key: bytes) -> bytes:
+def require_key(key: bytes, argument: str = "cache_key") -> bytes:
     if not key:
-        raise InvalidArgument("cache_key must not be empty")
+        raise InvalidArgument(f"{argument} must not be empty")
     return key
 
 
@@ -29,6 +31,13 @@ def require_ttl(ttl: int, argument: str = "ttl_milliseconds") -> int:
     if ttl == 0:
         raise InvalidArgument(f"{argument} must be greater than 0")
     return ttl
+
+
+def require_score(score: float) -> float:
+    # Infinities have their place in the order; what is no number has none.
+    if math.isnan(score):
+        raise InvalidArgument("score must be a number")
+    return score
 
 
 def require_item_size(key: bytes, value: bytes) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hmac
 import logging
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import grpc
@@ -20,8 +20,12 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from momento_wire_types import common_pb2
 
+from django_momento.local import faults
 from django_momento.local.arguments import require_cache_name
 from django_momento.local.errors import NotImplementedHere, Refused, Unauthenticated, UnexpectedError
+from django_momento.local.faults import Faults
+from django_momento.local.limits import RateLimit
+from django_momento.local.names import snake_case
 from django_momento.local.store import Store
 
 logger = logging.getLogger("django_momento.local")
@@ -36,12 +40,21 @@ MAX_DETAILS = 500
 
 
 class Dispatcher:
-    def __init__(self, store: Store, api_keys: Iterable[str]) -> None:
+    def __init__(
+        self, store: Store, api_keys: Iterable[str] = (), rate_limit: RateLimit | None = None
+    ) -> None:
         self.calls: Counter[str] = Counter()
         self._store = store
-        self._api_keys = [key.encode() for key in api_keys]
-        if not all(self._api_keys):
+        self._faults = Faults()
+        self._rate_limit = rate_limit
+        self.accept_only(api_keys)
+
+    def accept_only(self, api_keys: Iterable[str]) -> None:
+        """Refuse all keys but these from now on; without any, accept all."""
+        keys = [key.encode() for key in api_keys]
+        if not all(keys):
             raise ValueError("An API key must not be empty")
+        self._api_keys = keys
 
     def data_service(self, service: ServiceDescriptor, *servicers: object) -> Service:
         """Return a service whose calls name their cache in the metadata and whose methods take that cache."""
@@ -49,6 +62,8 @@ class Dispatcher:
         def bind(method: Callable[[Any, Any], Any]) -> Answer:
             def answer(metadata: Metadata, request: Any) -> Any:
                 self._authenticate(metadata)
+                if self._rate_limit is not None:
+                    self._rate_limit.take()
                 name = require_cache_name(metadata.get("cache", ""), "The metadata `cache`")
                 return method(self._store.cache(name), request)
 
@@ -117,26 +132,41 @@ class Dispatcher:
 
     def _unary(self, name: str, answer: Answer) -> Callable[..., Any]:
         async def handle(request: Any, context: Any) -> Any:
-            return await self._answer(name, answer, request, context)
+            metadata = dict(context.invocation_metadata())
+            return await self._attempt(name, context, self._answer(name, answer, metadata, request))
 
         return handle
 
     def _stream(self, name: str, answer: Answer) -> Callable[..., Any]:
+        async def send(metadata: Metadata, request: Any, context: Any) -> None:
+            stream = one_by_one(await self._answer(name, answer, metadata, request))
+            if faults.asked_for(metadata):
+                stream = self._faults.during(name, metadata, stream)
+            # Closed on every way out, so that whatever stands behind a stream is let go of at once.
+            async with aclosing(stream):
+                async for response in stream:
+                    try:
+                        await context.write(response)
+                    except grpc.aio.InternalError:
+                        return  # The client has hung up: nobody is left to tell.
+
         async def handle(request: Any, context: Any) -> None:
-            for response in await self._answer(name, answer, request, context):
-                try:
-                    await context.write(response)
-                except grpc.aio.InternalError:
-                    return  # The client has hung up: nobody is left to tell.
+            metadata = dict(context.invocation_metadata())
+            await self._attempt(name, context, send(metadata, request, context))
 
         return handle
 
-    async def _answer(self, name: str, answer: Answer, request: Any, context: Any) -> Any:
+    async def _answer(self, name: str, answer: Answer, metadata: Metadata, request: Any) -> Any:
         self.calls[name] += 1
+        if faults.asked_for(metadata):
+            await self._faults.before(name, metadata)
+        # A call is one step, also for whoever uses the store from another thread.
+        with self._store.lock:
+            return answer(metadata, request)
+
+    async def _attempt(self, name: str, context: Any, answering: Awaitable[Any]) -> Any:
         try:
-            # A call is one step, also for whoever uses the store from another thread.
-            with self._store.lock:
-                return answer(dict(context.invocation_metadata()), request)
+            return await answering
         except Refused as refused:
             await abort(context, refused)
         except Exception as error:
@@ -144,10 +174,17 @@ class Dispatcher:
             await abort(context, UnexpectedError(name, error))
 
 
+async def one_by_one(responses: Iterable[Any] | AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    """Hand on the responses of a stream, those known from the start and those yet to come alike."""
+    if isinstance(responses, AsyncGenerator):
+        async with aclosing(responses):
+            async for response in responses:
+                yield response
+    else:
+        for response in responses:
+            yield response
+
+
 async def abort(context: Any, refused: Refused) -> None:
     metadata = () if refused.err is None else (("err", refused.err),)
     await context.abort(refused.code, str(refused)[:MAX_DETAILS], metadata)
-
-
-def snake_case(rpc_name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", rpc_name).lower()

@@ -6,12 +6,17 @@
     ├── CacheNotFound
     ├── CacheAlreadyExists
     ├── ItemTooLarge
+    ├── ElementTooLarge
+    ├── TooManyOperations
+    ├── WrongType
     ├── NotAnInteger
     ├── IncrementOverflow
     ├── NotImplementedHere
+    ├── ServerStopping
+    ├── InjectedFault
     └── UnexpectedError
 
-UNAVAILABLE and INTERNAL must not appear here: the SDKs retry those, and none of these heals by itself.
+UNAVAILABLE and INTERNAL, which the SDKs retry, are for what heals by itself: of these a stop alone.
 """
 
 from __future__ import annotations
@@ -61,6 +66,29 @@ class ItemTooLarge(Refused):
         super().__init__(f"The item size limit is {limit} bytes for key and value; this item has {size}")
 
 
+class ElementTooLarge(Refused):
+    code = StatusCode.RESOURCE_EXHAUSTED
+    err = "element_size_limit_exceeded"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"The element size limit is {limit} bytes; this element has {size}")
+
+
+class TooManyOperations(Refused):
+    code = StatusCode.RESOURCE_EXHAUSTED
+    err = "operations_rate_limit_exceeded"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The limit of {limit} operations per second is exceeded")
+
+
+class WrongType(Refused):
+    code = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self, wanted: str, stored: str) -> None:
+        super().__init__(f"This call works on an item of type {wanted}; the one under this key is a {stored}")
+
+
 class NotAnInteger(Refused):
     code = StatusCode.FAILED_PRECONDITION
 
@@ -80,6 +108,23 @@ class NotImplementedHere(Refused):
 
     def __init__(self, method: str) -> None:
         super().__init__(f"Momento Local does not implement {method}")
+
+
+class ServerStopping(Refused):
+    code = StatusCode.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("Momento Local is stopping")
+
+
+class InjectedFault(Refused):
+    """What the client asked for in the metadata: any status, UNKNOWN only if none is given."""
+
+    code = StatusCode.UNKNOWN
+
+    def __init__(self, code: StatusCode) -> None:
+        super().__init__(f"Momento Local was asked to answer with {code.name}")
+        self.code = code
 
 
 class UnexpectedError(Refused):

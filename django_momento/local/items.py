@@ -11,6 +11,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 from django_momento.local.arguments import require_key, require_ttl
 from django_momento.local.errors import InvalidArgument
 from django_momento.local.store import Cache
+from django_momento.local.values import type_name
 
 
 class Items:
@@ -20,7 +21,7 @@ class Items:
 
     def keys_exist(self, cache: Cache, request: pb._KeysExistRequest) -> pb._KeysExistResponse:
         keys = [require_key(key) for key in request.cache_keys]
-        return pb._KeysExistResponse(exists=[cache.get(key) is not None for key in keys])
+        return pb._KeysExistResponse(exists=[cache.has(key) for key in keys])
 
     def update_ttl(self, cache: Cache, request: pb._UpdateTtlRequest) -> pb._UpdateTtlResponse:
         key, (arm, ttl) = require_key(request.cache_key), chosen_ttl(request)
@@ -38,9 +39,11 @@ class Items:
         return pb._ItemGetTtlResponse(found={"remaining_ttl_millis": remaining})
 
     def item_get_type(self, cache: Cache, request: pb._ItemGetTypeRequest) -> pb._ItemGetTypeResponse:
-        if cache.get(require_key(request.cache_key)) is None:
+        value = cache.value(require_key(request.cache_key))
+        if value is None:
             return pb._ItemGetTypeResponse(missing={})
-        return pb._ItemGetTypeResponse(found={"item_type": pb._ItemGetTypeResponse.SCALAR})
+        item_type = pb._ItemGetTypeResponse.ItemType.Value(type_name(value))
+        return pb._ItemGetTypeResponse(found={"item_type": item_type})
 
 
 def chosen_ttl(request: pb._UpdateTtlRequest) -> tuple[str, int]:

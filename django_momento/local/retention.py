@@ -12,6 +12,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from django_momento.local.limits import NO_LIMITS, Limits
+from django_momento.local.values import Value
+
 Clock = Callable[[], int]
 ItemsByKey = dict[bytes, "Item"]
 
@@ -31,15 +34,18 @@ def monotonic_ms() -> int:
 
 
 class Item:
-    """A value under its key. `serial` tells its present expiry from earlier ones still in the heap."""
+    """A value under its key.
+
+    `size` is the memory counted for it; `serial` tells its present expiry from earlier ones in the heap.
+    """
 
     __slots__ = ("expires_at", "items", "key", "serial", "size", "value")
 
-    def __init__(self, items: ItemsByKey, key: bytes, value: bytes) -> None:
+    def __init__(self, items: ItemsByKey, key: bytes, value: Value) -> None:
         self.items = items
         self.key = key
         self.value = value
-        self.size = len(key) + len(value) + ITEM_OVERHEAD
+        self.size = memory_needed(key, value)
         self.expires_at = 0
         self.serial = 0
 
@@ -47,11 +53,17 @@ class Item:
 class Retention:
     """Keeps the items of all caches within one memory limit; each cache brings its own dict of them."""
 
-    def __init__(self, clock: Clock = monotonic_ms, max_memory: int = DEFAULT_MAX_MEMORY) -> None:
+    def __init__(
+        self,
+        clock: Clock = monotonic_ms,
+        max_memory: int = DEFAULT_MAX_MEMORY,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
         if max_memory <= 0:
             raise ValueError(f"max_memory must be greater than 0, not {max_memory}")
         self.now = clock
         self.max_memory = max_memory
+        self.limits = limits
         self.memory_used = 0
         self._serials = itertools.count(1)
         self._recency: OrderedDict[int, Item] = OrderedDict()
@@ -68,7 +80,7 @@ class Retention:
         self._recency.move_to_end(item.serial)
         return item
 
-    def keep(self, items: ItemsByKey, key: bytes, value: bytes, ttl: int) -> None:
+    def keep(self, items: ItemsByKey, key: bytes, value: Value, ttl: int) -> None:
         """Put a value under a key, in place of what was there.
 
         A value that could not stay even alone is gone at once, not after it has driven out all others.
@@ -80,12 +92,22 @@ class Retention:
             return
         items[key] = item
         self.memory_used += item.size
-        self._schedule(item, self.now() + ttl)
+        self._schedule(item, ttl)
         self._make_room()
 
-    def reschedule(self, item: Item, expires_at: int) -> None:
+    def recount(self, item: Item) -> None:
+        """Count an item again whose value has grown or shrunk; it goes if it could not stay even alone."""
+        size = memory_needed(item.key, item.value)
+        if size > self.max_memory:
+            self.discard(item)
+            return
+        self.memory_used += size - item.size
+        item.size = size
+        self._make_room()
+
+    def reschedule(self, item: Item, ttl: int) -> None:
         self._unschedule(item)
-        self._schedule(item, expires_at)
+        self._schedule(item, ttl)
 
     def discard(self, item: Item) -> None:
         self._unschedule(item)
@@ -108,8 +130,8 @@ class Retention:
             if not self.drop_expired(limit=1):
                 self.discard(next(iter(self._recency.values())))
 
-    def _schedule(self, item: Item, expires_at: int) -> None:
-        item.expires_at = expires_at
+    def _schedule(self, item: Item, ttl: int) -> None:
+        item.expires_at = expires_at = self.now() + min(ttl, self.limits.max_ttl)
         item.serial = next(self._serials)
         self._recency[item.serial] = item
         heapq.heappush(self._expiries, (expires_at, item.serial))
@@ -119,3 +141,7 @@ class Retention:
         if len(self._expiries) > 2 * len(self._recency) + STALE_EXPIRIES:
             self._expiries = [(live.expires_at, serial) for serial, live in self._recency.items()]
             heapq.heapify(self._expiries)
+
+
+def memory_needed(key: bytes, value: Value) -> int:
+    return len(key) + (len(value) if isinstance(value, bytes) else value.size) + ITEM_OVERHEAD

@@ -6,18 +6,14 @@ response. No gRPC here, no keys and no counting: ``dispatch`` did that before.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local.arguments import require_item, require_item_size, require_key, require_ttl
-from django_momento.local.errors import IncrementOverflow, InvalidArgument, NotAnInteger
+from django_momento.local.errors import InvalidArgument
+from django_momento.local.integers import add
 from django_momento.local.store import Cache
-
-INT64 = range(-(2**63), 2**63)
-# Nineteen digits hold every 64-bit integer, and int() stays clear of Python's own digit limit.
-INTEGER = re.compile(rb"-?[0-9]{1,19}")
 
 
 class Scalars:
@@ -44,7 +40,7 @@ class Scalars:
 
     def set_if(self, cache: Cache, request: pb._SetIfRequest) -> pb._SetIfResponse:
         require_item(request.cache_key, request.cache_body, request.ttl_milliseconds)
-        if not condition_holds(request, cache.get(request.cache_key)):
+        if not condition_holds(request, cache):
             return pb._SetIfResponse(not_stored={})
         cache.put(request.cache_key, request.cache_body, request.ttl_milliseconds)
         return pb._SetIfResponse(stored={})
@@ -53,17 +49,14 @@ class Scalars:
         self, cache: Cache, request: pb._SetIfNotExistsRequest
     ) -> pb._SetIfNotExistsResponse:
         require_item(request.cache_key, request.cache_body, request.ttl_milliseconds)
-        if cache.get(request.cache_key) is not None:
+        if cache.has(request.cache_key):
             return pb._SetIfNotExistsResponse(not_stored={})
         cache.put(request.cache_key, request.cache_body, request.ttl_milliseconds)
         return pb._SetIfNotExistsResponse(stored={})
 
     def increment(self, cache: Cache, request: pb._IncrementRequest) -> pb._IncrementResponse:
         key, ttl = require_key(request.cache_key), require_ttl(request.ttl_milliseconds)
-        stored = cache.get(key)
-        total = request.amount + (0 if stored is None else parse_integer(stored))
-        if total not in INT64:
-            raise IncrementOverflow(total)
+        total = add(cache.get(key), request.amount)
         value = b"%d" % total
         require_item_size(key, value)
         cache.put(key, value, ttl)
@@ -76,25 +69,22 @@ def hit_or_miss(value: bytes | None) -> pb._GetResponse:
     return pb._GetResponse(result=pb.Hit, cache_body=value)
 
 
-def condition_holds(request: pb._SetIfRequest, stored: bytes | None) -> bool:
-    """Whether the value stored now, None if absent, is one the request wants to write over."""
+def condition_holds(request: pb._SetIfRequest, cache: Cache) -> bool:
+    """Whether what is stored now, perhaps nothing, is what the request wants to write over."""
     condition = request.WhichOneof("condition")
     if condition is None:
         raise InvalidArgument("condition must be set: it says when to store the value")
+    # Conditions on presence alone hold for an item of any type; the others compare its value.
+    if condition == "present":
+        return cache.has(request.cache_key)
+    if condition == "absent":
+        return not cache.has(request.cache_key)
+    stored = cache.get(request.cache_key)
     present = stored is not None
-    # Conditions on presence alone carry no value, and look at `equal` no more than they do.
-    equal: bool = stored == getattr(getattr(request, condition), "value_to_check", None)
+    equal: bool = stored == getattr(request, condition).value_to_check
     return {
-        "present": present,
-        "absent": not present,
         "equal": equal,
         "not_equal": not equal,
         "present_and_not_equal": present and not equal,
         "absent_or_equal": not present or equal,
     }[condition]
-
-
-def parse_integer(stored: bytes) -> int:
-    if INTEGER.fullmatch(stored) and (number := int(stored)) in INT64:
-        return number
-    raise NotAnInteger

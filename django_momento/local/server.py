@@ -16,19 +16,17 @@ from types import TracebackType
 
 import grpc
 import grpc.aio
-from momento_wire_types import cacheclient_pb2, cachepubsub_pb2, controlclient_pb2
 
+from django_momento.local import admin
 from django_momento.local.address import check_free, format_address
-from django_momento.local.control import Control
-from django_momento.local.dispatch import Dispatcher, Service
-from django_momento.local.items import Items
+from django_momento.local.dispatch import Dispatcher
+from django_momento.local.errors import ServerStopping
+from django_momento.local.gate import Gate
+from django_momento.local.limits import NO_LIMITS, UNLIMITED, Limits, RateLimit
 from django_momento.local.retention import DEFAULT_MAX_MEMORY, Clock, Retention, monotonic_ms
-from django_momento.local.scalars import Scalars
+from django_momento.local.services import services
 from django_momento.local.store import Store
-
-SCS = cacheclient_pb2.DESCRIPTOR.services_by_name["Scs"]
-SCS_CONTROL = controlclient_pb2.DESCRIPTOR.services_by_name["ScsControl"]
-PUBSUB = cachepubsub_pb2.DESCRIPTOR.services_by_name["Pubsub"]
+from django_momento.local.tls import TlsFiles
 
 OPTIONS = (
     # Without it a second server on the same port starts without complaint and gets half of the connections.
@@ -54,7 +52,8 @@ class LocalServer:
     """A Momento Local server. Port 0 takes a free port, known from `port` once it listens.
 
     Without `api_keys` any key is accepted. With `create_missing_caches` a cache exists as soon as it is
-    used. `max_memory` is in bytes; `clock` returns milliseconds and must never go back.
+    used. `max_memory` is in bytes; `clock` returns milliseconds and must never go back. With `tls` it speaks
+    TLS and nothing else. `admin_port` is for ``admin``; with it all traffic goes through a ``gate``.
     """
 
     def __init__(
@@ -66,16 +65,24 @@ class LocalServer:
         caches: Iterable[str] = (),
         create_missing_caches: bool = False,
         max_memory: int = DEFAULT_MAX_MEMORY,
+        limits: Limits = NO_LIMITS,
+        tls: TlsFiles | None = None,
+        admin_port: int | None = None,
         clock: Clock = monotonic_ms,
     ) -> None:
         self.host = host
         self.port = port
-        self._store = Store(Retention(clock, max_memory), create_missing_caches=create_missing_caches)
+        self.admin_port = admin_port
+        self._store = Store(Retention(clock, max_memory, limits), create_missing_caches=create_missing_caches)
         for name in dict.fromkeys(caches):
             if not name:
                 raise ValueError("A cache name must not be empty")
             self._store.create(name)
-        self._dispatcher = Dispatcher(self._store, api_keys)
+        rate_limit = None
+        if limits.operations_per_second != UNLIMITED:
+            rate_limit = RateLimit(limits.operations_per_second, clock)
+        self._dispatcher = Dispatcher(self._store, api_keys, rate_limit)
+        self._credentials = None if tls is None else tls.credentials()
         self._grace = GRACE
         self._lifecycle = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -92,6 +99,10 @@ class LocalServer:
 
     def reset_calls(self) -> None:
         self._dispatcher.calls.clear()
+
+    def accept_only(self, *api_keys: str) -> None:
+        """Refuse all keys but these from now on, as after a rotation; without any, accept all."""
+        self._dispatcher.accept_only(api_keys)
 
     def start(self) -> LocalServer:
         """Serve in a daemon thread; return once clients can connect.
@@ -130,27 +141,38 @@ class LocalServer:
     async def serve(self, stop: asyncio.Event, listening: Callable[[], object] = lambda: None) -> None:
         """Serve on the running loop until `stop` is set; call `listening` once clients can connect."""
         check_free(self.host, self.port)
-        server = grpc.aio.server(handlers=self._services(), options=OPTIONS)
-        try:
-            self.port = server.add_insecure_port(self.address)
-        except RuntimeError as error:
-            raise OSError(f"Cannot listen on {self.address}: {error}") from error
-        await server.start()
+        if self.admin_port is not None:
+            check_free(admin.HOST, self.admin_port)
+        server = grpc.aio.server(handlers=services(self._dispatcher, self._store), options=OPTIONS)
+        gate = Gate()
+        commands = admin.Admin(self._dispatcher, gate)
+        if self.admin_port is None:
+            self.port = self._bind(server, self.address)
+            await server.start()
+        else:
+            hidden_port = self._bind(server, format_address("127.0.0.1", 0))
+            await server.start()
+            self.port = await gate.start(self.host, self.port, hidden_port)
+            self.admin_port = await commands.start(self.admin_port)
         sweeping = asyncio.create_task(self._sweep())
         try:
             listening()
             await stop.wait()
         finally:
             sweeping.cancel()
+            # They would last for as long as they may; ended by gRPC, each would leave a traceback.
+            self._store.end_subscriptions(ServerStopping())
             await server.stop(self._grace)
+            commands.stop()
+            await gate.stop()
 
-    def _services(self) -> tuple[Service, ...]:
-        return (
-            self._dispatcher.data_service(SCS, Scalars(), Items()),
-            self._dispatcher.control_service(SCS_CONTROL, Control(self._store)),
-            self._dispatcher.control_service(PUBSUB),
-            self._dispatcher.ping_service(),
-        )
+    def _bind(self, server: grpc.aio.Server, address: str) -> int:
+        try:
+            if self._credentials is None:
+                return int(server.add_insecure_port(address))
+            return int(server.add_secure_port(address, self._credentials))
+        except RuntimeError as error:
+            raise OSError(f"Cannot listen on {address}: {error}") from error
 
     async def _sweep(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from django_momento.local import LocalServer
 from django_momento.local.retention import Retention
 from django_momento.local.store import Cache, Store
 from tests.local.clock import FakeClock
+from tests.local.sdk import Blocking, cache_client
 from tests.local.wire import Wire
 
 
@@ -49,3 +50,10 @@ def connect() -> Iterator[Callable[[LocalServer], Wire]]:
 @pytest.fixture
 def wire(server: LocalServer, connect: Callable[[LocalServer], Wire]) -> Wire:
     return connect(server)
+
+
+@pytest.fixture(params=["sync", "async"])
+def sdk(request: pytest.FixtureRequest, server: LocalServer) -> Iterator[Blocking]:
+    """Momento's own client and its async twin, set up for Momento Local as its documentation says."""
+    with cache_client(server, request.param) as client:
+        yield client

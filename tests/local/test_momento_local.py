@@ -12,11 +12,14 @@ import grpc
 import pytest
 from django.core.management import CommandError, call_command
 from momento_wire_types import cacheclient_pb2 as pb
+from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
 
 from django_momento.local import LocalServer
+from django_momento.local.limits import ON_DEMAND
 from django_momento.local.retention import DEFAULT_MAX_MEMORY
 from django_momento.local.sizes import parse_size
-from django_momento.management.commands.momento_local import Command
+from django_momento.local.tls import TlsFiles
+from django_momento.management.commands.momento_local import Command, chosen_tls
 from tests.local.wire import HANG_GUARD, Wire, status
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +80,23 @@ def test_the_process_serves_until_a_signal_ends_it(number):
     assert ready.startswith(f"{READY}127.0.0.1:")
 
 
+def test_the_process_ends_with_subscribers_connected():
+    """Their streams end, and nothing is written about it."""
+    request = cachepubsub_pb2._SubscriptionRequest(cache_name="cache", topic="t")
+    with command("--port", "0", "--cache", "cache") as process:
+        wire = Wire(process.stdout.readline().removeprefix(READY).strip())
+        stub = cachepubsub_pb2_grpc.PubsubStub(wire.channel)
+        streams = [stub.Subscribe(request, timeout=HANG_GUARD * 3) for _ in range(100)]
+        assert {next(stream).WhichOneof("kind") for stream in streams} == {"heartbeat"}
+        process.terminate()
+        stdout, stderr = process.communicate(timeout=HANG_GUARD)
+        assert (process.returncode, stdout, stderr) == (0, "", "")
+        for stream in streams:
+            with pytest.raises(grpc.RpcError):
+                list(stream)
+        wire.channel.close()
+
+
 def test_the_process_says_in_one_line_that_its_port_is_taken(taken_port):
     """One line on stderr, no traceback, status 1."""
     with command("--port", str(taken_port)) as process:
@@ -105,8 +125,11 @@ def test_all_arguments_reach_the_server(monkeypatch):
 
     monkeypatch.setattr("django_momento.local.server.LocalServer", Recorded)
     arguments = "--host=localhost --port=0 --api-key=a --api-key=b --cache=c --cache=d --max-memory=64M"
+    arguments += " --on-demand --rate-limit=7 --admin-port=0"
     call_command("momento_local", *arguments.split(), stdout=SignalWhenReady())
+    limits = ON_DEMAND._replace(operations_per_second=7)
     keywords = {"api_keys": ["a", "b"], "caches": ["c", "d"], "max_memory": 64 * 1024**2}
+    keywords |= {"limits": limits, "tls": None, "admin_port": 0}
     assert made == [(("localhost", 0), keywords)]
 
 
@@ -153,12 +176,20 @@ def test_a_taken_port_is_a_command_error(taken_port):
         ("api_keys", [""], "An API key must not be empty"),
         ("caches", [""], "A cache name must not be empty"),
         ("port", 65536, "the port must be between 0 and 65535"),
+        ("rate_limit", 0, "The limit of operations per second must be greater than 0, not 0"),
+        ("tls_cert", "cert.pem", "--tls-cert and --tls-key belong together"),
     ],
 )
 def test_a_bad_argument_is_a_command_error(option, value, message):
     """It says what is wrong and serves nothing."""
     with pytest.raises(CommandError, match=message):
         call_command("momento_local", **{"port": 0, option: value})
+
+
+def test_certificate_and_key_together_mean_tls():
+    """Neither means none."""
+    assert chosen_tls("cert.pem", "key.pem") == TlsFiles("cert.pem", "key.pem")
+    assert None is chosen_tls(None, None)
 
 
 @pytest.mark.parametrize(

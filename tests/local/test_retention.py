@@ -56,8 +56,8 @@ def test_a_rescheduled_item_expires_at_its_new_time_only(clock):
     """The old expiry is void, whether it was earlier or later."""
     retention, items = Retention(clock), {}
     keep(retention, items, b"later", b"sooner", ttl=10)
-    retention.reschedule(items[b"later"], clock.now + 20)
-    retention.reschedule(items[b"sooner"], clock.now + 5)
+    retention.reschedule(items[b"later"], 20)
+    retention.reschedule(items[b"sooner"], 5)
     clock.advance(5)
     retention.drop_expired(limit=100)
     assert list(items) == [b"later"]

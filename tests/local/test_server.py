@@ -10,11 +10,9 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import grpc
 import pytest
-from momento import CacheClient, Configurations, CredentialProvider
 from momento.responses import (
     CacheDelete,
     CacheGet,
@@ -29,14 +27,14 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local import LocalServer
 from django_momento.local import server as server_module
+from tests.local.sdk import cache_client
 from tests.local.wire import HANG_GUARD, Wire
 
 
 @pytest.fixture
 def sdk(server):
     """Momento's own client, set up for Momento Local as its documentation says."""
-    credentials = CredentialProvider.for_momento_local("127.0.0.1", server.port)
-    with CacheClient(Configurations.Laptop.v1(), credentials, timedelta(seconds=60)) as client:
+    with cache_client(server, "sync") as client:
         yield client
 
 

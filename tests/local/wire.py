@@ -12,6 +12,7 @@ from momento_wire_types import (
     cachepubsub_pb2_grpc,
     common_pb2,
     controlclient_pb2_grpc,
+    token_pb2_grpc,
 )
 
 HANG_GUARD = 20.0
@@ -29,6 +30,7 @@ class Wire:
             cacheclient_pb2_grpc.ScsStub(self.channel),
             controlclient_pb2_grpc.ScsControlStub(self.channel),
             cachepubsub_pb2_grpc.PubsubStub(self.channel),
+            token_pb2_grpc.TokenStub(self.channel),
         ]
 
     def __getattr__(self, rpc: str) -> Callable[..., Any]:

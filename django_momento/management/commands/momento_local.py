@@ -18,13 +18,15 @@ from django_momento.local.sizes import parse_size
 
 if TYPE_CHECKING:
     from django_momento.local import LocalServer
+    from django_momento.local.limits import Limits
+    from django_momento.local.tls import TlsFiles
 
 
 class Command(BaseCommand):
     help = (
         "Runs Momento Local, an in-memory server that speaks Momento's wire protocol, for development "
-        "and tests. Everything it holds is gone when it stops, and its connections are not encrypted: "
-        "never use it in production."
+        "and tests. Everything it holds is gone when it stops, and without --tls-cert its connections are "
+        "not encrypted: never use it in production."
     )
     requires_system_checks: list[str] = []
 
@@ -60,17 +62,30 @@ class Command(BaseCommand):
             "(default: %(default)s)",
         )
 
-    def handle(
-        self, *, host: str, port: int, api_keys: list[str], caches: list[str], max_memory: str, **options: Any
-    ) -> None:
-        from django_momento.local import LocalServer
+        parser.add_argument(
+            "--on-demand",
+            action="store_true",
+            help="apply the limits of an on-demand cache: 100 operations a second, at most 24 hours of TTL, "
+            "128 KB for an element of a collection",
+        )
+        parser.add_argument(
+            "--rate-limit",
+            type=int,
+            metavar="N",
+            help="refuse data calls beyond N a second (default: no limit; 100 with --on-demand)",
+        )
+        parser.add_argument("--tls-cert", metavar="FILE", help="speak TLS with this certificate (PEM)")
+        parser.add_argument("--tls-key", metavar="FILE", help="the private key of --tls-cert (PEM)")
+        parser.add_argument(
+            "--admin-port",
+            type=int,
+            metavar="PORT",
+            help="for testing clients, take commands by HTTP on this port of 127.0.0.1, 0 for any free one: "
+            "/block, /unblock, /drop (connections), /counts, /reset-counts, /accept-only (keys in the body)",
+        )
 
-        try:
-            server = LocalServer(
-                host, port, api_keys=api_keys, caches=caches, max_memory=parse_size(max_memory)
-            )
-        except ValueError as error:
-            raise CommandError(str(error)) from error
+    def handle(self, *, host: str, port: int, api_keys: list[str], **options: Any) -> None:
+        server = self._server(host, port, api_keys, options)
         if not api_keys and not is_loopback(host):
             self.stderr.write(
                 f"Warning: other machines can reach {host} and any API key is accepted; see --api-key."
@@ -78,6 +93,23 @@ class Command(BaseCommand):
         # Where the loop cannot handle signals (Windows), and before it does, Ctrl-C arrives as an exception.
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(self._serve(server))
+
+    def _server(self, host: str, port: int, api_keys: list[str], options: dict[str, Any]) -> LocalServer:
+        from django_momento.local import LocalServer
+
+        try:
+            return LocalServer(
+                host,
+                port,
+                api_keys=api_keys,
+                caches=options["caches"],
+                max_memory=parse_size(options["max_memory"]),
+                limits=chosen_limits(options["on_demand"], options["rate_limit"]),
+                tls=chosen_tls(options["tls_cert"], options["tls_key"]),
+                admin_port=options["admin_port"],
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
 
     async def _serve(self, server: LocalServer) -> None:
         stop = asyncio.Event()
@@ -91,4 +123,23 @@ class Command(BaseCommand):
 
     def _report(self, server: LocalServer) -> None:
         self.stdout.write(f"Momento Local listening on {server.address}")
+        if server.admin_port is not None:
+            self.stdout.write(f"Admin commands on http://127.0.0.1:{server.admin_port}")
         self.stdout.flush()
+
+
+def chosen_limits(on_demand: bool, rate_limit: int | None) -> Limits:
+    from django_momento.local.limits import NO_LIMITS, ON_DEMAND
+
+    limits = ON_DEMAND if on_demand else NO_LIMITS
+    return limits if rate_limit is None else limits._replace(operations_per_second=rate_limit)
+
+
+def chosen_tls(certificate: str | None, key: str | None) -> TlsFiles | None:
+    from django_momento.local.tls import TlsFiles
+
+    if certificate and key:
+        return TlsFiles(certificate, key)
+    if certificate or key:
+        raise ValueError("--tls-cert and --tls-key belong together: give both or neither")
+    return None

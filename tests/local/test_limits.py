@@ -1,0 +1,127 @@
+"""Limits as Momento sets them to an on-demand cache."""
+
+import pytest
+from grpc import StatusCode
+from momento.responses import CacheGet, CacheSet
+from momento_wire_types import cacheclient_pb2 as pb
+from momento_wire_types import controlclient_pb2
+
+from django_momento.local import LocalServer
+from django_momento.local.limits import NO_LIMITS, ON_DEMAND, RateLimit
+from tests.local.sdk import cache_client
+from tests.local.wire import refusal
+
+DAY = 24 * 60 * 60 * 1000
+LARGEST = bytes(128 * 1024)
+COMMON = {"ttl_milliseconds": 9}
+
+
+@pytest.fixture
+def on_demand(clock, connect):
+    """A client of a server with the limits of an on-demand cache."""
+    with LocalServer(caches=["cache"], limits=ON_DEMAND, clock=clock) as server:
+        yield connect(server)
+
+
+def ttl(wire, key):
+    return wire.ItemGetTtl(pb._ItemGetTtlRequest(cache_key=key)).found.remaining_ttl_millis
+
+
+def test_calls_beyond_the_rate_are_refused_until_the_next_second(on_demand, clock):
+    """RESOURCE_EXHAUSTED with the `err` of that limit; control calls are no operations."""
+    get = pb._GetRequest(cache_key=b"k")
+    for _ in range(100):
+        on_demand.Get(get)
+    error = refusal(on_demand.Get, get)
+    assert error.code() == StatusCode.RESOURCE_EXHAUSTED
+    assert ("err", "operations_rate_limit_exceeded") in error.trailing_metadata()
+    on_demand.ListCaches(controlclient_pb2._ListCachesRequest())
+    clock.advance(999)
+    assert refusal(on_demand.Get, get).code() == StatusCode.RESOURCE_EXHAUSTED
+    clock.advance(1)
+    assert on_demand.Get(get).result == pb.Miss
+
+
+def test_the_sdk_knows_which_limit_it_hit(clock):
+    """It reads the `err` and says so; what was stored stays."""
+    limits = NO_LIMITS._replace(operations_per_second=1)
+    with (
+        LocalServer(caches=["cache"], limits=limits, clock=clock) as server,
+        cache_client(server, "sync") as sdk,
+    ):
+        assert isinstance(sdk.set("cache", "k", "v"), CacheSet.Success)
+        refused = sdk.get("cache", "k")
+        assert isinstance(refused, CacheGet.Error)
+        assert refused.error_code.name == "LIMIT_EXCEEDED_ERROR"
+        assert "operations" in refused.message.lower()
+
+
+def test_a_rate_without_calls_is_refused():
+    """It would be a server that answers nothing."""
+    with pytest.raises(ValueError, match="must be greater than 0, not 0"):
+        RateLimit(0, lambda: 0)
+
+
+def test_a_long_ttl_is_cut_to_a_day(on_demand):
+    """Of scalars, of collections, and when it is changed; a shorter one stays as it is."""
+    on_demand.Set(pb._SetRequest(cache_key=b"k", cache_body=b"v", ttl_milliseconds=DAY + 1))
+    on_demand.Set(pb._SetRequest(cache_key=b"short", cache_body=b"v", ttl_milliseconds=DAY - 1))
+    on_demand.SetUnion(pb._SetUnionRequest(set_name=b"s", elements=[b"x"], ttl_milliseconds=2**64 - 1))
+    assert [ttl(on_demand, key) for key in (b"k", b"short", b"s")] == [DAY, DAY - 1, DAY]
+    on_demand.UpdateTtl(pb._UpdateTtlRequest(cache_key=b"short", overwrite_to_milliseconds=2 * DAY))
+    assert ttl(on_demand, b"short") == DAY
+
+
+@pytest.mark.parametrize(
+    ("rpc", "fits", "too_large"),
+    [
+        (
+            "DictionarySet",
+            pb._DictionarySetRequest(
+                dictionary_name=b"k", items=[{"field": b"f", "value": LARGEST[1:]}], **COMMON
+            ),
+            pb._DictionarySetRequest(
+                dictionary_name=b"k", items=[{"field": b"f", "value": LARGEST}], **COMMON
+            ),
+        ),
+        (
+            "SetUnion",
+            pb._SetUnionRequest(set_name=b"k", elements=[LARGEST], **COMMON),
+            pb._SetUnionRequest(set_name=b"k", elements=[b"x", LARGEST + b"x"], **COMMON),
+        ),
+        (
+            "ListPushFront",
+            pb._ListPushFrontRequest(list_name=b"k", value=LARGEST, **COMMON),
+            pb._ListPushFrontRequest(list_name=b"k", value=LARGEST + b"x", **COMMON),
+        ),
+        (
+            "ListConcatenateBack",
+            pb._ListConcatenateBackRequest(list_name=b"k", values=[LARGEST], **COMMON),
+            pb._ListConcatenateBackRequest(list_name=b"k", values=[b"x", LARGEST + b"x"], **COMMON),
+        ),
+        (
+            "SortedSetPut",
+            pb._SortedSetPutRequest(set_name=b"k", elements=[{"value": LARGEST}], **COMMON),
+            pb._SortedSetPutRequest(set_name=b"k", elements=[{"value": LARGEST + b"x"}], **COMMON),
+        ),
+        (
+            "SortedSetIncrement",
+            pb._SortedSetIncrementRequest(set_name=b"k", value=LARGEST, **COMMON),
+            pb._SortedSetIncrementRequest(set_name=b"k", value=LARGEST + b"x", **COMMON),
+        ),
+        (
+            "DictionaryIncrement",
+            pb._DictionaryIncrementRequest(dictionary_name=b"k", field=LARGEST[1:], **COMMON),
+            pb._DictionaryIncrementRequest(dictionary_name=b"k", field=LARGEST, **COMMON),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_large_element_is_refused_by_that_name(on_demand, wire, rpc, fits, too_large):
+    """RESOURCE_EXHAUSTED with the `err` of that limit, nothing written; without limits it is fine."""
+    error = refusal(getattr(on_demand, rpc), too_large)
+    assert error.code() == StatusCode.RESOURCE_EXHAUSTED
+    assert ("err", "element_size_limit_exceeded") in error.trailing_metadata()
+    assert list(on_demand.KeysExist(pb._KeysExistRequest(cache_keys=[b"k"])).exists) == [False]
+    getattr(on_demand, rpc)(fits)
+    getattr(wire, rpc)(too_large)
