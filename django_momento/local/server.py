@@ -17,7 +17,7 @@ from types import TracebackType
 import grpc
 import grpc.aio
 
-from django_momento.local import admin
+from django_momento.local import admin, hangups
 from django_momento.local.address import check_free, format_address
 from django_momento.local.dispatch import Dispatcher
 from django_momento.local.errors import ServerStopping
@@ -155,16 +155,17 @@ class LocalServer:
             self.port = await gate.start(self.host, self.port, hidden_port)
             self.admin_port = await commands.start(self.admin_port)
         sweeping = asyncio.create_task(self._sweep())
-        try:
-            listening()
-            await stop.wait()
-        finally:
-            sweeping.cancel()
-            # They would last for as long as they may; ended by gRPC, each would leave a traceback.
-            self._store.end_subscriptions(ServerStopping())
-            await server.stop(self._grace)
-            commands.stop()
-            await gate.stop()
+        with hangups.not_logged():
+            try:
+                listening()
+                await stop.wait()
+            finally:
+                sweeping.cancel()
+                # They would last for as long as they may; ended by gRPC, each would leave a traceback.
+                self._store.end_subscriptions(ServerStopping())
+                await server.stop(self._grace)
+                commands.stop()
+                await gate.stop()
 
     def _bind(self, server: grpc.aio.Server, address: str) -> int:
         try:
