@@ -10,13 +10,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_GRPC = logging.getLogger("grpc._cython.cygrpc")
 _MESSAGE = "ExecuteBatchError raised in core by servicer method"
 
 
 @contextmanager
-def not_logged() -> Iterator[None]:
+def not_logged(log: logging.Logger = _GRPC) -> Iterator[None]:
     """Keep them out of gRPC's log for as long as the block lasts, and nothing else."""
-    log = logging.getLogger("grpc._cython.cygrpc")
 
     # One for each server, so that the first to stop does not take that of the others with it.
     def is_something_else(record: logging.LogRecord) -> bool:
