@@ -45,8 +45,8 @@ class MomentoCache(BaseCache):
     """A cache of Momento, as ``CACHES[alias]["BACKEND"]``. Timeouts are in seconds, as everywhere in Django.
 
     Raises ConfigurationError when it is made from settings that are wrong, and MomentoCacheError from its
-    methods when Momento cannot answer, unless IGNORE_EXCEPTIONS is set. The async methods are native: they
-    take no threads, and work on any event loop over the one connection of the process.
+    methods when Momento cannot answer, unless IGNORE_EXCEPTIONS is set. The async methods are native:
+    they work on any number of event loops over one connection of the process.
     """
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:

@@ -61,7 +61,7 @@ class MomentoClient:
                 else:
                     asked = steps.send(answer)
         except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
+            return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
     async def arun(self, cache: str, steps: Steps[T]) -> T:
         """See run(). Works on any number of event loops; cancelling the task cancels what is in flight."""
@@ -75,7 +75,7 @@ class MomentoClient:
                 else:
                     asked = steps.send(answer)
         except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
+            return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
     def close(self) -> None:
         """Close the connections: calls in flight fail, and later ones are refused."""

@@ -20,7 +20,7 @@ from .exceptions import ConfigurationError
 BACKEND = "django_momento.cache.MomentoCache"
 
 
-class Env(environ.Env):  # type: ignore[misc]
+class Env(environ.Env):  # type: ignore[misc]  # django-environ has no types
     """``environ.Env`` whose ``cache_url()`` also reads ``momento://`` and ``momento-local://`` URLs."""
 
     @classmethod

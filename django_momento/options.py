@@ -260,7 +260,7 @@ def _check_timeout(where: str, timeout: object) -> None:
     # Django's base class turns a TIMEOUT it cannot read into 300 seconds without a word.
     try:
         if timeout is not None:
-            int(timeout)  # type: ignore[call-overload]
+            int(timeout)  # type: ignore[call-overload]  # whether it can is the question
     except (TypeError, ValueError, OverflowError):
         raise ConfigurationError(
             f"{where}['TIMEOUT'] is {timeout!r}.", "It must be a number of seconds, or None."

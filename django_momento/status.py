@@ -134,7 +134,7 @@ class _Examination:
 
     def options(self) -> str:
         # An instance of our own, and a loud one: fail-open would hide what is looked for here.
-        self._cache = caches.create_connection(self._alias)  # type: ignore[assignment]
+        self._cache = caches.create_connection(self._alias)  # type: ignore[assignment]  # see is_momento
         options = self._cache.options = replace(self._cache.options, ignore_exceptions=False)
         signed = "signed" if options.sign else "unsigned"
         return (
