@@ -7,76 +7,34 @@ for a look whether a named file exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
+from .compressors import COMPRESSORS
 from .endpoint import DEFAULT_LOCAL_PORT, Endpoint
 from .exceptions import ConfigurationError
-
-T = TypeVar("T")
-
-CREDENTIAL_SOURCES = ("secretsmanager", "env", "local", "embedded")
-
-# About 30 years. Far beyond it, clocks and wire formats overflow.
-_MOST_SECONDS = 10**9
-
-
-class Kind(NamedTuple):
-    """A type of option: what it allows, how a value is checked, and how a URL spells it."""
-
-    allowed: str
-    check: Callable[[Any], Any]
-    from_text: Callable[[str], Any] = str
-
-
-def _checked_by(accepts: Callable[[Any], bool], convert: Callable[[Any], T]) -> Callable[[Any], T]:
-    def check(value: Any) -> T:
-        if not accepts(value):
-            raise ValueError
-        return convert(value)
-
-    return check
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _MOST_SECONDS
-
-
-def _flag_from_text(text: str) -> bool:
-    spellings = {"true": True, "1": True, "yes": True, "on": True}
-    spellings |= {"false": False, "0": False, "no": False, "off": False}
-    return spellings[text.lower()]
-
-
-def _existing_file(value: str | Path) -> Path:
-    path = Path(value)
-    # Older Pythons raise for a name that is too long, and in a folder that may not be looked into.
-    with suppress(OSError):
-        if path.is_file():
-            return path
-    raise ValueError("names no file")
-
-
-def _one_of(*choices: str) -> Kind:
-    return Kind("one of " + ", ".join(map(repr, choices)), _checked_by(choices.__contains__, str))
-
-
-TEXT = Kind(
-    "a string that is not empty", _checked_by(lambda value: isinstance(value, str) and bool(value), str)
+from .kinds import (
+    BYTES,
+    ENCRYPTION_KEYS,
+    ENDPOINT,
+    FILE,
+    FLAG,
+    PATH,
+    SECONDS,
+    TEXT,
+    Kind,
+    one_of,
+    one_of_or_dotted_path,
 )
-FLAG = Kind("True or False", _checked_by(lambda value: isinstance(value, bool), bool), _flag_from_text)
-SECONDS = Kind("a number of seconds above 0, at most a billion", _checked_by(_is_number, float), float)
-FILE = Kind(
-    "the path of an existing file",
-    _checked_by(lambda value: isinstance(value, str | Path) and bool(str(value)), _existing_file),
-)
-ENDPOINT = Kind(
-    "a Momento endpoint, or HOST:PORT on loopback",
-    _checked_by(lambda value: isinstance(value, str) and bool(value), Endpoint.parse),
-)
+from .masking import Secret, masked, shown
+from .pasted_keys import api_key_path
+from .serializers import SERIALIZERS
+
+CREDENTIAL_SOURCES = ("secretsmanager", "agent", "env", "file", "local", "embedded")
+# Stands for every dotted path in Option.sources.
+CALLABLE = "the dotted path of a callable"
 
 
 class Option(NamedTuple):
@@ -98,19 +56,38 @@ OPTIONS = {
     for option in (
         Option(
             "CREDENTIALS",
-            _one_of(*CREDENTIAL_SOURCES),
+            one_of_or_dotted_path(*CREDENTIAL_SOURCES),
             "`secretsmanager` if `SECRET_ID` is given",
-            "where the API key comes from",
+            "where the API key comes from; a dotted path names a callable that answers it",
         ),
-        Option("SECRET_ID", TEXT, "", "name or ARN of the secret; an ARN's region wins", ("secretsmanager",)),
+        Option(
+            "SECRET_ID",
+            TEXT,
+            "",
+            "name or ARN of the secret; an ARN's region wins",
+            ("secretsmanager", "agent"),
+        ),
         Option(
             "SECRET_VERSION_STAGE",
             TEXT,
             "`AWSCURRENT`",
             "which version of the secret",
-            ("secretsmanager",),
+            ("secretsmanager", "agent"),
         ),
-        Option("REGION", TEXT, "boto3's own chain", "AWS region of the secret", ("secretsmanager",)),
+        Option(
+            "REGION",
+            TEXT,
+            "boto3's own chain, or the agent's",
+            "AWS region of the secret; an agent has its own, which must then be this one",
+            ("secretsmanager", "agent"),
+        ),
+        Option(
+            "AGENT_FALLBACK",
+            FLAG,
+            "`False`",
+            "ask Secrets Manager with boto3 where the agent cannot be reached or is not ready",
+            ("agent",),
+        ),
         Option(
             "API_KEY_VARIABLE",
             TEXT,
@@ -125,16 +102,17 @@ OPTIONS = {
             "environment variable with the endpoint",
             ("env",),
         ),
+        Option("API_KEY_FILE", PATH, "", "file with the API key, read again when it changes", ("file",)),
         Option(
             "ENDPOINT",
             ENDPOINT,
             "from the secret or the key, where it carries one",
             "Momento's endpoint for your region; needed for v2 keys; `host:port` on loopback only",
-            ("secretsmanager", "env", "local"),
+            ("secretsmanager", "agent", "env", "file", "local", CALLABLE),
         ),
         Option(
             "CONFIGURATION",
-            _one_of("auto", "in-region", "low-latency", "lambda", "laptop"),
+            one_of("auto", "in-region", "low-latency", "lambda", "laptop"),
             "`auto`",
             "the SDK's tuning; `auto` is `laptop` for `local` and `embedded`, `lambda` inside AWS Lambda, "
             "else `in-region`",
@@ -143,7 +121,7 @@ OPTIONS = {
         Option("ROOT_CERTIFICATES", FILE, "grpc's own", "PEM file with the root certificates to trust"),
         Option(
             "READ_CONCERN",
-            _one_of("balanced", "consistent"),
+            one_of("balanced", "consistent"),
             "`balanced`",
             "`consistent` reads the latest write, at a multiple of the price",
         ),
@@ -154,14 +132,26 @@ OPTIONS = {
             "seconds; longer timeouts, and `None`, are cut to it (Momento's own limit on demand is 24 h)",
         ),
         Option(
-            "SERIALIZER", _one_of("pickle", "json"), "`pickle`", "how values other than integers are stored"
+            "SERIALIZER",
+            one_of_or_dotted_path(*SERIALIZERS),
+            "`pickle`",
+            "how values other than integers are stored; a dotted path names what has `dumps` and `loads`",
         ),
         Option(
             "SIGN",
             FLAG,
-            "`True` for pickle, else `False`",
+            "`False` for `json` and for what is encrypted, else `True`",
             "authenticate values with a key derived from `SECRET_KEY` (`SECRET_KEY_FALLBACKS` still read)",
         ),
+        Option(
+            "ENCRYPTION_KEY",
+            ENCRYPTION_KEYS,
+            "",
+            "encrypt values with AES-GCM: base64 of 16 or 32 bytes, or several with commas: the first "
+            "encrypts, all decrypt; `secret` takes them from the secret of the API key",
+        ),
+        Option("COMPRESSOR", one_of(*COMPRESSORS), "", "compress values: Momento bills by the KiB"),
+        Option("COMPRESS_MIN_LENGTH", BYTES, "`1024`", "bytes; shorter values are not compressed"),
         Option(
             "IGNORE_EXCEPTIONS", FLAG, "`False`", "fail open: a cache that cannot be reached reads as a miss"
         ),
@@ -174,6 +164,11 @@ DJANGO_SETTINGS = ("TIMEOUT", "KEY_PREFIX", "VERSION", "KEY_FUNCTION", "OPTIONS"
 BESIDE_OPTIONS = ("BACKEND", "LOCATION", *DJANGO_SETTINGS)
 NO_CULLING = ("MAX_ENTRIES", "CULL_FREQUENCY")
 
+API_KEY_FIX = (
+    "Revoke it, because settings end up in repositories and error reports. Keep its successor in AWS Secrets "
+    "Manager and give the secret's name in SECRET_ID, or choose another place with CREDENTIALS."
+)
+
 
 @dataclass(frozen=True)
 class ConnectionOptions:
@@ -183,8 +178,10 @@ class ConnectionOptions:
     secret_id: str | None = None
     secret_version_stage: str = "AWSCURRENT"  # noqa: S105 - a stage, not a secret
     region: str | None = None
+    agent_fallback: bool = False
     api_key_variable: str = "MOMENTO_API_KEY"
     endpoint_variable: str = "MOMENTO_ENDPOINT"
+    api_key_file: Path | None = None
     endpoint: Endpoint | None = None
     configuration: str = "auto"
     client_timeout: float | None = None
@@ -202,6 +199,9 @@ class CacheOptions:
     max_ttl: float = 86400.0
     serializer: str = "pickle"
     sign: bool = True
+    encryption_key: Secret | None = None
+    compressor: str | None = None
+    compress_min_length: int = 1024
     ignore_exceptions: bool = False
     log_ignored_exceptions: bool = True
 
@@ -212,41 +212,63 @@ def parse(alias: str, location: object, params: Mapping[str, Any]) -> CacheOptio
     Raises ConfigurationError.
     """
     where = f"CACHES[{alias!r}]"
+    _refuse_api_key(where, {"LOCATION": location, **params})
     if not isinstance(location, str) or not location.strip():
         raise ConfigurationError(
             f"{where}['LOCATION'] must be the name of a Momento cache, not {location!r}.",
             "Name a cache of your Momento account; `momento_check --create` can create it.",
+            concerns="LOCATION",
         )
-    _refuse_unknown(where, params, DJANGO_SETTINGS, elsewhere=OPTIONS)
+    refuse_unknown(where, params, DJANGO_SETTINGS, elsewhere=OPTIONS)
     given = params.get("OPTIONS", {})
-    _refuse_unknown(f"{where}['OPTIONS']", given, tuple(OPTIONS), elsewhere=BESIDE_OPTIONS)
+    refuse_unknown(f"{where}['OPTIONS']", given, tuple(OPTIONS), elsewhere=BESIDE_OPTIONS)
     _check_timeout(where, params.get("TIMEOUT"))
     values = {name: _checked(where, OPTIONS[name], value) for name, value in given.items()}
     values["CREDENTIALS"] = _credential_source(where, values)
-    values.setdefault("SIGN", values.get("SERIALIZER", "pickle") == "pickle")
+    values.setdefault("SIGN", _is_signed_by_default(values))
     fields = {name.lower(): value for name, value in values.items()}
     connection = {name: fields.pop(name) for name in list(fields) if name in _CONNECTION_FIELDS}
     return CacheOptions(alias, location, ConnectionOptions(**connection), **fields)
 
 
+def _is_signed_by_default(values: Mapping[str, Any]) -> bool:
+    # JSON is for sharing with other services; what is encrypted is authentic already.
+    return "ENCRYPTION_KEY" not in values and values.get("SERIALIZER") != "json"
+
+
 _CONNECTION_FIELDS = ConnectionOptions.__dataclass_fields__.keys()
 
 
-def _refuse_unknown(
-    where: str, given: object, known: tuple[str, ...], elsewhere: Mapping[str, object] | tuple[str, ...]
+def _refuse_api_key(where: str, given: Mapping[str, Any]) -> None:
+    # Nothing reads a key from here, but logs and error reports would show it.
+    path = api_key_path(given)
+    if path is not None:
+        raise ConfigurationError(f"{where}{path} holds a Momento API key.", API_KEY_FIX, concerns="API key")
+
+
+def refuse_unknown(
+    where: str,
+    given: object,
+    known: tuple[str, ...],
+    elsewhere: Mapping[str, object] | tuple[str, ...] = (),
 ) -> None:
+    """Raise ConfigurationError if ``given`` is not a dict whose keys are all ``known``.
+
+    The message names the nearest that is, or that it belongs ``elsewhere``; it shows no value.
+    """
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"{where} must be a dict, not {given!r}.")
+        raise ConfigurationError(f"{where} must be a dict, not {shown(given)}.")
     for name in given:
         if name in known:
             continue
-        if name in NO_CULLING:
+        spelled = str(name).upper()
+        if spelled in NO_CULLING:
             fix = "Momento evicts by itself; leave it out."
-        elif (spelled := str(name).upper()) in elsewhere:
+        elif spelled in elsewhere:
             fix = f"{spelled} belongs {'in' if elsewhere is OPTIONS else 'beside'} OPTIONS."
         else:
             fix = _nearest(str(name), known)
-        raise ConfigurationError(f"{where} has an unknown setting {name!r}.", fix)
+        raise ConfigurationError(f"{where} has an unknown setting {shown(name)}.", fix)
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
@@ -271,10 +293,19 @@ def _checked(where: str, option: Option, value: object) -> Any:
     try:
         return option.kind.check(value)
     except ValueError as error:
-        reason = f": it {error}" if str(error) else ""
+        reason = f": it {masked(str(error))}" if str(error) else ""
+        given = "not usable" if option.kind.secret else shown(value)
         raise ConfigurationError(
-            f"{where}['OPTIONS']['{option.name}'] is {value!r}{reason}.", f"Allowed: {option.kind.allowed}."
+            f"{where}['OPTIONS']['{option.name}'] is {given}{reason}.",
+            f"Allowed: {option.kind.allowed}.",
         ) from None
+
+
+# What a credential source cannot do without.
+_NEEDED = (
+    ("SECRET_ID", ("secretsmanager", "agent"), "the name or ARN of the secret"),
+    ("API_KEY_FILE", ("file",), "the path of the file with the API key"),
+)
 
 
 def _credential_source(where: str, values: Mapping[str, Any]) -> str:
@@ -285,18 +316,23 @@ def _credential_source(where: str, values: Mapping[str, Any]) -> str:
         raise ConfigurationError(
             f"{where}['OPTIONS'] does not say where the Momento API key comes from.",
             "Give SECRET_ID, the name of a secret in AWS Secrets Manager, or CREDENTIALS: "
-            f"{', '.join(map(repr, CREDENTIAL_SOURCES[1:]))}.",
+            f"{', '.join(map(repr, CREDENTIAL_SOURCES[1:]))}, or the dotted path of a callable.",
+            concerns="CREDENTIALS",
         )
-    if source == "secretsmanager" and "SECRET_ID" not in values:
-        raise ConfigurationError(
-            f"{where}['OPTIONS'] has CREDENTIALS 'secretsmanager' but no SECRET_ID.",
-            "Give SECRET_ID, the name or ARN of the secret.",
-        )
+    for name, sources, what in _NEEDED:
+        if source in sources and name not in values:
+            raise ConfigurationError(
+                f"{where}['OPTIONS'] has CREDENTIALS {source!r} but no {name}.",
+                f"Give {name}, {what}.",
+                concerns="CREDENTIALS",
+            )
+    kind = source if source in CREDENTIAL_SOURCES else CALLABLE
     for name in values:
-        if OPTIONS[name].sources and source not in OPTIONS[name].sources:
+        if OPTIONS[name].sources and kind not in OPTIONS[name].sources:
             raise ConfigurationError(
                 f"{where}['OPTIONS']['{name}'] has no meaning with CREDENTIALS {source!r}.",
-                f"Leave it out, or set CREDENTIALS to {' or '.join(map(repr, OPTIONS[name].sources))}.",
+                f"Leave it out, or set CREDENTIALS to {_alternatives(OPTIONS[name].sources)}.",
+                concerns="CREDENTIALS",
             )
     if source == "local" and values.get("ENDPOINT") is not None and not values["ENDPOINT"].is_plaintext:
         raise ConfigurationError(
@@ -304,3 +340,7 @@ def _credential_source(where: str, values: Mapping[str, Any]) -> str:
             f"momento-local needs one, such as '127.0.0.1:{DEFAULT_LOCAL_PORT}'.",
         )
     return str(source)
+
+
+def _alternatives(sources: tuple[str, ...]) -> str:
+    return " or ".join(source if source == CALLABLE else repr(source) for source in sources)

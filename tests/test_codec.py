@@ -8,26 +8,27 @@ import enum
 import json
 import math
 import pickle
+import random
 import threading
 import types
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_momento.codec import Codec, signing_key
+from django_momento.codec import Codec
+from django_momento.compressors import COMPRESSORS
 from django_momento.exceptions import UnreadableValue
 
-KEY = b":1:key"
-SECRET = signing_key("secret")
+from .codecs import CONFIGURATIONS, DOTTED_PATH, KEY, SEALS, Configuration, needs_careful_msgpack
 
 CODECS = {
-    "signed pickle": Codec("pickle", [SECRET]),
-    "unsigned pickle": Codec("pickle"),
-    "signed json": Codec("json", [SECRET]),
-    "plain json": Codec("json"),
+    "signed pickle": Configuration("pickle", "SIGN").codec(),
+    "unsigned pickle": Configuration("pickle", "neither").codec(),
+    "signed json": Configuration("json", "SIGN").codec(),
+    "plain json": Configuration("json", "neither").codec(),
 }
 every_codec = pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 
@@ -59,27 +60,35 @@ class Count(int):
     """An integer of a type of its own."""
 
 
+msgpack_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(-(2**63), 2**63 - 1), inner),
+    max_leaves=8,
+)
+literals = st.recursive(
+    scalars.filter(lambda value: value not in (math.inf, -math.inf)) | st.binary(),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+VALUES = {"pickle": python_values, "json": json_values, "msgpack": msgpack_values, DOTTED_PATH: literals}
+
+
 @repeatably
-@given(key=st.binary(min_size=1), value=python_values)
-@pytest.mark.parametrize("name", ["signed pickle", "unsigned pickle"])
-def test_a_python_value_comes_back(name: str, key: bytes, value: object) -> None:
-    """Whatever pickles is answered equal and of the same type, under any key."""
-    codec = CODECS[name]
-    answer = codec.decode(key, codec.encode(key, value))
-
-    assert (value, type(value)) == (answer, type(answer))
-
-
-@repeatably
-@given(key=st.binary(min_size=1), value=json_values)
-@example(key=KEY, value=2**63)
-@pytest.mark.parametrize("name", ["signed json", "plain json"])
-def test_a_json_value_comes_back(name: str, key: bytes, value: object) -> None:
-    """Whatever JSON can say is answered equal and of the same type, under any key."""
-    codec = CODECS[name]
-    answer = codec.decode(key, codec.encode(key, value))
-
-    assert (value, type(value)) == (answer, type(answer))
+@given(key=st.binary(min_size=1), data=st.data())
+@pytest.mark.parametrize("serializer", VALUES)
+def test_a_value_comes_back(serializer: str, key: bytes, data: st.DataObject) -> None:
+    """Whatever a serializer takes is answered equal and of the same type, however and wherever it is kept."""
+    configurations = [one for one in CONFIGURATIONS if one.serializer == serializer]
+    codec = data.draw(st.sampled_from(configurations)).codec()
+    value = data.draw(VALUES[serializer])
+    for kept in value, [value] * 20:
+        answer = codec.decode(key, codec.encode(key, kept))
+        assert (kept, type(kept)) == (answer, type(answer))
 
 
 @every_codec
@@ -124,12 +133,59 @@ def test_unsigned_json_is_stored_as_it_is(value: object) -> None:
     assert value == CODECS["plain json"].decode(KEY, json.dumps(value, indent=1).encode())
 
 
-@pytest.mark.parametrize("name", ["signed pickle", "unsigned pickle", "signed json"])
-def test_the_first_byte_says_what_a_value_is(name: str) -> None:
+@pytest.mark.parametrize(
+    ("configuration", "short", "long"),
+    [
+        (Configuration("pickle", "neither", "zlib"), "81", "91 01"),
+        (Configuration("pickle", "SIGN", "gzip"), "a1", "b1 02"),
+        (Configuration("pickle", "ENCRYPTION_KEY", "lzma"), "c1", "d1 03"),
+        (Configuration("pickle", "both", "zstd"), "c1", "d1 04"),
+        (Configuration("json", "neither", "lz4"), "22", "92 05"),
+        (Configuration("json", "SIGN"), "a2", "a2"),
+        (Configuration("json", "ENCRYPTION_KEY"), "c2", "c2"),
+        pytest.param(Configuration("msgpack", "neither"), "83", "83", marks=needs_careful_msgpack),
+        (Configuration("msgpack", "SIGN", "zlib"), "a3", "b3 01"),
+        (Configuration(DOTTED_PATH, "neither", "zlib"), "84 4bff41ba", "94 4bff41ba 01"),
+        (Configuration(DOTTED_PATH, "ENCRYPTION_KEY"), "c4 4bff41ba", "c4 4bff41ba"),
+    ],
+    ids=str,
+)
+def test_the_tag_says_what_a_value_is(configuration: Configuration, short: str, long: str) -> None:
     """Stored values outlive a release: the tags of the formats never change."""
-    tags = {"signed pickle": 0xA1, "unsigned pickle": 0x81, "signed json": 0xA2}
+    codec = configuration.codec()
 
-    assert tags[name] == CODECS[name].encode(KEY, "value")[0]
+    assert codec.encode(KEY, "value").startswith(bytes.fromhex(short))
+    assert codec.encode(KEY, "value" * 50).startswith(bytes.fromhex(long))
+
+
+@pytest.mark.parametrize("compressor", COMPRESSORS)
+@pytest.mark.parametrize("seal", SEALS)
+def test_a_value_is_compressed_from_the_minimum_on(seal: str, compressor: str) -> None:
+    """COMPRESS_MIN_LENGTH is a length of the serialized value, and the first that is compressed."""
+    codec = Configuration("json", seal, compressor).codec(compress_min_length=1024)
+    plain = Configuration("json", seal).codec()
+    shorter, longer = "a" * 1021, "a" * 1022
+
+    assert len(plain.encode(KEY, shorter)) == len(codec.encode(KEY, shorter))
+    assert len(plain.encode(KEY, longer)) > len(codec.encode(KEY, longer)) + 900
+
+
+@pytest.mark.parametrize("compressor", COMPRESSORS)
+def test_what_compression_would_not_make_smaller_is_kept_as_it_is(compressor: str) -> None:
+    """Random bytes, and what is compressed already, cost neither a byte nor the time to decompress."""
+    noise = random.Random(1).randbytes(2000)
+    compressing, plain = Configuration("pickle", "SIGN", compressor), Configuration("pickle", "SIGN")
+
+    assert plain.codec().encode(KEY, noise) == compressing.codec().encode(KEY, noise)
+
+
+def test_short_json_is_stored_as_it_is_beside_long_json_that_is_compressed() -> None:
+    """Turning compression on for a plain JSON cache leaves short values readable to everybody."""
+    codec = Configuration("json", "neither", "zlib").codec()
+
+    assert b'"value"' == codec.encode(KEY, "value")
+    assert "value" * 50 == codec.decode(KEY, codec.encode(KEY, "value" * 50))
+    assert "value" * 50 == codec.decode(KEY, json.dumps("value" * 50).encode())
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, [math.nan], {"a": math.inf}])
@@ -174,12 +230,14 @@ def test_a_value_nested_too_deep_for_json_raises(name: str) -> None:
         CODECS[name].encode(KEY, deep)
 
 
-def test_many_threads_share_a_codec() -> None:
-    """One codec serves every thread of a process: signatures must not run into each other."""
-    codec = CODECS["signed pickle"]
+@pytest.mark.parametrize("compressor", [None, *COMPRESSORS])
+@pytest.mark.parametrize("seal", SEALS)
+def test_many_threads_share_a_codec(seal: str, compressor: str | None) -> None:
+    """One codec serves every thread of a process: they must not run into each other."""
+    codec = Configuration("pickle", seal, compressor).codec()
 
     def round_trips(thread: int) -> list[Any]:
-        values = [("value", thread, number) for number in range(200)]
+        values = [("value", thread, number) * 20 for number in range(50)]
         return [codec.decode(KEY, codec.encode(KEY, value)) == value for value in values]
 
     with ThreadPoolExecutor(8) as threads:

@@ -11,12 +11,16 @@ import pytest
 
 from django_momento.endpoint import Endpoint
 from django_momento.exceptions import ConfigurationError
-from django_momento.options import OPTIONS, CacheOptions, ConnectionOptions, parse
+from django_momento.masking import Secret
+from django_momento.options import CALLABLE, OPTIONS, CacheOptions, ConnectionOptions, parse
 
 HERE = __file__
 SOURCES: dict[str, dict[str, Any]] = {
     "secretsmanager": {"SECRET_ID": "momento"},
+    "agent": {"CREDENTIALS": "agent", "SECRET_ID": "momento"},
     "env": {"CREDENTIALS": "env"},
+    "file": {"CREDENTIALS": "file", "API_KEY_FILE": "/run/secrets/momento"},
+    CALLABLE: {"CREDENTIALS": "mysite.keys.current"},
     "local": {"CREDENTIALS": "local"},
     "embedded": {"CREDENTIALS": "embedded"},
 }
@@ -27,12 +31,20 @@ NOT_FLAGS = [0, 1, None, "true", ""]
 
 # For each option: given and parsed, and what is refused.
 TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
-    "CREDENTIALS": ([("env", "env")], ["", "vault", "ENV", None, 1, ["env"], {}]),
+    "CREDENTIALS": (
+        [("env", "env"), ("local", "local"), ("mysite.keys.current", "mysite.keys.current"), ("a.b", "a.b")],
+        ["", "vault", "ENV", None, 1, ["env"], {}, "a.", ".b", "a..b", "a.b-c", "a.1b", "a/b.c", "a.b()"],
+    ),
     "SECRET_ID": ([("a/b", "a/b"), ("arn:aws:x", "arn:aws:x")], NOT_TEXT),
     "SECRET_VERSION_STAGE": ([("AWSPREVIOUS", "AWSPREVIOUS")], NOT_TEXT),
     "REGION": ([("eu-west-1", "eu-west-1")], NOT_TEXT),
+    "AGENT_FALLBACK": ([(True, True), (False, False)], NOT_FLAGS),
     "API_KEY_VARIABLE": ([("KEY", "KEY")], NOT_TEXT),
     "ENDPOINT_VARIABLE": ([("CELL", "CELL")], NOT_TEXT),
+    "API_KEY_FILE": (
+        [("/no/such/file", Path("/no/such/file")), (Path(HERE), Path(HERE)), ("key.txt", Path("key.txt"))],
+        ["", None, 1, b"/run/key", ["/run/key"], "nul\0byte"],
+    ),
     "ENDPOINT": (
         [("cell.example", Endpoint("cell.example")), ("[::1]:8080", Endpoint("::1", 8080))],
         [*NOT_TEXT, "cell.example:80", "https://cell.example", "cache.cell.example", "127.0.0.1"],
@@ -48,8 +60,20 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
     ),
     "READ_CONCERN": ([("balanced", "balanced"), ("consistent", "consistent")], ["", "express", None]),
     "MAX_TTL": ([(60, 60.0), (0.001, 0.001), (10**9, 1e9)], NOT_SECONDS),
-    "SERIALIZER": ([("pickle", "pickle"), ("json", "json")], ["", "yaml", None, int]),
+    "SERIALIZER": (
+        [(name, name) for name in ("pickle", "json", "msgpack", "mysite.serializers.Cbor")],
+        ["", "yaml", None, int, "mysite.serializers.", "ENV"],
+    ),
     "SIGN": ([(True, True), (False, False)], NOT_FLAGS),
+    "ENCRYPTION_KEY": (
+        [(keys, Secret(keys)) for keys in ("secret", "A" * 22, f"{'A' * 43}=, {'-_' * 11}")],
+        ["", None, 1, b"A" * 22, ["A" * 22], "Secret", "hunter2", "A" * 22 + ",hunter2", "A" * 22 + ","],
+    ),
+    "COMPRESSOR": (
+        [(name, name) for name in ("zlib", "gzip", "lzma", "zstd", "lz4")],
+        ["", "ZLIB", "brotli", "mysite.compressors.Brotli", None, True],
+    ),
+    "COMPRESS_MIN_LENGTH": ([(0, 0), (1024, 1024)], [-1, 1.5, None, "1024", True]),
     "IGNORE_EXCEPTIONS": ([(True, True), (False, False)], NOT_FLAGS),
     "LOG_IGNORED_EXCEPTIONS": ([(True, True), (False, False)], NOT_FLAGS),
 }
@@ -102,7 +126,8 @@ def test_a_wrong_value_is_refused_with_all_that_mends_it(name: str, given: objec
     """The message names the alias, the option, what was given and what is allowed."""
     message = refusal({"OPTIONS": base_for(name) | {name: given}})
 
-    assert f"CACHES['pages']['OPTIONS']['{name}'] is {given!r}" in message
+    shown = "not usable" if OPTIONS[name].kind.secret else repr(given)
+    assert f"CACHES['pages']['OPTIONS']['{name}'] is {shown}" in message
     assert f"Allowed: {OPTIONS[name].kind.allowed}." in message
 
 
@@ -127,8 +152,10 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         secret_id="momento",
         secret_version_stage="AWSCURRENT",
         region=None,
+        agent_fallback=False,
         api_key_variable="MOMENTO_API_KEY",
         endpoint_variable="MOMENTO_ENDPOINT",
+        api_key_file=None,
         endpoint=None,
         configuration="auto",
         client_timeout=None,
@@ -142,6 +169,9 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         max_ttl=86400.0,
         serializer="pickle",
         sign=True,
+        encryption_key=None,
+        compressor=None,
+        compress_min_length=1024,
         ignore_exceptions=False,
         log_ignored_exceptions=True,
     )
@@ -156,17 +186,26 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ({"SERIALIZER": "json"}, False),
         ({"SERIALIZER": "pickle", "SIGN": False}, False),
         ({"SERIALIZER": "json", "SIGN": True}, True),
+        ({"SERIALIZER": "msgpack"}, True),
+        ({"SERIALIZER": "msgpack", "SIGN": False}, False),
+        ({"SERIALIZER": "mysite.serializers.Cbor"}, True),
+        ({"SERIALIZER": "mysite.serializers.Cbor", "SIGN": False}, False),
+        ({"ENCRYPTION_KEY": "A" * 22}, False),
+        ({"ENCRYPTION_KEY": "secret", "SERIALIZER": "mysite.serializers.Cbor"}, False),
+        ({"ENCRYPTION_KEY": "secret", "SIGN": True}, True),
     ],
 )
-def test_pickle_is_signed_unless_told_otherwise(given: dict[str, Any], sign: bool) -> None:
-    """Unpickling what anybody may have written is never a default."""
+def test_all_but_json_is_signed_unless_told_otherwise(given: dict[str, Any], sign: bool) -> None:
+    """Reading what anybody may have written is never a default; what is encrypted nobody else wrote."""
     assert sign is parsed(CREDENTIALS="env", **given).sign
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_least_a_source_needs_is_enough(source: str) -> None:
     """Each credential source works with its one line of OPTIONS."""
-    assert source == parsed(**SOURCES[source]).connection.credentials
+    expected = SOURCES[source].get("CREDENTIALS", "secretsmanager")
+
+    assert expected == parsed(**SOURCES[source]).connection.credentials
 
 
 @pytest.mark.parametrize("given", [{}, {"REGION": "eu-west-1"}, {"ENDPOINT": "cell.example"}])
@@ -176,7 +215,7 @@ def test_options_without_a_source_of_the_key_are_refused(given: dict[str, Any]) 
 
     assert "CACHES['pages']['OPTIONS'] does not say where the Momento API key comes from." in message
     assert "SECRET_ID" in message
-    assert "CREDENTIALS: 'env', 'local', 'embedded'" in message
+    assert "CREDENTIALS: 'agent', 'env', 'file', 'local', 'embedded', or the dotted path of a" in message
 
 
 def test_a_site_without_options_is_told_what_is_missing() -> None:
@@ -184,11 +223,14 @@ def test_a_site_without_options_is_told_what_is_missing() -> None:
     assert "SECRET_ID" in refusal({})
 
 
-def test_secrets_manager_without_a_secret_is_refused() -> None:
-    """The source alone does not say which secret."""
-    assert "CREDENTIALS 'secretsmanager' but no SECRET_ID" in refusal(
-        {"OPTIONS": {"CREDENTIALS": "secretsmanager"}}
-    )
+@pytest.mark.parametrize(
+    ("source", "name"), [("secretsmanager", "SECRET_ID"), ("agent", "SECRET_ID"), ("file", "API_KEY_FILE")]
+)
+def test_a_source_without_what_it_needs_is_refused(source: str, name: str) -> None:
+    """The source alone does not say which secret, or which file."""
+    message = refusal({"OPTIONS": {"CREDENTIALS": source}})
+
+    assert f"CREDENTIALS {source!r} but no {name}. Give {name}, " in message
 
 
 @pytest.mark.parametrize(
@@ -202,11 +244,13 @@ def test_secrets_manager_without_a_secret_is_refused() -> None:
 )
 def test_an_option_of_another_source_is_refused(source: str, name: str) -> None:
     """An option that would be ignored is a misunderstanding, and better said than kept."""
-    given = "127.0.0.1:8080" if name == "ENDPOINT" else "value"
-    message = refusal({"OPTIONS": SOURCES[source] | {"CREDENTIALS": source, name: given}})
+    given = {"ENDPOINT": "127.0.0.1:8080", "AGENT_FALLBACK": True}.get(name, "value")
+    message = refusal({"OPTIONS": {"CREDENTIALS": source, **SOURCES[source], name: given}})
 
-    assert f"CACHES['pages']['OPTIONS']['{name}'] has no meaning with CREDENTIALS '{source}'" in message
-    assert f"set CREDENTIALS to {' or '.join(map(repr, OPTIONS[name].sources))}." in message
+    credentials = SOURCES[source].get("CREDENTIALS", source)
+    others = [other if other == CALLABLE else repr(other) for other in OPTIONS[name].sources]
+    assert f"CACHES['pages']['OPTIONS']['{name}'] has no meaning with CREDENTIALS '{credentials}'" in message
+    assert f"set CREDENTIALS to {' or '.join(others)}." in message
 
 
 def test_momento_local_needs_a_port() -> None:
@@ -251,7 +295,7 @@ def test_options_that_are_no_dict_are_refused(options: object) -> None:
         ("secret_id", "Did you mean 'SECRET_ID'?"),
         ("Secret-Id", "Did you mean 'SECRET_ID'?"),
         ("REGON", "Did you mean 'REGION'?"),
-        ("API_KEY", "Did you mean 'API_KEY_VARIABLE'?"),
+        ("API_KEY", "Did you mean 'API_KEY_FILE'?"),
         ("TTL", "Did you mean 'MAX_TTL'?"),
         ("XYZ", f"Valid are: {', '.join(OPTIONS)}."),
         (7, f"Valid are: {', '.join(OPTIONS)}."),
@@ -287,6 +331,20 @@ def test_an_unknown_setting_beside_options_is_refused(name: str, fix: str) -> No
     message = refusal({"OPTIONS": SOURCES["env"], name: "value"})
 
     assert f"CACHES['pages'] has an unknown setting {name!r}. {fix}" == message
+
+
+@pytest.mark.parametrize("given", ["hunter2", "hunter2!" * 4, b"hunter2", ["hunter2"], "A" * 22 + ",hunter2"])
+def test_a_key_that_is_refused_is_not_shown(given: object) -> None:
+    """A key with a typo is nearly a key: the message says what is wrong with it and no more."""
+    message = refusal({"OPTIONS": SOURCES["env"] | {"ENCRYPTION_KEY": given}})
+
+    assert "hunter2" not in message
+    assert "AAAA" not in message
+
+
+def test_options_show_no_key() -> None:
+    """Options are in the locals of many frames, which debug pages and error trackers print."""
+    assert "hunter2" not in repr(parsed(CREDENTIALS="env", ENCRYPTION_KEY="hunter2hunter2hunter2A"))
 
 
 def test_an_unknown_option_shows_no_value() -> None:
