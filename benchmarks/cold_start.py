@@ -17,13 +17,15 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from .measure import Sample, Table, shuffled
-from .services import ROOT, secrets_manager
+from .services import ROOT, secrets_agent, secrets_manager
 
 API_KEY = "a-key-of-the-benchmarks"
 
 BARE_SECRET = "ten lines: boto3, CacheClient"  # noqa: S105 - a name in a table
 BARE_ENVIRONMENT = "ten lines: CacheClient"
 OURS = "django-momento"
+OURS_WITH_BOTO3 = "django-momento with boto3"
+AGENT = "first get, key from the Secrets Manager Agent, in a process that has started Django"
 
 
 class Step(NamedTuple):
@@ -51,15 +53,21 @@ FROM_SECRETS_MANAGER = (
     Step(BARE_SECRET, "bare_secret_site"),
     Step(OURS, "our_secret_site", BARE_SECRET),
 )
+# The agent has the secret in its cache, as for every process but the first of five minutes.
+FROM_AGENT = (
+    Step(OURS_WITH_BOTO3, "our_secret_site"),
+    Step(OURS, "our_agent_site", OURS_WITH_BOTO3),
+)
 WHOLE = (
     Step(f"{BARE_SECRET}, no Django", "bare_secret"),
     Step(f"{OURS}, with Django", "our_secret_site", f"{BARE_SECRET}, no Django"),
+    Step(f"{OURS}, with Django and the agent", "our_agent_site", f"{OURS}, with Django"),
 )
 
 
 def race(group: str, redis_port: int | None, rounds: int) -> list[Table]:
     os.environ["MOMENTO_API_KEY"] = API_KEY
-    with secrets_manager(API_KEY), _bytecode_kept():
+    with secrets_manager(API_KEY), secrets_agent(), _bytecode_kept():
         _inside("fill_site")
         return [
             _race(Table(group, title), [step for step in steps if redis_port or not step.needs_redis], rounds)
@@ -73,6 +81,7 @@ def race(group: str, redis_port: int | None, rounds: int) -> list[Table]:
                     "first get, key from Secrets Manager, in a process that has started Django",
                     FROM_SECRETS_MANAGER,
                 ),
+                (AGENT, FROM_AGENT),
                 ("the same as a whole process, from its start to its end", WHOLE),
             )
         ]

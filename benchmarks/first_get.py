@@ -46,6 +46,10 @@ def our_secret() -> None:
     _get("key from Secrets Manager")
 
 
+def our_agent() -> None:
+    _get("key from the agent")
+
+
 def our_environment() -> None:
     _get("key from the environment")
 
@@ -103,6 +107,7 @@ STEPS: dict[str, Callable[[], None]] = {
         bare_secret,
         bare_environment,
         our_secret,
+        our_agent,
         our_environment,
         django_redis,
         redis_cache,

@@ -74,6 +74,15 @@ def secrets_manager(api_key: str) -> Iterator[int]:
 
 
 @contextmanager
+def secrets_agent() -> Iterator[int]:
+    """The tests' Secrets Manager Agent, before moto's, where a site looks for it."""
+    os.environ["AWS_TOKEN"] = "a-token-of-the-benchmarks"  # noqa: S105 - it protects nothing
+    with _announcing(sys.executable, "-m", "tests.agent") as port:
+        os.environ["PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"] = str(port)
+        yield port
+
+
+@contextmanager
 def delayed(port: int, round_trip: float) -> Iterator[int]:
     """A proxy to ``port`` that adds ``round_trip`` seconds to every round trip; answers its port."""
     command = (sys.executable, "-m", "benchmarks.delay", str(port), str(round_trip))

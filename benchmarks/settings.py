@@ -38,6 +38,11 @@ CACHES = {
         "LOCATION": CACHE_NAME,
         "OPTIONS": {"SECRET_ID": SECRET_ID, "ENDPOINT": MOMENTO},
     },
+    "key from the agent": {
+        "BACKEND": "django_momento.cache.MomentoCache",
+        "LOCATION": CACHE_NAME,
+        "OPTIONS": {"CREDENTIALS": "agent", "SECRET_ID": SECRET_ID, "ENDPOINT": MOMENTO},
+    },
     "RedisCache": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS},
     "django-redis": {
         "BACKEND": "django_redis.cache.RedisCache",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .clients import ASYNC_SDK, DJANGO_REDIS, OURS, REDIS_PY, SDK
-from .cold_start import BARE_SECRET
+from .cold_start import AGENT, BARE_SECRET, OURS_WITH_BOTO3
 from .measure import CPU, WALL, Table
 from .summary import ratio
 
@@ -58,6 +58,7 @@ TARGETS = (
         BARE_SECRET,
         1.0,
     ),
+    Target(AGENT, "wall ms", OURS_WITH_BOTO3, 0.6),
 )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .endpoint import Endpoint
+from .masking import Secret, shown
 
 # What an HTTP header can carry. Of any other key gRPC would only say "Invalid metadata", at every call.
 _SENDABLE = re.compile(r"[!-~]+")
@@ -25,27 +26,20 @@ _LONGEST_SHOWN = 80
 _LONGEST_NAME_SHOWN = 32
 
 
-class Secret(str):
-    """A string that shows itself to no one: debug pages, error trackers and logs print ``repr``."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'**********'"
-
-
 @dataclass(frozen=True)
 class ApiKey:
     """An API key and what it says of itself. ``kind`` is ``v2``, ``v1``, ``legacy`` or ``opaque``.
 
     ``endpoint`` is a cell's, from a legacy envelope; ``hosts`` are cache and control host, from a v1 key.
     An opaque key is not one that Momento issues, but one that a local server may be told to accept.
+    ``expires`` is when a JWT says that it does, as it is written there.
     """
 
     secret: Secret
     kind: str
     endpoint: str | None = None
     hosts: tuple[str, str] | None = None
+    expires: object = None
 
     def __post_init__(self) -> None:
         if not _SENDABLE.fullmatch(self.secret):
@@ -56,34 +50,44 @@ class ApiKey:
         """Recognize a key by its form. Raises ValueError for what cannot be one."""
         if not text:
             raise ValueError("is empty")
-        envelope = _json_object(_base64_decoded(text))
+        envelope = json_object(_base64_decoded(text))
         if _texts(envelope, "api_key", "endpoint"):
-            return cls(Secret(envelope["api_key"]), "legacy", endpoint=str(envelope["endpoint"]))
+            key = Secret(envelope["api_key"])
+            expires = _jwt_claims(key).get("exp")
+            return cls(key, "legacy", endpoint=str(envelope["endpoint"]), expires=expires)
         claims = _jwt_claims(text)
+        expires = claims.get("exp")
         if claims.get("t") == "g":
-            return cls(Secret(text), "v2")
+            return cls(Secret(text), "v2", expires=expires)
         if _texts(claims, "c", "cp"):
-            return cls(Secret(text), "v1", hosts=(str(claims["c"]), str(claims["cp"])))
-        return cls(Secret(text), "opaque")
+            hosts = str(claims["c"]), str(claims["cp"])
+            return cls(Secret(text), "v1", hosts=hosts, expires=expires)
+        return cls(Secret(text), "opaque", expires=expires)
 
 
 @dataclass(frozen=True)
 class SecretDocument:
-    """A secret's text taken apart: the key, and the endpoint if it came in a JSON object with one."""
+    """A secret's text taken apart: the key, and what came with it if it is a JSON object.
+
+    ``expires`` is its ``validUntil`` as it is written there; ``encryption_key`` is for the codec.
+    """
 
     key: Secret
     endpoint: Secret | None = None
+    expires: object = None
+    encryption_key: Secret | None = None
 
     @classmethod
     def read(cls, text: Secret) -> SecretDocument:
-        """Read a plaintext key, or a JSON object with ``apiKey`` or ``api_key`` and perhaps ``endpoint``.
+        """Read a plaintext key, or a JSON object with ``apiKey`` or ``api_key``.
 
-        Raises ValueError, saying what is missing and which names there are, but no value.
+        Beside it there may be ``endpoint``, ``validUntil`` and ``encryption_key``. Raises ValueError, saying
+        what is missing and which names there are, but no value.
         """
         stripped = Secret(text.strip())
         if not stripped.startswith("{"):
             return cls(Secret(stripped.strip('"').strip()))
-        document = _json_object(stripped)
+        document = json_object(stripped)
         if not document:
             raise ValueError("looks like JSON, but is not valid or has nothing in it")
         name = next((name for name in ("apiKey", "api_key") if document.get(name)), None)
@@ -92,14 +96,8 @@ class SecretDocument:
                 "is a JSON object without an 'apiKey' or 'api_key' that is not empty; it has "
                 + ", ".join(map(_shown_name, sorted(document)))
             )
-        key = document[name]
-        if not isinstance(key, str):
-            raise ValueError(f"has an {name!r} that is not a string")
-        endpoint = document.get("endpoint")
-        if endpoint is not None and not isinstance(endpoint, str):
-            raise ValueError("has an 'endpoint' that is not a string")
-        # Wrapped like the key, which it is where somebody took the two for one another.
-        return cls(Secret(key.strip()), Secret(endpoint.strip()) if endpoint else None)
+        key, endpoint, encryption_key = (_text(document, it) for it in (name, "endpoint", "encryption_key"))
+        return cls(key, endpoint or None, document.get("validUntil"), encryption_key or None)
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -107,13 +105,20 @@ def parse_endpoint(text: str) -> Endpoint:
     try:
         return Endpoint.parse(text.strip())
     except ValueError as error:
-        shown = repr(str(text)) if len(text) <= _LONGEST_SHOWN else f"of {len(text)} characters"
-        raise ValueError(f"names the endpoint {shown}, which {error}") from None
+        given = shown(str(text)) if len(text) <= _LONGEST_SHOWN else f"of {len(text)} characters"
+        raise ValueError(f"names the endpoint {given}, which {error}") from None
 
 
 def _shown_name(name: str) -> str:
     # Whoever takes the two fields of AWS's console for one another has the key where a name should be.
-    return repr(str(name)) if len(name) <= _LONGEST_NAME_SHOWN else f"a name of {len(name)} characters"
+    return shown(str(name)) if len(name) <= _LONGEST_NAME_SHOWN else f"a name of {len(name)} characters"
+
+
+def _text(document: dict[str, Any], name: str) -> Secret:
+    text = document.get(name) or Secret("")
+    if not isinstance(text, Secret):
+        raise ValueError(f"has an {name!r} that is not a string")
+    return Secret(text.strip())
 
 
 def _texts(document: dict[str, Any], *names: str) -> bool:
@@ -134,12 +139,13 @@ def _jwt_claims(text: str) -> dict[str, Any]:
         return {}
     padded = parts[1] + "=" * (-len(parts[1]) % 4)
     try:
-        return _json_object(base64.urlsafe_b64decode(padded).decode())
+        return json_object(base64.urlsafe_b64decode(padded).decode())
     except (binascii.Error, ValueError):
         return {}
 
 
-def _json_object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """Answer a JSON object with every string in it wrapped, or an empty one if the text is none."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

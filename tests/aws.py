@@ -1,13 +1,14 @@
-"""Secrets Manager over real HTTP: moto's, and one that answers as a test wants; and keys to keep in it."""
+"""Secrets Manager over real HTTP: moto's, one that answers as a test wants, an agent; and keys to keep."""
 
 from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
+from django_momento.credential_sources import agent_token
+from django_momento.credential_sources.secrets_agent import PORT_VARIABLE
+from django_momento.credential_sources.secrets_manager import get_secret_value
 from django_momento.exceptions import CredentialError
-from django_momento.secrets_manager import get_secret_value
+from tests.agent import SecretsManagerAgent
 
 HERE = str(Path(__file__).parent)
 REGION = "us-west-2"
@@ -41,6 +45,9 @@ V1_KEY = jwt(sub="a@b.example", c=f"cache.{CELL}", cp=f"control.{CELL}", ver=1)
 INNER_KEY = jwt(sub="a@b.example", ver=1)
 LEGACY_KEY = base64.b64encode(json.dumps({"endpoint": CELL, "api_key": INNER_KEY}).encode()).decode()
 KEYS = (V2_KEY, V1_KEY, LEGACY_KEY, INNER_KEY)
+
+# Of the form of AWS's session tokens, which is what the agent's token is in Lambda.
+AGENT_TOKEN = base64.b64encode(bytes(range(120))).decode()
 
 
 def shown_of(key: str, text: str) -> list[str]:
@@ -107,8 +114,11 @@ def moto_server() -> Iterator[SecretsManager]:
 @pytest.fixture
 def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Made-up AWS credentials, and nothing of this machine's own AWS configuration."""
-    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", PORT_VARIABLE):
         monkeypatch.delenv(name, raising=False)
+    for name in (*agent_token.VARIABLES, "AWS_LAMBDA_FUNCTION_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(agent_token, "FILE", tmp_path / "awssmatoken")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -126,6 +136,16 @@ def aws(
     return moto_server
 
 
+@pytest.fixture
+def agent(aws: SecretsManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManagerAgent]:
+    """An agent in front of moto's Secrets Manager, where it is looked for, with the token in AWS_TOKEN."""
+    running = SecretsManagerAgent(aws.client(), AGENT_TOKEN).start()
+    monkeypatch.setenv(PORT_VARIABLE, str(running.port))
+    monkeypatch.setenv("AWS_TOKEN", AGENT_TOKEN)
+    yield running
+    running.stop()
+
+
 class FakeAws:
     """Answers every request alike; ``requests`` counts them."""
 
@@ -133,6 +153,7 @@ class FakeAws:
         self.status = 200
         self.body = b"{}"
         self.requests = 0
+        self.port = 0
 
     def refuse(self, code: str, message: str = "No.", status: int = 400) -> None:
         """Answer with an error as services of the JSON 1.1 protocol do."""
@@ -163,9 +184,28 @@ def fake_aws(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{server.server_port}")
+        fake.port = server.server_port
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{fake.port}")
         yield fake
         server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def answering(*pieces: bytes) -> Iterator[int]:
+    """A server that reads a request, sends some bytes, and hangs up; answers its port."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            for piece in pieces:
+                connection.sendall(piece)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
         thread.join()
 
 

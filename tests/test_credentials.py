@@ -56,7 +56,7 @@ def as_json(**document: Any) -> str:
         (f'"{V1_KEY}"\n', {}, V1_KEY, "v1", CELL),
         (V1_KEY.encode(), {}, V1_KEY, "v1", CELL),
         (LEGACY_KEY, {}, INNER_KEY, "legacy", CELL),
-        (as_json(apiKey=LEGACY_KEY, refreshToken="x", validUntil=1), {}, INNER_KEY, "legacy", CELL),
+        (as_json(apiKey=LEGACY_KEY, refreshToken="x", validUntil=2**64 - 1), {}, INNER_KEY, "legacy", CELL),
         (as_json(api_key=V1_KEY), {}, V1_KEY, "v1", CELL),
         (V2_KEY, {"ENDPOINT": CELL}, V2_KEY, "v2", CELL),
         (as_json(api_key=V2_KEY, endpoint=CELL), {}, V2_KEY, "v2", CELL),

@@ -14,19 +14,18 @@ import pytest
 from momento import CacheClient, Configurations, CredentialProvider
 from momento.responses import CacheGet, CacheSet
 
-from django_momento import credentials
+from django_momento.credential_sources import embedded
 from django_momento.credentials import fetch
 from django_momento.options import ConnectionOptions, parse
 
 
-@pytest.fixture
-def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConnectionOptions]:
+@pytest.fixture(name="embedded")
+def _embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConnectionOptions]:
     """An embedded server of this test's own, which ends with it."""
-    fresh = credentials._Embedded()
-    monkeypatch.setattr(credentials, "_embedded", fresh)
+    fresh = embedded.EmbeddedServer()
+    monkeypatch.setattr(embedded, "server", fresh)
     yield parse("default", "my-cache", {"OPTIONS": {"CREDENTIALS": "embedded"}}).connection
-    if fresh._server is not None:
-        fresh._server.stop()
+    fresh.stop()
 
 
 def test_the_embedded_server_serves_momento_s_own_client(embedded: ConnectionOptions) -> None:

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from django_momento import secrets_manager
 from django_momento.api_keys import Secret
-from django_momento.secrets_manager import get_secret_value, region_of
+from django_momento.credential_sources import secrets_manager
+from django_momento.credential_sources.secrets_manager import get_secret_value
 from tests import aws as fixtures
 from tests.aws import ARN, REGION, V2_KEY, SecretsManager, failure, shown_of
 
@@ -33,25 +33,6 @@ def test_an_arn_s_region_wins_over_the_configured_one(aws: SecretsManager) -> No
     aws.create("momento", "in Oregon", region="us-west-2")
 
     assert ("in Ireland", "eu-west-1") == get_secret_value(arn, "AWSCURRENT", "us-west-2")
-
-
-@pytest.mark.parametrize(
-    ("secret_id", "configured", "asked"),
-    [
-        ("momento", "us-west-2", "us-west-2"),
-        ("momento", None, None),
-        (ARN, None, "eu-west-1"),
-        (ARN, "us-west-2", "eu-west-1"),
-        (ARN.replace("arn:aws:", "arn:aws-cn:"), None, "eu-west-1"),
-        ("arn:aws:secretsmanager:::secret:x", "us-west-2", "us-west-2"),
-        ("arn:momento", "us-west-2", "us-west-2"),
-    ],
-)
-def test_the_region_asked_is_the_arn_s_or_the_configured_one(
-    secret_id: str, configured: str | None, asked: str | None
-) -> None:
-    """Only a whole ARN has a region of its own; without any, boto3's chain decides."""
-    assert asked == region_of(secret_id, configured)
 
 
 def test_without_a_region_boto3_s_own_chain_decides(
@@ -140,7 +121,7 @@ def test_the_logs_of_other_threads_are_left_alone(caplog: pytest.LogCaptureFixtu
     """A site's other uses of AWS may be what it debugs at that moment."""
     logger = logging.getLogger("botocore.parsers")
     with caplog.at_level(logging.DEBUG), ThreadPoolExecutor(1) as elsewhere:
-        with secrets_manager._answer_kept_from_logs():
+        with secrets_manager._secrets_kept_from_logs():
             logger.debug("here")
             elsewhere.submit(logger.debug, "elsewhere").result()
         logger.debug("after")

@@ -8,10 +8,11 @@ from typing import Any
 import botocore.endpoint
 import pytest
 
-from django_momento import secrets_manager
-from django_momento.secrets_manager import get_secret_value
+from django_momento.credential_sources import secrets_manager
+from django_momento.credential_sources.aws_secret import FIXES
+from django_momento.credential_sources.secrets_manager import get_secret_value
 from tests import aws as fixtures
-from tests.aws import ARN, REGION, FakeAws, failure
+from tests.aws import ARN, REGION, V2_KEY, FakeAws, answering, failure
 
 # pytest finds fixtures by the names of a module.
 aws_environment, fake_aws = fixtures.aws_environment, fixtures.fake_aws
@@ -68,7 +69,7 @@ def test_every_error_of_aws_says_where_and_what_to_do(fake_aws: FakeAws, code: s
 
 def test_every_error_with_a_fix_is_tested() -> None:
     """An error added to the table must come with what its fix names."""
-    assert set(secrets_manager._FIXES) == set(ANSWERS) - {"AnErrorOfTheFuture"}
+    assert set(FIXES) == set(ANSWERS) - {"AnErrorOfTheFuture"}
 
 
 def test_a_denied_arn_is_the_one_to_allow(fake_aws: FakeAws) -> None:
@@ -104,6 +105,24 @@ def test_an_answer_without_a_secret_is_empty_text(fake_aws: FakeAws, body: bytes
     fake_aws.body = body
 
     assert ("", REGION) == get_secret_value("momento", "AWSCURRENT", REGION)
+
+
+def test_half_an_answer_is_none(fake_aws: FakeAws) -> None:
+    """botocore takes what is not JSON for AWS's words; half a secret is nothing, and shown nowhere."""
+    fake_aws.body = f'{{"SecretString": "{V2_KEY}'.encode()
+
+    assert ("", REGION) == get_secret_value("momento", "AWSCURRENT", REGION)
+
+
+@pytest.mark.usefixtures("aws_environment")
+def test_an_answer_that_breaks_off_shows_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The frames of botocore and urllib3 have what was read, which is why their error is not chained."""
+    start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n"
+    with answering(start, f'{{"SecretString": "{V2_KEY}"}}'.encode()) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{port}")
+        message = failure()
+
+    assert message.startswith("Secret 'momento' in us-west-2 (AWSCURRENT) cannot be read: ")
 
 
 def without_region(monkeypatch: pytest.MonkeyPatch) -> str:
