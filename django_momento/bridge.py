@@ -7,38 +7,44 @@ belongs to the loop it was made in. So async calls are sent over the former and 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 
-def awaited(future: Any, *, shared: bool = False) -> asyncio.Future[Any]:
-    """Answer an awaitable for a ``grpc.Future`` or a ``concurrent.futures.Future``.
+async def arrival(
+    futures: Sequence[Any], *, shared: bool = False, each: Callable[[], object] | None = None
+) -> None:
+    """Wait until every future is done, be it a ``grpc.Future`` or a ``concurrent.futures.Future``.
 
-    Cancelling it cancels the future, unless that is ``shared`` with others who still want it.
+    Cancelling it cancels the futures, unless they are ``shared`` with others who still want them. ``each`` is
+    called for every one that is done, at once and on the thread that it was done on.
     """
     loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[Any] = loop.create_future()
-
-    def settle() -> None:
-        if waiter.done():
-            return
-        try:
-            waiter.set_result(future.result())
-        except Exception as error:  # noqa: BLE001 - whatever the future raises is for the waiter
-            waiter.set_exception(error)
+    waiter: asyncio.Future[None] = loop.create_future()
+    under_way = list(futures)
 
     def arrived(_: Any) -> None:
-        # Called on a thread of gRPC's. A loop that was closed meanwhile has nobody who waits any more.
-        if not loop.is_closed():
-            try:
-                loop.call_soon_threadsafe(settle)
-            except RuntimeError:
-                return
+        if each is not None:
+            each()
+        # Called on threads of gRPC's. Taking one out is atomic; if two find the list empty, both may say so.
+        under_way.pop()
+        if not under_way:
+            # A loop that was closed meanwhile has nobody who waits any more.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_settle, waiter)
 
-    def cancelled(waiter: asyncio.Future[Any]) -> None:
-        if waiter.cancelled():
-            future.cancel()
+    for future in futures:
+        future.add_done_callback(arrived)
+    try:
+        await waiter
+    except asyncio.CancelledError:
+        if not shared:
+            for future in futures:
+                future.cancel()
+        raise
 
-    if not shared:
-        waiter.add_done_callback(cancelled)
-    future.add_done_callback(arrived)
-    return waiter
+
+def _settle(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -15,20 +15,24 @@ sends goes through the client that the whole process shares. How a verb is done 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from inspect import isawaitable
 from typing import Any, TypeVar
 
-from django.conf import settings
-from django.core.cache import caches
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, MEMCACHE_MAX_KEY_LENGTH, BaseCache
+from django.core.cache.backends.base import (
+    DEFAULT_TIMEOUT,
+    MEMCACHE_MAX_KEY_LENGTH,
+    BaseCache,
+    default_key_func,
+)
 
 from . import operations
-from .codec import Codec, signing_key
-from .connections import connections
+from .aliases import Coding, codec_of, options_of
+from .connections import Connection, connections
 from .exceptions import MomentoCacheError, UnreadableValue
-from .options import CacheOptions, parse
+from .journal import journal
+from .options import CacheOptions
 from .wire import Steps
 
 T = TypeVar("T")
@@ -37,23 +41,43 @@ logger = logging.getLogger("django_momento")
 
 _MISSING = object()
 
-# A key with which Django's own check, made for every call and not cheap, would find nothing to warn about.
-_PLAIN_KEY = re.compile(rf"[^\x00-\x20\x7f]{{0,{MEMCACHE_MAX_KEY_LENGTH}}}")
-
 
 class MomentoCache(BaseCache):
     """A cache of Momento, as ``CACHES[alias]["BACKEND"]``. Timeouts are in seconds, as everywhere in Django.
 
-    Raises ConfigurationError when it is made from settings that are wrong, and MomentoCacheError from its
-    methods when Momento cannot answer, unless IGNORE_EXCEPTIONS is set. The async methods are native:
-    they work on any number of event loops over one connection of the process.
+    Its methods raise ConfigurationError if its settings are wrong, and MomentoCacheError when Momento cannot
+    answer, unless IGNORE_EXCEPTIONS is set. The async methods are native: they work on any number of event
+    loops over one connection of the process.
     """
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
-        self.options = _parsed(location, params)
-        super().__init__(params)
-        self._codec = _codec(self.options)
-        self._has_own_rules = type(self).validate_key is not BaseCache.validate_key
+        # Wrong settings are refused with the first use, and not here: Django's own system checks make every
+        # cache, and one that cannot be made would end `manage.py check` before ours could explain it.
+        self._settings = location, params
+        # What the base class reads in OPTIONS, MAX_ENTRIES and its like, is not among this backend's.
+        super().__init__({**params, "OPTIONS": {}})
+        self._makes_plain_keys = (
+            self.key_func is default_key_func
+            and type(self).make_key is BaseCache.make_key
+            and type(self).validate_key is BaseCache.validate_key
+        )
+
+    def check_settings(self) -> None:
+        """Raise ConfigurationError if the settings are wrong; do no I/O."""
+        self._codec  # noqa: B018 - made of all the others
+
+    @cached_property
+    def options(self) -> CacheOptions:
+        """The settings, parsed. Raises ConfigurationError."""
+        return options_of(type(self), *self._settings)
+
+    @cached_property
+    def _connection(self) -> Connection:
+        return connections.of(self.options.connection)
+
+    @cached_property
+    def _codec(self) -> Coding:
+        return codec_of(self.options, self._connection)
 
     def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> int:
         """Answer a timeout in seconds as a TTL in whole milliseconds; 0 means that it is already over."""
@@ -77,23 +101,29 @@ class MomentoCache(BaseCache):
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         """Store a value; with a timeout of 0 or below, delete it. Raises ValueTooLarge over 5 MiB."""
-        self._run(operations.set(*self._item(key, value, timeout, version)), None)
+        self._run(self._set(key, value, timeout, version), None)
 
     async def aset(
         self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> None:
         """See set()."""
-        await self._arun(operations.set(*self._item(key, value, timeout, version)), None)
+        await self._arun(self._set(key, value, timeout, version), None)
+
+    def _set(self, key: Any, value: Any, timeout: Any, version: int | None) -> Steps[None]:
+        yield from operations.set(*self._item(key, value, timeout, version))
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Store a value if the key is absent, and answer whether it was."""
-        return self._run(operations.add(*self._item(key, value, timeout, version)), False)
+        return self._run(self._add(key, value, timeout, version), False)
 
     async def aadd(
         self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         """See add()."""
-        return await self._arun(operations.add(*self._item(key, value, timeout, version)), False)
+        return await self._arun(self._add(key, value, timeout, version), False)
+
+    def _add(self, key: Any, value: Any, timeout: Any, version: int | None) -> Steps[bool]:
+        return (yield from operations.add(*self._item(key, value, timeout, version)))
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Set a new timeout and answer whether the key exists; 0 or below deletes it."""
@@ -188,20 +218,19 @@ class MomentoCache(BaseCache):
 
         A value that is too large does not keep the others from being stored. Raises if nothing was stored.
         """
-        named, items = self._items(data, version)
-        steps = self._set_many(named, items, self.get_backend_timeout(timeout))
-        return self._run(steps, list(data)) if items else []
+        return self._run(self._set_many(data, timeout, version), list(data)) if data else []
 
     async def aset_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[Any]:
         """See set_many()."""
-        named, items = self._items(data, version)
-        steps = self._set_many(named, items, self.get_backend_timeout(timeout))
-        return await self._arun(steps, list(data)) if items else []
+        return await self._arun(self._set_many(data, timeout, version), list(data)) if data else []
 
-    def _set_many(self, named: dict[bytes, Any], items: dict[bytes, bytes], ttl: int) -> Steps[list[Any]]:
-        failed = yield from operations.set_many(items, ttl)
+    def _set_many(self, data: Mapping[Any, Any], timeout: Any, version: int | None) -> Steps[list[Any]]:
+        named = self._named(data, version)
+        # Encoded here and not before: the keys for it may come with the API key.
+        items = {key: self._codec.encode(key, data[name]) for key, name in named.items()}
+        failed = yield from operations.set_many(items, self.get_backend_timeout(timeout))
         for error in {id(error): error for error in failed.values()}.values():
             logger.warning("Cache %r: set_many() could not store everything: %s", self.options.alias, error)
         return [named[key] for key in failed]
@@ -252,10 +281,12 @@ class MomentoCache(BaseCache):
         await self._arun(operations.clear(self.options.cache_name), None)
 
     def _momento_key(self, key: Any, version: int | None) -> bytes:
-        made = self.make_key(key, version=version)
-        if self._has_own_rules or not _PLAIN_KEY.fullmatch(made):
-            self.validate_key(made)
-        return made.encode()
+        if self._makes_plain_keys:
+            # What default_key_func makes, without the calls on the way there.
+            made = f"{self.key_prefix}:{self.version if version is None else version}:{key!s}"
+            if _is_unsuspicious(made):
+                return made.encode()
+        return str(self.make_and_validate_key(key, version=version)).encode()
 
     def _named(self, keys: Iterable[Any], version: int | None) -> dict[bytes, Any]:
         return {self._momento_key(key, version): key for key in keys}
@@ -264,20 +295,15 @@ class MomentoCache(BaseCache):
         momento_key = self._momento_key(key, version)
         return momento_key, self._codec.encode(momento_key, value), self.get_backend_timeout(timeout)
 
-    def _items(
-        self, data: Mapping[Any, Any], version: int | None
-    ) -> tuple[dict[bytes, Any], dict[bytes, bytes]]:
-        named = self._named(data, version)
-        return named, {key: self._codec.encode(key, data[name]) for key, name in named.items()}
-
     def _decoded(self, key: bytes, data: bytes, default: Any) -> Any:
         try:
             return self._codec.decode(key, data)
         except UnreadableValue as error:
             # The key, never the value: that may be anything, and anybody's.
-            logger.warning(
-                "Cache %r: the value of key %r reads as a miss, because %s.",
+            journal.note(
                 self.options.alias,
+                "unreadable_values",
+                "the value of key %r reads as a miss, because %s.",
                 key.decode(),
                 error,
             )
@@ -285,13 +311,14 @@ class MomentoCache(BaseCache):
 
     def _run(self, steps: Steps[T], otherwise: T) -> T:
         try:
-            return connections.client(self.options.connection).run(self.options.cache_name, steps)
+            client = self._connection.client or self._connection.connected()
+            return client.run(self.options.cache_name, steps)
         except MomentoCacheError as error:
             return self._failed(error, otherwise)
 
     async def _arun(self, steps: Steps[T], otherwise: T) -> T:
         try:
-            client = await connections.aclient(self.options.connection)
+            client = self._connection.client or await self._connection.aconnected()
             return await client.arun(self.options.cache_name, steps)
         except MomentoCacheError as error:
             return self._failed(error, otherwise)
@@ -300,41 +327,17 @@ class MomentoCache(BaseCache):
         """Raise, or answer what a miss would: the one place that decides whether a failure is loud."""
         if not self.options.ignore_exceptions:
             raise error
-        if self.options.log_ignored_exceptions:
-            logger.warning("Cache %r: ignored %s: %s", self.options.alias, type(error).__name__, error)
+        message = "ignored %s: %s" if self.options.log_ignored_exceptions else ""
+        journal.note(self.options.alias, "ignored_exceptions", message, type(error).__name__, error)
         return otherwise
+
+
+def _is_unsuspicious(made: str) -> bool:
+    """Answer whether Django's own check, which takes ten times as long, would find nothing to warn about."""
+    return made.isascii() and made.isprintable() and " " not in made and len(made) <= MEMCACHE_MAX_KEY_LENGTH
 
 
 def _found(key: Any, answer: int | None) -> int:
     if answer is None:
         raise ValueError(f"Key {key!r} not found")
     return answer
-
-
-# Django makes an instance for every thread and task: what CACHES says is parsed once per alias and kept.
-_kept: dict[str, tuple[str, dict[str, Any], CacheOptions]] = {}
-
-
-def _parsed(location: str, params: Mapping[str, Any]) -> CacheOptions:
-    for kept_location, kept_params, options in list(_kept.values()):
-        if kept_location == location and kept_params == params:
-            return options
-    alias = _alias(location, params)
-    options = parse(alias, location, params)
-    _kept[alias] = (location, {**params, "OPTIONS": dict(params.get("OPTIONS", {}))}, options)
-    return options
-
-
-def _alias(location: str, params: Mapping[str, Any]) -> str:
-    # Django does not tell a backend its alias, which every message about its settings needs.
-    for alias, configured in caches.settings.items():
-        rest = dict(configured)
-        rest.pop("BACKEND", None)
-        if rest.pop("LOCATION", "") == location and rest == params:
-            return str(alias)
-    return "(not in CACHES)"
-
-
-def _codec(options: CacheOptions) -> Codec:
-    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS) if options.sign else ()
-    return Codec(options.serializer, [signing_key(secret) for secret in secrets])

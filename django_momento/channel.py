@@ -1,13 +1,13 @@
 """Our own gRPC channels, for the calls that the SDK lacks, for several at once, and for async.
 
-Made at their first call, from the same values as the SDK's: endpoint, key, deadline, keepalive, certificates.
-A call that fails raises ``grpc.RpcError``, which ``client`` turns into ours.
+Made at their first call, from the same values as the SDK's: endpoint, deadline, keepalive, certificates. The
+API key comes with each call, so a new one needs no new connection. A call that fails raises
+``grpc.RpcError``, which ``client`` turns into ours.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -24,12 +24,17 @@ from momento_wire_types import (
 
 from .credentials import Credential
 from .endpoint import TLS_PORT, Endpoint
+from .line import Line
 from .wire import CALLS, MAX_MESSAGE_BYTES, Call
 
 T = TypeVar("T")
+Metadata = tuple[tuple[str, str], ...]
 
 # gRPC's own pause between attempts to connect grows to two minutes: too long for a cache that is back.
 _LONGEST_RECONNECT_PAUSE_MS = 2000
+
+# Momento's SDKs repeat what ended so, and nothing else.
+REPEATED_STATUSES = ["UNAVAILABLE", "INTERNAL"]
 
 # Threads that read answers which are streams, for async calls only; started as they are needed.
 _READERS = 32
@@ -55,7 +60,7 @@ def _retry_policy() -> str:
         "initialBackoff": "0.01s",
         "maxBackoff": "0.1s",
         "backoffMultiplier": 2,
-        "retryableStatusCodes": ["UNAVAILABLE", "INTERNAL"],
+        "retryableStatusCodes": REPEATED_STATUSES,
     }
     return json.dumps({"methodConfig": [{"name": repeatable, "retryPolicy": policy}]})
 
@@ -84,42 +89,36 @@ class _Reading:
 class Channel:
     """One connection to one of Momento's services, for any number of threads, event loops and caches."""
 
-    def __init__(
-        self,
-        service: Service,
-        host: str,
-        credential: Credential,
-        configuration: GrpcConfiguration,
-        read_concern: str,
-    ) -> None:
+    def __init__(self, service: Service, credential: Credential, configuration: GrpcConfiguration) -> None:
         self._service = service
-        self._host = host
-        self._credential = credential
+        self._host = credential.control_host if service is CONTROL else credential.cache_host
+        self._port = credential.port
         self._configuration = configuration
-        self._read_concern = read_concern
         self._timeout = configuration.get_deadline().total_seconds()
-        self._lock = threading.Lock()
-        self._channel: grpc.Channel | None = None
-        self._stub: Any = None
+        self._line: Line[Any] = Line()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="momento-reader")
 
-    def ask(self, cache: str, call: Call[T]) -> T:
-        """Send a call and wait for its answer on this thread. Raises ``grpc.RpcError``."""
-        answer = self._method(call)(
-            call.request(self._service.pb), metadata=self._metadata(cache), timeout=self._timeout
-        )
-        return call.answer(answer, self._service.pb)
+    def ask(self, metadata: Metadata, call: Call[T], timeout: float | None = None) -> T:
+        """Send a call and wait for its answer on this thread. Raises ``grpc.RpcError``.
 
-    def send(self, cache: str, call: Call[Any]) -> Future:
+        ``timeout`` is in seconds, and the configuration's if there is none.
+        """
+        pb = self._service.pb
+        method = getattr(self._line.opened(self._stub), call.rpc)
+        return call.answer(method(call.request(pb), metadata=metadata, timeout=timeout or self._timeout), pb)
+
+    def send(self, metadata: Metadata, call: Call[Any]) -> Future:
         """Send a call; answer the future of what ``read`` makes its answer of."""
-        started = self.start(cache, call)
+        started = self.start(metadata, call)
         future: Future = _Reading(started, self._readers) if call.streamed else started
         return future
 
-    def start(self, cache: str, call: Call[Any]) -> Any:
+    def start(self, metadata: Metadata, call: Call[Any]) -> Any:
         """Send a call without waiting; ``settled`` waits for what this answers."""
-        method = self._method(call) if call.streamed else self._method(call).future
-        return method(call.request(self._service.pb), metadata=self._metadata(cache), timeout=self._timeout)
+        method = getattr(self._line.opened(self._stub), call.rpc)
+        if not call.streamed:
+            method = method.future
+        return method(call.request(self._service.pb), metadata=metadata, timeout=self._timeout)
 
     def settled(self, call: Call[Any], started: Any) -> Any:
         """Wait on this thread for what ``read`` makes an answer of. Raises ``grpc.RpcError``."""
@@ -130,38 +129,23 @@ class Channel:
         return call.answer(response, self._service.pb)
 
     def close(self) -> None:
-        """Close the connection; calls in flight fail."""
-        with self._lock:
-            if self._channel is not None:
-                self._channel.close()
+        """Let go of the connection, which closes with the last call on it; further calls are refused."""
+        self._line.close()
         self._readers.shutdown(wait=False)
 
-    def _metadata(self, cache: str) -> tuple[tuple[str, str], ...]:
-        return (
-            ("cache", cache),
-            ("authorization", self._credential.api_key),
-            ("read-concern", self._read_concern),
-        )
+    def _stub(self, generation: int) -> Any:
+        return self._service.stub(self._open(generation))
 
-    def _method(self, call: Call[Any]) -> Any:
-        return getattr(self._stub or self._connect(), call.rpc)
-
-    def _connect(self) -> Any:
-        with self._lock:
-            if self._stub is None:
-                self._channel = self._open()
-                self._stub = self._service.stub(self._channel)
-            return self._stub
-
-    def _open(self) -> grpc.Channel:
-        port = self._credential.port
-        if port != TLS_PORT:
-            return grpc.insecure_channel(str(Endpoint(self._host, port)), self._options())
+    def _open(self, generation: int) -> grpc.Channel:
+        options = self._options(generation)
+        if self._port != TLS_PORT:
+            return grpc.insecure_channel(str(Endpoint(self._host, self._port)), options)
         certificates = self._configuration.get_root_certificates_pem()
-        return grpc.secure_channel(self._host, grpc.ssl_channel_credentials(certificates), self._options())
+        return grpc.secure_channel(self._host, grpc.ssl_channel_credentials(certificates), options)
 
-    def _options(self) -> list[tuple[str, Any]]:
+    def _options(self, generation: int) -> list[tuple[str, Any]]:
         return [
+            ("django_momento.generation", generation),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.service_config", _retry_policy()),

@@ -1,50 +1,76 @@
 """One client of Momento: drives an operation's steps, sends each call, and maps what fails to our exceptions.
 
-A sync call goes through the SDK's ``CacheClient`` where that has it; every other, and all of async, over our
-own channels. Knows neither Django nor AWS.
+What it sends goes over one ``Link``, which it exchanges while calls are in flight: for one with another key
+or endpoint after a rotation, for a new one after an outage. Knows neither Django nor AWS.
 """
 
 from __future__ import annotations
 
-import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from random import uniform
+from time import monotonic, sleep, time
 from typing import Any, TypeVar
 
-import grpc
-from momento.errors import InvalidArgumentException, SdkException
-
-from . import sdk
-from .bridge import awaited
-from .channel import CACHE, CONTROL, Channel, Future
+from .breaker import CircuitBreaker
+from .bridge import arrival
+from .channel import REPEATED_STATUSES, Future
 from .credentials import Credential
-from .exceptions import InvalidArgument, MomentoCacheError, ServerError
-from .failures import Sent
+from .exceptions import AuthenticationFailed, MomentoCacheError, TransportError
 from .fork_gate import gate
+from .gathering import Gatherings
+from .link import FAILURES, Link
 from .options import ConnectionOptions
-from .wire import Asked, Call, CreateCache, Steps
+from .rotation import Rotation
+from .wire import Asked, Call, Get, Steps
 
 T = TypeVar("T")
 
-# What a call can fail with, whichever way it was sent.
-_FAILURES = (SdkException, grpc.RpcError, grpc.FutureCancelledError)
+logger = logging.getLogger("django_momento")
+
+# Seconds before each further attempt at what goes through the SDK; gRPC does the like on our own channels.
+_PAUSES = (0.01, 0.02, 0.04)
 
 
 class MomentoClient:
-    """Momento at one endpoint with one API key, for any number of caches, threads and event loops.
+    """Momento for any number of caches, threads and event loops. It connects at its first call.
 
-    It connects at its first call. ``credential`` says where the key came from; ``timeout`` is the deadline
-    of a call in seconds.
+    ``fetch`` answers the credential anew, when the one in use is refused or expires; ``watch`` answers a
+    token that differs after the credential's source has changed.
     """
 
-    def __init__(self, credential: Credential, options: ConnectionOptions) -> None:
-        configuration = sdk.configuration(options)
-        grpc_configuration = configuration.get_transport_strategy().get_grpc_configuration()
-        self.credential = credential
-        self.timeout = grpc_configuration.get_deadline().total_seconds()
+    def __init__(
+        self,
+        credential: Credential,
+        options: ConnectionOptions,
+        fetch: Callable[[], Credential] | None = None,
+        watch: Callable[[], object] | None = None,
+    ) -> None:
+        self._options = options
+        self._link = Link(credential, options)
+        self._breaker = CircuitBreaker()
+        self._rotation = Rotation(credential, fetch or (lambda: credential), self._adopt, watch)
+        self._gatherings = Gatherings()
+        self._exchanging = threading.Lock()
         self._closed = False
-        self._sdk = sdk.cache_client(credential, configuration)
-        common = (credential, grpc_configuration, options.read_concern)
-        self._cache_channel = Channel(CACHE, credential.cache_host, *common)
-        self._control_channel = Channel(CONTROL, credential.control_host, *common)
+        # The cache last asked, for what is asked on no caller's behalf.
+        self._cache = ""
+
+    @property
+    def credential(self) -> Credential:
+        """The credential in use, which says where the key came from."""
+        return self._link.credential
+
+    @property
+    def timeout(self) -> float:
+        """The deadline of a call, in seconds."""
+        return self._link.timeout
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often, since it was made, its breaker opened and its key was replaced."""
+        return {"circuit_openings": self._breaker.openings, "keys_replaced": self._rotation.replaced}
 
     def run(self, cache: str, steps: Steps[T]) -> T:
         """Drive an operation on the cache of that name to its answer.
@@ -78,103 +104,245 @@ class MomentoClient:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
     def close(self) -> None:
-        """Close the connections: calls in flight fail, and later ones are refused."""
-        if not self._closed:
+        """Let go of the connections: they close with the last call on them, and later calls are refused."""
+        with self._exchanging:
             self._closed = True
-            self._sdk.__exit__(None, None, None)
-            self._cache_channel.close()
-            self._control_channel.close()
+            self._link.close()
 
     def _send(self, cache: str, asked: Asked) -> Any:
-        self._refuse_if_closed()
+        if self._breaker.is_open or time() >= self._rotation.due_at:
+            self._look_after(cache)
+        link, started = self._link, monotonic()
+        try:
+            if isinstance(asked, list):
+                return self._noted(self._together(link, cache, asked), started)
+            try:
+                answer = self._ask(link, cache, asked)
+            except MomentoCacheError as error:
+                answer = self._again(link, cache, asked, started, error)
+        except MomentoCacheError as error:
+            self._failed(error, started)
+            raise
+        self._breaker.last_success = started
+        return answer
+
+    def _ask(self, link: Link, cache: str, asked: Any) -> Any:
+        gate.enter()
+        try:
+            return link.ask(cache, asked)
+        except FAILURES as error:
+            raise link.explained(cache, asked, error) from error
+        finally:
+            gate.leave()
+
+    def _again(self, link: Link, cache: str, asked: Any, started: float, error: MomentoCacheError) -> Any:
+        """Send a call again if that may help; raise what it failed with if not."""
+        for pause in _PAUSES:
+            if isinstance(error, AuthenticationFailed):
+                refused, link = link, self._relinked(link, cache)
+                if link is refused:
+                    break
+            elif link.is_repeated_by_grpc(asked) or not self._is_worth_it(asked, started, error):
+                break
+            else:
+                sleep(pause * uniform(0.5, 1))  # noqa: S311 - nothing secret about it
+            try:
+                return self._ask(link, cache, asked)
+            except MomentoCacheError as another:
+                error = another
+        try:
+            raise error
+        finally:
+            del error  # Or it and this frame would keep each other, and the connections, until the next gc.
+
+    def _is_worth_it(self, asked: Any, started: float, error: MomentoCacheError) -> bool:
+        # Half the timeout, so that the last attempt ends well before twice the timeout.
+        return (
+            getattr(asked, "repeatable", False)
+            and error.status in REPEATED_STATUSES
+            and monotonic() - started < self.timeout / 2
+        )
+
+    def _together(self, link: Link, cache: str, calls: list[Call[Any]]) -> list[Any]:
+        outcomes = self._outcomes(link, cache, calls)
+        if refused := _refused(outcomes):
+            fresh = self._relinked(link, cache)
+            if fresh is not link:
+                again = self._outcomes(fresh, cache, [calls[number] for number in refused])
+                outcomes = _with(outcomes, refused, again)
+        return outcomes
+
+    def _outcomes(self, link: Link, cache: str, calls: list[Call[Any]]) -> list[Any]:
         with gate:
-            if not isinstance(asked, list):
-                return self._ask(cache, asked)
-            started = [self._channel(call).start(cache, call) for call in asked]
-            settled = [self._settled(call, sent) for call, sent in zip(asked, started, strict=True)]
-        return [self._outcome(cache, call, result) for call, result in zip(asked, settled, strict=True)]
-
-    def _settled(self, call: Call[Any], started: Any) -> Any:
-        try:
-            return self._channel(call).settled(call, started)
-        except _FAILURES as error:
-            return error
-
-    def _ask(self, cache: str, asked: Call[Any] | CreateCache) -> Any:
-        through_sdk = sdk.CALLS.get(type(asked))
-        try:
-            if through_sdk is not None:
-                return through_sdk(self._sdk, cache, asked)
-            assert isinstance(asked, Call)  # noqa: S101 - for mypy: the SDK has the others
-            return self._channel(asked).ask(cache, asked)
-        except _FAILURES as error:
-            raise self._failure(cache, asked, error) from error
+            started = [link.start(cache, call) for call in calls]
+            settled = [link.settled(call, sent) for call, sent in zip(calls, started, strict=True)]
+        return [link.outcome(cache, call, result) for call, result in zip(calls, settled, strict=True)]
 
     async def _asend(self, cache: str, asked: Asked) -> Any:
-        self._refuse_if_closed()
-        if isinstance(asked, list):
-            waiters = [awaited(self._started(cache, call)) for call in asked]
-            settled = await asyncio.gather(*waiters, return_exceptions=True)
-            return [self._outcome(cache, call, result) for call, result in zip(asked, settled, strict=True)]
-        assert isinstance(asked, Call)  # noqa: S101 - for mypy: no async verb creates a cache
+        if self._breaker.is_open or time() >= self._rotation.due_at:
+            self._look_after(cache)
+        link, started = self._link, monotonic()
         try:
-            response = await awaited(self._started(cache, asked))
-        except _FAILURES as error:
-            raise self._failure(cache, asked, error) from error
-        return self._channel(asked).read(asked, response)
+            if isinstance(asked, list):
+                return self._noted(await self._atogether(link, cache, asked), started)
+            try:
+                answer = await self._aask(link, cache, asked)
+            except AuthenticationFailed:
+                fresh = await self._arelinked(link, cache)
+                if fresh is link:
+                    raise
+                answer = await self._aask(fresh, cache, asked)
+        except MomentoCacheError as error:
+            self._failed(error, started)
+            raise
+        self._breaker.last_success = started
+        return answer
 
-    def _started(self, cache: str, call: Call[Any]) -> Future:
+    async def _aask(self, link: Link, cache: str, asked: Any) -> Any:
+        if isinstance(asked, Get):
+            return await self._gatherings.get(link, cache, asked.key)
         # In flight until its future is done, on whichever thread that is: the task that waits for it may run
         # on the very thread that wants to fork.
         gate.enter()
         try:
-            future = self._channel(call).send(cache, call)
+            future = link.send(cache, asked)
+        except BaseException:
+            gate.leave()
+            raise
+        await arrival((future,), each=gate.leave)
+        try:
+            return link.read(asked, future)
+        except FAILURES as error:
+            raise link.explained(cache, asked, error) from error
+
+    async def _atogether(self, link: Link, cache: str, calls: list[Call[Any]]) -> list[Any]:
+        outcomes = await self._aoutcomes(link, cache, calls)
+        if refused := _refused(outcomes):
+            fresh = await self._arelinked(link, cache)
+            if fresh is not link:
+                again = await self._aoutcomes(fresh, cache, [calls[number] for number in refused])
+                outcomes = _with(outcomes, refused, again)
+        return outcomes
+
+    async def _aoutcomes(self, link: Link, cache: str, calls: list[Call[Any]]) -> list[Any]:
+        futures = [self._started(link, cache, call) for call in calls]
+        await arrival(futures)
+        settled = [_settled(future) for future in futures]
+        return [link.outcome(cache, call, result) for call, result in zip(calls, settled, strict=True)]
+
+    def _started(self, link: Link, cache: str, call: Call[Any]) -> Future:
+        gate.enter()
+        try:
+            future = link.send(cache, call)
         except BaseException:
             gate.leave()
             raise
         future.add_done_callback(gate.leave)
         return future
 
-    def _outcome(self, cache: str, call: Call[Any], result: Any) -> Any:
-        """Answer what a call that was sent with others came to: its answer, or the error it met."""
-        if isinstance(result, _FAILURES):
-            failure = self._failure(cache, call, result)
-            failure.__cause__ = result
-            return failure
-        try:
-            return self._channel(call).read(call, result)
-        except MomentoCacheError as error:
-            return error
+    def _relinked(self, link: Link, cache: str) -> Link:
+        """Answer the link to use in place of one whose key was refused; the same if there is no other."""
+        if self._link is link:
+            self._cache = cache
+            if flight := self._rotation.refreshed():
+                flight.result()
+        return self._link
 
-    def _channel(self, call: Call[Any]) -> Channel:
-        return self._control_channel if call.control else self._cache_channel
+    async def _arelinked(self, link: Link, cache: str) -> Link:
+        if self._link is link:
+            self._cache = cache
+            if flight := self._rotation.arefreshed():
+                await arrival((flight,), shared=True)
+        return self._link
 
-    def _refuse_if_closed(self) -> None:
+    def _adopt(self, credential: Credential) -> bool:
+        """Put a credential that was fetched again to use; answer whether it is another."""
+        link = self._link
+        in_use = link.credential
+        is_same_place = credential.same_place(in_use)
+        if is_same_place and credential.same_key(in_use):
+            link.credential = credential
+            return False
+        fresh = link.rekeyed(credential) if is_same_place else Link(credential, self._options)
+        # Its first call is made here, while the old link still holds the connection that they may share.
+        with gate:
+            try:
+                fresh.introduce(self._cache)
+            except FAILURES as error:
+                failure = fresh.explained(self._cache, None, error)
+                if isinstance(failure, AuthenticationFailed):
+                    raise failure from error
+        with self._exchanging:
+            self._exchange(fresh)
+        logger.info("The API key of Momento was replaced: %s.", credential.source)
+        return True
+
+    def _exchange(self, fresh: Link) -> None:
         if self._closed:
-            # grpc does not only fail a call on a closed channel: it may crash the process.
-            raise ServerError("This client of Momento is closed.")
+            fresh.close()
+        else:
+            self._link = fresh
 
-    def _failure(self, cache: str, asked: Any, error: Exception) -> MomentoCacheError:
-        if isinstance(error, grpc.FutureCancelledError):
-            return self._status(cache, asked, "CANCELLED", "the connection was closed", None)
-        if isinstance(error, grpc.RpcError):
-            return self._status(cache, asked, error.code().name, error.details(), error.trailing_metadata())
-        assert isinstance(error, SdkException)  # noqa: S101 - for mypy: the third of _FAILURES
-        if error.transport_details is None:
-            # It failed inside the SDK, before anything was sent.
-            kind = InvalidArgument if isinstance(error, InvalidArgumentException) else ServerError
-            return kind(f"Momento's SDK refused the call: {error.message}.")
-        details = error.transport_details.grpc
-        return self._status(cache, asked, details.code.name, details.details, details.metadata)
+    def _look_after(self, cache: str) -> None:
+        self._cache = cache
+        if time() >= self._rotation.due_at:
+            self._rotation.look()
+        if self._breaker.is_open:
+            if self._breaker.may_probe():
+                self._probe_elsewhere()
+            raise self._breaker.refusal()
 
-    def _status(
-        self, cache: str, asked: Any, status: str, details: str | None, metadata: Any
-    ) -> MomentoCacheError:
-        sent = Sent(
-            rpc=getattr(asked, "rpc", type(asked).__name__),
-            cache=cache,
-            endpoint=self.credential.endpoint,
-            source=self.credential.source,
-            timeout=self.timeout,
-        )
-        return sent.failed(status, details or "", dict(metadata or ()).get("err"))
+    def _probe_elsewhere(self) -> None:
+        try:
+            threading.Thread(target=self._probe, name="momento-probe").start()
+        except RuntimeError:  # the process may have no more threads, or be about to end
+            self._breaker.probed(answered=False)
+
+    def _probe(self) -> None:
+        """Find out whether Momento is back, over new connections: the old may pause for long yet."""
+        answered = False
+        try:
+            link = self._link
+            fresh = link.renewed()
+            with gate:
+                try:
+                    fresh.probe(self._cache)
+                    answered = True
+                except FAILURES as error:
+                    answered = not isinstance(fresh.explained(self._cache, None, error), TransportError)
+            if answered:
+                with self._exchanging:
+                    if self._link is link:
+                        self._exchange(fresh)
+                logger.warning("Momento at %s answers again.", link.credential.endpoint)
+        finally:
+            self._breaker.probed(answered)
+
+    def _noted(self, outcomes: list[Any], started: float) -> list[Any]:
+        failures = [outcome for outcome in outcomes if isinstance(outcome, MomentoCacheError)]
+        if len(failures) < len(outcomes):
+            self._breaker.last_success = started
+        for failure in failures:
+            self._failed(failure, started)
+        return outcomes
+
+    def _failed(self, error: MomentoCacheError, started: float) -> None:
+        if self._breaker.failed(error, started):
+            logger.warning("Momento is not asked until it answers a probe: %s", error.cause)
+
+
+def _settled(future: Future) -> Any:
+    try:
+        return future.result()
+    except FAILURES as error:
+        return error
+
+
+def _refused(outcomes: list[Any]) -> list[int]:
+    return [number for number, outcome in enumerate(outcomes) if isinstance(outcome, AuthenticationFailed)]
+
+
+def _with(outcomes: list[Any], numbers: list[int], others: list[Any]) -> list[Any]:
+    for number, other in zip(numbers, others, strict=True):
+        outcomes[number] = other
+    return outcomes

@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING
 
 from . import credentials
-from .bridge import awaited
+from .bridge import arrival
+from .exceptions import CredentialError
 from .fork_gate import gate
 from .options import ConnectionOptions
 
@@ -21,81 +23,124 @@ if TYPE_CHECKING:
     from .client import MomentoClient
 
 
-class Connections:
-    """Clients by their options."""
+class Connection:
+    """The place of one client: ``client`` is the client, or None until it is first wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: ConnectionOptions) -> None:
+        self.client: MomentoClient | None = None
+        self._options = options
         self._lock = threading.Lock()
-        self._clients: dict[ConnectionOptions, Future[MomentoClient]] = {}
+        self._attempt: Future[MomentoClient] | None = None
+        # The thread that makes it, which must not wait for itself.
+        self._maker: int | None = None
 
-    def client(self, options: ConnectionOptions) -> MomentoClient:
-        """Answer the client for these options, made if there is none.
+    def connected(self) -> MomentoClient:
+        """Answer the client, made if there is none.
 
         Raises CredentialError if no API key can be had; the next call then tries again.
         """
-        attempt, is_ours = self._attempt(options)
+        attempt, is_ours = self._joined()
         if is_ours:
-            self._make(options, attempt)
+            self._make(attempt)
+        elif self._maker == threading.get_ident() and not attempt.done():
+            raise CredentialError(
+                "The API key is being fetched by something that uses this very cache, which has no key yet.",
+                "Use another cache, or none, in the callable that CREDENTIALS names.",
+            )
         return attempt.result()
 
-    async def aclient(self, options: ConnectionOptions) -> MomentoClient:
-        """See client(). While a secret is fetched, the event loop goes on."""
-        attempt, is_ours = self._attempt(options)
+    async def aconnected(self) -> MomentoClient:
+        """See connected(). While a secret is fetched, the event loop goes on."""
+        attempt, is_ours = self._joined()
         if is_ours:
             # A thread of its own: an executor of the loop's would end with the loop, and others may wait.
-            maker = threading.Thread(target=self._make, args=(options, attempt), name="momento-connect")
+            maker = threading.Thread(target=self._make, args=(attempt,), name="momento-connect")
             try:
                 maker.start()
             except RuntimeError as error:  # the process may have no more threads, or be about to end
-                self._give_up(options, attempt, error)
-        if attempt.done():
-            return attempt.result()
-        client: MomentoClient = await awaited(attempt, shared=True)
-        return client
+                self._give_up(attempt, error)
+        if not attempt.done():
+            await arrival((attempt,), shared=True)
+        return attempt.result()
 
-    def _attempt(self, options: ConnectionOptions) -> tuple[Future[MomentoClient], bool]:
-        """Answer the attempt at a client that all share, and whether it is the caller's to make."""
-        attempt = self._clients.get(options)
-        if attempt is not None:
-            return attempt, False
+    def close(self) -> None:
+        """Close the client; the next call makes a new one."""
         with self._lock:
-            attempt = self._clients.get(options)
-            if attempt is not None:
-                return attempt, False
-            attempt = self._clients[options] = Future()
-            return attempt, True
+            attempt, self._attempt, self.client = self._attempt, None, None
+        if attempt is not None and attempt.done():
+            attempt.result().close()
 
-    def _make(self, options: ConnectionOptions, attempt: Future[MomentoClient]) -> None:
+    def forget(self) -> None:
+        """Drop the client without closing it: in a forked child the connections are the parent's."""
+        self.__init__(self._options)  # type: ignore[misc]  # this very class: nothing subclasses it
+
+    def _joined(self) -> tuple[Future[MomentoClient], bool]:
+        """Answer the attempt at a client that all share, and whether it is the caller's to make."""
+        with self._lock:
+            if self._attempt is not None:
+                return self._attempt, False
+            self._attempt = Future()
+            return self._attempt, True
+
+    def _make(self, attempt: Future[MomentoClient]) -> None:
+        self._maker = threading.get_ident()
         try:
             # Not during a fork: the child would wait for ever on the locks of imports that are half done.
             with gate:
                 # Imported here: the SDK and grpc cost a fifth of a second that no import should pay.
                 from .client import MomentoClient
 
-                client = MomentoClient(credentials.fetch(options), options)
+                client = MomentoClient(
+                    credentials.fetch(self._options),
+                    self._options,
+                    fetch=partial(credentials.fetch, self._options, refresh=True),
+                    watch=credentials.watched(self._options),
+                )
         except BaseException as error:  # noqa: BLE001 - the threads that wait must hear of whatever it is
-            self._give_up(options, attempt, error)
+            self._give_up(attempt, error)
         else:
+            with self._lock:
+                if self._attempt is attempt:  # and it was not closed meanwhile
+                    self.client = client
             attempt.set_result(client)
 
-    def _give_up(
-        self, options: ConnectionOptions, attempt: Future[MomentoClient], error: BaseException
-    ) -> None:
+    def _give_up(self, attempt: Future[MomentoClient], error: BaseException) -> None:
         # Forgotten before it is told, so that whoever hears of the failure can try again.
-        self._clients.pop(options, None)
+        with self._lock:
+            if self._attempt is attempt:
+                self._attempt = None
         attempt.set_exception(error)
+
+
+class Connections:
+    """Every connection of the process, by its options."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: dict[ConnectionOptions, Connection] = {}
+
+    def of(self, options: ConnectionOptions) -> Connection:
+        """Answer the connection for these options, which is the same one for as long as the process lives."""
+        connection = self._connections.get(options)
+        if connection is None:
+            with self._lock:
+                connection = self._connections.setdefault(options, Connection(options))
+        return connection
+
+    def client(self, options: ConnectionOptions) -> MomentoClient:
+        """Answer the client for these options; see Connection.connected()."""
+        return self.of(options).connected()
 
     def close(self) -> None:
         """Close every client; the next call makes a new one. For tests and for orderly shutdowns."""
-        with self._lock:
-            clients, self._clients = self._clients, {}
-        for attempt in clients.values():
-            if attempt.done():
-                attempt.result().close()
+        for connection in list(self._connections.values()):
+            connection.close()
 
     def forget(self) -> None:
-        """Drop every client without closing it: in a forked child the connections are the parent's."""
-        self.__init__()  # type: ignore[misc]  # this very class: nothing subclasses it
+        """Drop every client without closing it, in a forked child."""
+        self._lock = threading.Lock()
+        for connection in self._connections.values():
+            connection.forget()
 
 
 connections = Connections()

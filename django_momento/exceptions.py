@@ -1,8 +1,9 @@
 """Every error this package raises; foreign errors are mapped to these and chained.
 
-    ConfigurationError          CACHES is wrong; raised when the cache is first looked up
+    ConfigurationError          CACHES is wrong; raised when the cache is first used
     MomentoCacheError           a cache call could not be answered
     ├── CredentialError         no usable API key could be had
+    │   └── AgentUnavailable
     ├── AuthenticationFailed    Momento refused the API key
     ├── NotPermitted            the API key is valid, but not for this
     ├── CacheNotFound           Momento has no cache of this name
@@ -13,6 +14,7 @@
     ├── ServerError             Momento failed in a way it does not explain
     └── TransportError          Momento could not be asked, or did not answer
         ├── ServerUnavailable
+        │   └── CircuitOpen
         └── CallTimedOut
 
 Each says what happened (``cause``) and what to do about it (``fix``); ``str()`` gives both.
@@ -33,15 +35,32 @@ class _Explained(Exception):
 
 
 class ConfigurationError(_Explained, ImproperlyConfigured):
-    """``CACHES`` is wrong: the message names the alias, the setting, what was given and what is allowed."""
+    """``CACHES`` is wrong: the message names the alias, the setting, what was given and what is allowed.
+
+    ``concerns`` says what: ``"LOCATION"``, ``"CREDENTIALS"`` where none or several sources of the API key are
+    configured, ``"API key"`` where one stands in the settings itself, or ``"settings"`` for everything else.
+    """
+
+    def __init__(self, cause: str, fix: str = "", concerns: str = "settings") -> None:
+        super().__init__(cause, fix)
+        self.concerns = concerns
 
 
 class MomentoCacheError(_Explained):
-    """A cache call could not be answered. The root of all errors met while a cache is in use."""
+    """A cache call could not be answered. The root of all errors met while a cache is in use.
+
+    ``status`` is the name of the gRPC status that the call ended with, if it was sent.
+    """
+
+    status: str | None = None
 
 
 class CredentialError(MomentoCacheError):
     """No usable API key could be had from where the configuration says it is."""
+
+
+class AgentUnavailable(CredentialError):
+    """The Secrets Manager Agent cannot be reached, or is not ready yet. AGENT_FALLBACK is for this error."""
 
 
 class AuthenticationFailed(MomentoCacheError):
@@ -89,6 +108,10 @@ class TransportError(MomentoCacheError):
 
 class ServerUnavailable(TransportError):
     """No connection to Momento, or Momento says that it cannot serve at the moment."""
+
+
+class CircuitOpen(ServerUnavailable):
+    """Not sent, because Momento did not answer a moment ago; a probe finds out when it does again."""
 
 
 class CallTimedOut(TransportError):

@@ -70,6 +70,11 @@ class Sent:
 
     def failed(self, status: str, details: str, err: str | None = None) -> MomentoCacheError:
         """Answer the exception for a gRPC status; ``err`` is Momento's trailing metadata of that name."""
+        failure = self._failure(status, details, err)
+        failure.status = status
+        return failure
+
+    def _failure(self, status: str, details: str, err: str | None) -> MomentoCacheError:
         if status == "RESOURCE_EXHAUSTED":
             return self._limited(details, err)
         kind = _KINDS.get(status, exceptions.ServerError)

@@ -1,7 +1,7 @@
 """Momento's own SDK: its ``CacheClient`` configured from our options, and the calls that go through it.
 
 A call that fails raises the SDK's exception, which ``client`` turns into ours. Only public names of the SDK
-are used.
+are used. It repeats nothing: ``client`` does that, which knows what may be repeated and when to stop.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from momento.responses import (
 from momento.responses import (
     CreateCache as CreateCacheResponses,
 )
+from momento.retry import RetryableProps, RetryStrategy
 
 from .credentials import Credential
 from .options import ConnectionOptions
-from .wire import CreateCache, Delete, FlushCache, Get, Increment, Set, SetIfAbsent
+from .wire import MAX_MESSAGE_BYTES, CreateCache, Delete, FlushCache, Get, Increment, Set, SetIfAbsent
 
 _PRESETS: dict[str, Callable[[], Configuration]] = {
     "in-region": Configurations.InRegion.Default.latest,
@@ -43,8 +44,11 @@ _PRESETS: dict[str, Callable[[], Configuration]] = {
 _DEFAULT_TTL = timedelta(days=1)
 
 
-def configuration(options: ConnectionOptions) -> Configuration:
-    """Answer the SDK's configuration: a preset, with the timeout and the certificates from the options."""
+def configuration(options: ConnectionOptions, generation: int = 0) -> Configuration:
+    """Answer the SDK's configuration: a preset, with the timeout and the certificates from the options.
+
+    Clients of one ``generation`` may share a connection: see ``line``.
+    """
     preset = _PRESETS[_preset_name(options)]()
     grpc = preset.get_transport_strategy().get_grpc_configuration()
     deadline = grpc.get_deadline()
@@ -57,7 +61,8 @@ def configuration(options: ConnectionOptions) -> Configuration:
         StaticGrpcConfiguration(
             deadline=deadline,
             root_certificates_pem=certificates,
-            max_send_message_length=grpc.get_max_send_message_length(),
+            # The one argument of the SDK's channel that can tell generations apart and changes nothing else.
+            max_send_message_length=(grpc.get_max_send_message_length() or MAX_MESSAGE_BYTES) + generation,
             max_receive_message_length=grpc.get_max_receive_message_length(),
             keepalive_permit_without_calls=None if permit is None else bool(permit),
             keepalive_time=grpc.get_keepalive_time(),
@@ -67,7 +72,7 @@ def configuration(options: ConnectionOptions) -> Configuration:
     middlewares: list[Any] = (
         [_ReadConcern(options.read_concern)] if options.read_concern != "balanced" else []
     )
-    return Configuration(transport, preset.get_retry_strategy(), middlewares)
+    return Configuration(transport, _NoRetries(), middlewares)
 
 
 def _preset_name(options: ConnectionOptions) -> str:
@@ -88,6 +93,16 @@ def cache_client(credential: Credential, configured: Configuration) -> CacheClie
         port=credential.port,
     )
     return CacheClient(configured, provider, _DEFAULT_TTL)
+
+
+class _NoRetries(RetryStrategy):
+    """Repeats nothing. It is false, so that the SDK leaves its machinery for retries out of every call."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def determine_when_to_retry(self, props: RetryableProps) -> float | None:
+        return None
 
 
 class _ReadConcern(Middleware, MiddlewareRequestHandler):
@@ -121,13 +136,12 @@ def _ttl(milliseconds: int) -> timedelta:
 
 
 def _get(client: CacheClient, cache: str, call: Get) -> bytes | None:
-    match client.get(cache, call.key):
-        case CacheGet.Hit(value_bytes=value):
-            return value
-        case CacheGet.Miss():
-            return None
-        case failed:
-            raise _error(failed)
+    response = client.get(cache, call.key)
+    if isinstance(response, CacheGet.Hit):
+        return response.value_bytes
+    if isinstance(response, CacheGet.Miss):
+        return None
+    raise _error(response)
 
 
 def _set(client: CacheClient, cache: str, call: Set) -> None:

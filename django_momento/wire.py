@@ -10,7 +10,6 @@ Source: the public protocol of Momento, https://github.com/momentohq/client_prot
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from .exceptions import ServerError
@@ -22,7 +21,29 @@ MAX_ITEM_BYTES = 5 * 1024 * 1024
 MAX_MESSAGE_BYTES = 5_243_000
 
 
-class Call(Generic[T]):
+class Value:
+    """Something with fields and no more, which nobody changes: equal to another with equal fields.
+
+    Written out because a process pays for the classes that a dataclass generates with its first cache call,
+    and for frozen ones again with every call.
+    """
+
+    __slots__: ClassVar[tuple[str, ...]] = ()
+
+    def _fields(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other._fields() == self._fields()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._fields()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{self._fields()!r}"
+
+
+class Call(Value, Generic[T]):
     """A call on one cache, answered by a ``T``. The class is named as its RPC, unless ``rpc`` differs."""
 
     __slots__ = ()
@@ -47,9 +68,11 @@ class Call(Generic[T]):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
 class Get(Call[bytes | None]):
-    key: bytes
+    __slots__ = ("key",)
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
 
     def request(self, pb: Any) -> Any:
         return pb._GetRequest(cache_key=self.key)
@@ -58,11 +81,13 @@ class Get(Call[bytes | None]):
         return _hit(response, pb)
 
 
-@dataclass(frozen=True, slots=True)
 class Set(Call[None]):
-    key: bytes
-    value: bytes
-    ttl: int
+    __slots__ = ("key", "ttl", "value")
+
+    def __init__(self, key: bytes, value: bytes, ttl: int) -> None:
+        self.key = key
+        self.value = value
+        self.ttl = ttl
 
     def request(self, pb: Any) -> Any:
         return pb._SetRequest(cache_key=self.key, cache_body=self.value, ttl_milliseconds=self.ttl)
@@ -71,16 +96,18 @@ class Set(Call[None]):
         return None
 
 
-@dataclass(frozen=True, slots=True)
 class SetIfAbsent(Call[bool]):
     """Answers whether the value was stored."""
+
+    __slots__ = ("key", "ttl", "value")
 
     rpc: ClassVar[str] = "SetIfNotExists"
     repeatable: ClassVar[bool] = False
 
-    key: bytes
-    value: bytes
-    ttl: int
+    def __init__(self, key: bytes, value: bytes, ttl: int) -> None:
+        self.key = key
+        self.value = value
+        self.ttl = ttl
 
     def request(self, pb: Any) -> Any:
         return pb._SetIfNotExistsRequest(cache_key=self.key, cache_body=self.value, ttl_milliseconds=self.ttl)
@@ -89,11 +116,13 @@ class SetIfAbsent(Call[bool]):
         return _arm(response, "result") == "stored"
 
 
-@dataclass(frozen=True, slots=True)
 class Delete(Call[None]):
     """Deletes a key, or does nothing if there is none: Momento does not say which."""
 
-    key: bytes
+    __slots__ = ("key",)
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
 
     def request(self, pb: Any) -> Any:
         return pb._DeleteRequest(cache_key=self.key)
@@ -102,15 +131,17 @@ class Delete(Call[None]):
         return None
 
 
-@dataclass(frozen=True, slots=True)
 class Increment(Call[int]):
     """Adds to an integer and answers the sum. A missing key counts as 0; the TTL always becomes ``ttl``."""
 
+    __slots__ = ("amount", "key", "ttl")
+
     repeatable: ClassVar[bool] = False
 
-    key: bytes
-    amount: int
-    ttl: int
+    def __init__(self, key: bytes, amount: int, ttl: int) -> None:
+        self.key = key
+        self.amount = amount
+        self.ttl = ttl
 
     def request(self, pb: Any) -> Any:
         return pb._IncrementRequest(cache_key=self.key, amount=self.amount, ttl_milliseconds=self.ttl)
@@ -119,13 +150,15 @@ class Increment(Call[int]):
         return int(response.value)
 
 
-@dataclass(frozen=True, slots=True)
 class GetBatch(Call[list[bytes | None]]):
     """Answers one value, or None, for each key, in their order."""
 
+    __slots__ = ("keys",)
+
     streamed: ClassVar[bool] = True
 
-    keys: tuple[bytes, ...]
+    def __init__(self, keys: tuple[bytes, ...]) -> None:
+        self.keys = keys
 
     def request(self, pb: Any) -> Any:
         return pb._GetBatchRequest(items=[pb._GetRequest(cache_key=key) for key in self.keys])
@@ -134,14 +167,16 @@ class GetBatch(Call[list[bytes | None]]):
         return _one_each(self.keys, [_hit(item, pb) for item in response])
 
 
-@dataclass(frozen=True, slots=True)
 class SetBatch(Call[list[bool]]):
     """Answers for each item, in their order, whether it was stored."""
 
+    __slots__ = ("items", "ttl")
+
     streamed: ClassVar[bool] = True
 
-    items: tuple[tuple[bytes, bytes], ...]
-    ttl: int
+    def __init__(self, items: tuple[tuple[bytes, bytes], ...], ttl: int) -> None:
+        self.items = items
+        self.ttl = ttl
 
     def request(self, pb: Any) -> Any:
         return pb._SetBatchRequest(
@@ -155,9 +190,11 @@ class SetBatch(Call[list[bool]]):
         return _one_each(self.items, [item.result == pb.Ok for item in response])
 
 
-@dataclass(frozen=True, slots=True)
 class KeysExist(Call[list[bool]]):
-    keys: tuple[bytes, ...]
+    __slots__ = ("keys",)
+
+    def __init__(self, keys: tuple[bytes, ...]) -> None:
+        self.keys = keys
 
     def request(self, pb: Any) -> Any:
         return pb._KeysExistRequest(cache_keys=self.keys)
@@ -166,14 +203,16 @@ class KeysExist(Call[list[bool]]):
         return _one_each(self.keys, list(response.exists))
 
 
-@dataclass(frozen=True, slots=True)
 class UpdateTtl(Call[bool]):
     """Overwrites the TTL and answers whether there was an item to do it to."""
 
+    __slots__ = ("key", "ttl")
+
     repeatable: ClassVar[bool] = False
 
-    key: bytes
-    ttl: int
+    def __init__(self, key: bytes, ttl: int) -> None:
+        self.key = key
+        self.ttl = ttl
 
     def request(self, pb: Any) -> Any:
         return pb._UpdateTtlRequest(cache_key=self.key, overwrite_to_milliseconds=self.ttl)
@@ -182,11 +221,13 @@ class UpdateTtl(Call[bool]):
         return _arm(response, "result") != "missing"
 
 
-@dataclass(frozen=True, slots=True)
 class ItemGetTtl(Call[int | None]):
     """Answers the remaining TTL in milliseconds, or None if there is no item."""
 
-    key: bytes
+    __slots__ = ("key",)
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
 
     def request(self, pb: Any) -> Any:
         return pb._ItemGetTtlRequest(cache_key=self.key)
@@ -197,14 +238,16 @@ class ItemGetTtl(Call[int | None]):
         return int(response.found.remaining_ttl_millis)
 
 
-@dataclass(frozen=True, slots=True)
 class FlushCache(Call[None]):
     """Removes every item of a cache."""
+
+    __slots__ = ("cache",)
 
     control: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False
 
-    cache: str
+    def __init__(self, cache: str) -> None:
+        self.cache = cache
 
     def request(self, pb: Any) -> Any:
         return pb._FlushCacheRequest(cache_name=self.cache)
@@ -213,9 +256,8 @@ class FlushCache(Call[None]):
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class CreateCache:
-    """Creates the cache, and answers False if there is one of that name already. Only the SDK can send it."""
+class CreateCache(Value):
+    __slots__ = ()
 
 
 # Every call that our own channel can send.

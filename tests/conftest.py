@@ -10,6 +10,7 @@ from django.core.cache import caches
 
 from django_momento.cache import MomentoCache
 from django_momento.connections import connections
+from django_momento.journal import journal
 from django_momento.local import LocalServer
 
 CACHE_NAME = "tests"
@@ -31,9 +32,10 @@ def momento(_session_server: LocalServer) -> Iterator[LocalServer]:
 
 @pytest.fixture(autouse=True)
 def _no_clients_left() -> Iterator[None]:
-    """Clients are process-wide: no test may inherit another's."""
+    """Clients and what was noted are process-wide: no test may inherit another's."""
     yield
     connections.close()
+    journal.forget()
 
 
 def local_options(server: LocalServer, **options: Any) -> dict[str, Any]:

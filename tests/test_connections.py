@@ -132,7 +132,7 @@ def test_two_hundred_tasks_cost_one_client(fetches: list[ConnectionOptions]) -> 
     """A cold process may get all of its first requests on one event loop."""
 
     async def main() -> list[Any]:
-        return await asyncio.gather(*(connections.aclient(EMBEDDED) for _ in range(200)))
+        return await asyncio.gather(*(connections.of(EMBEDDED).aconnected() for _ in range(200)))
 
     assert len({id(client) for client in asyncio.run(main())}) == 1
     assert len(fetches) == 1
@@ -140,9 +140,9 @@ def test_two_hundred_tasks_cost_one_client(fetches: list[ConnectionOptions]) -> 
 
 def test_tasks_and_threads_share_a_client(fetches: list[ConnectionOptions]) -> None:
     """Both faces of a cache use the same connection, whichever came first."""
-    first = asyncio.run(connections.aclient(EMBEDDED))
+    first = asyncio.run(connections.of(EMBEDDED).aconnected())
     assert connections.client(EMBEDDED) is first
-    assert asyncio.run(connections.aclient(EMBEDDED)) is first
+    assert asyncio.run(connections.of(EMBEDDED).aconnected()) is first
     assert len(fetches) == 1
 
 
@@ -151,7 +151,7 @@ def test_a_task_hears_of_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MOMENTO_API_KEY", raising=False)
     for _ in range(2):
         with pytest.raises(CredentialError):
-            asyncio.run(connections.aclient(ConnectionOptions("env")))
+            asyncio.run(connections.of(ConnectionOptions("env")).aconnected())
 
 
 def test_an_event_loop_goes_on_while_a_key_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,8 +167,8 @@ def test_an_event_loop_goes_on_while_a_key_is_fetched(monkeypatch: pytest.Monkey
     monkeypatch.setattr(module.credentials, "fetch", slow)
 
     async def main() -> None:
-        impatient = asyncio.ensure_future(connections.aclient(EMBEDDED))
-        patient = asyncio.ensure_future(connections.aclient(EMBEDDED))
+        impatient = asyncio.ensure_future(connections.of(EMBEDDED).aconnected())
+        patient = asyncio.ensure_future(connections.of(EMBEDDED).aconnected())
         await asyncio.to_thread(fetched.wait, 60)
         impatient.cancel()
         await asyncio.sleep(0)
@@ -235,3 +235,18 @@ def test_clients_of_different_servers_do_not_mix(momento: LocalServer) -> None:
         here.set("key", "here")
         there.set("key", "there")
         assert [here.get("key"), there.get("key")] == ["here", "there"]
+
+
+def key_from_the_cache() -> str:
+    """A callable as CREDENTIALS may name one, which needs what it is there to provide."""
+    options = ConnectionOptions("tests.test_connections.key_from_the_cache")
+    connections.client(options)
+    raise AssertionError("unreachable")
+
+
+def test_a_callable_that_uses_the_cache_it_is_to_open_is_told_so() -> None:
+    """It would wait for itself, and all others with it."""
+    options = ConnectionOptions("tests.test_connections.key_from_the_cache")
+    with pytest.raises(CredentialError) as failed:
+        connections.client(options)
+    assert "uses this very cache" in str(failed.value.__cause__)
