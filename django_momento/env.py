@@ -1,10 +1,11 @@
 """django-environ's ``Env`` with ``momento://`` cache URLs: every option means the same as in a dict.
 
     CACHES = {"default": Env().cache_url()}
-    CACHE_URL=momento://my-cache?secret_id=Momento_Auth_Token&region=us-west-2&timeout=600
+    CACHE_URL=momento://my-cache?secret_id=Momento_Auth_Token&region=us-west-2&timeout=10m
 
-The host is LOCATION, the Momento cache's name; the query holds TIMEOUT, KEY_PREFIX, VERSION, KEY_FUNCTION
-and every key of OPTIONS, in any case. A cache of momento-local is ``momento-local://127.0.0.1:8080/my-cache``.
+The host is LOCATION, the Momento cache's name; the query holds TIMEOUT, KEY_PREFIX, VERSION, KEY_FUNCTION and
+every key of OPTIONS, in any case. A cache of momento-local is ``momento-local://127.0.0.1:8080/my-cache``.
+Only what a URL alone can get wrong is refused here: the rest is for the backend, which knows the alias.
 """
 
 from __future__ import annotations
@@ -14,67 +15,144 @@ from urllib.parse import ParseResult, parse_qsl, unquote, urlparse
 
 import environ
 
-from . import options
+from . import spelling
 from .exceptions import ConfigurationError
+from .options import API_KEY_FIX, DJANGO_SETTINGS, OPTIONS, refuse_unknown
+from .pasted_keys import api_key_path
 
 BACKEND = "django_momento.cache.MomentoCache"
+WHERE = "The cache URL"
+PARAMETERS = (*(name for name in DJANGO_SETTINGS if name != "OPTIONS"), *OPTIONS)
 
 
 class Env(environ.Env):  # type: ignore[misc]  # django-environ has no types
     """``environ.Env`` whose ``cache_url()`` also reads ``momento://`` and ``momento-local://`` URLs."""
 
+    def cache_url(
+        self,
+        var: str = environ.Env.DEFAULT_CACHE_ENV,
+        default: Any = environ.Env.NOTSET,
+        backend: str | None = None,
+    ) -> dict[str, Any]:
+        """Answer ``CACHES[alias]`` for the URL in an environment variable, or else for ``default``.
+
+        Raises ConfigurationError for a wrong Momento URL, ImproperlyConfigured where there is no URL at all.
+        """
+        # Only for its types, which django-environ does not have.
+        return dict(super().cache_url(var, default, backend))
+
     @classmethod
     def cache_url_config(cls, url: str | ParseResult, backend: str | None = None) -> dict[str, Any]:
         """Answer ``CACHES[alias]`` for a cache URL. Raises ConfigurationError for a wrong Momento URL."""
         parsed = url if isinstance(url, ParseResult) else urlparse(url)
-        match parsed.scheme:
-            case "momento":
-                config = _from_query(parsed, {"LOCATION": _cache_name(parsed.netloc + parsed.path)})
-            case "momento-local":
-                config = _from_query(parsed, {"LOCATION": _cache_name(parsed.path)})
-                config["OPTIONS"].setdefault("CREDENTIALS", "local")
-                if parsed.netloc:
-                    config["OPTIONS"]["ENDPOINT"] = parsed.netloc
-            case _:
-                return dict(super().cache_url_config(url, backend))
-        return {"BACKEND": backend or BACKEND, **config}
-
-
-def _cache_name(text: str) -> str:
-    return unquote(text).strip("/")
-
-
-def _from_query(url: ParseResult, config: dict[str, Any]) -> dict[str, Any]:
-    config["OPTIONS"] = {}
-    for name, text in parse_qsl(url.query, keep_blank_values=True):
-        setting = name.upper()
-        if setting in ("KEY_PREFIX", "KEY_FUNCTION"):
-            config[setting] = text
-        elif setting in ("TIMEOUT", "VERSION"):
-            config[setting] = _number(setting, text)
+        if parsed.scheme not in ("momento", "momento-local"):
+            return dict(super().cache_url_config(url, backend))
+        parameters = _parameters(_pairs(parsed))
+        if parsed.scheme == "momento":
+            location = parsed.netloc + parsed.path
         else:
-            config["OPTIONS"][setting] = _option(setting, text)
+            location = parsed.path
+            parameters = _with_server(parsed.netloc, parameters)
+        return {
+            "BACKEND": backend or BACKEND,
+            "LOCATION": unquote(location).strip("/"),
+            **_config(parameters),
+        }
+
+
+def _pairs(url: ParseResult) -> list[tuple[str, str]]:
+    """Answer the query's names and values; refuse what is wrong with the URL as a whole."""
+    try:
+        pairs = parse_qsl(url.query, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{WHERE} has an escape that is not UTF-8.", "Write a % as %25.") from None
+    rest = [unquote(part).strip("/") for part in (url.netloc, url.path, url.fragment)]
+    if api_key_path([rest, pairs]) is not None:
+        raise ConfigurationError(f"{WHERE} holds a Momento API key.", API_KEY_FIX, concerns="API key")
+    if "@" in url.netloc:
+        raise ConfigurationError(
+            f"{WHERE} has a user name or a password, which Momento has not.",
+            "The API key stays out of it: give secret_id or credentials. Write an '@' in a name as %40.",
+        )
+    if url.scheme == "momento" and url.netloc.lower().endswith(".momentohq.com"):
+        raise ConfigurationError(
+            f"{WHERE} has Momento's endpoint where the cache's name belongs.",
+            f"Write momento://CACHE-NAME?endpoint={url.netloc}",
+        )
+    if url.fragment:
+        raise ConfigurationError(f"{WHERE} has a '#', and what follows is lost.", "Write it as %23.")
+    return pairs
+
+
+def _parameters(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Answer the query by the names of settings; refuse what is there twice, or is unknown."""
+    parameters: dict[str, str] = {}
+    for name, text in pairs:
+        setting = name.upper()
+        if setting not in PARAMETERS:
+            refuse_unknown(WHERE, {name: text}, PARAMETERS)
+        if setting in parameters:
+            raise ConfigurationError(
+                f"{WHERE} has {setting.lower()} more than once.", "Keep only one of them."
+            )
+        parameters[setting] = text
+    return parameters
+
+
+def _with_server(host: str, parameters: dict[str, str]) -> dict[str, str]:
+    if host and "ENDPOINT" in parameters:
+        raise ConfigurationError(f"{WHERE} names its host and an endpoint.", "Keep only one of them.")
+    server = {"ENDPOINT": host} if host else {}
+    return {"CREDENTIALS": "local", **parameters, **server}
+
+
+def _config(parameters: dict[str, str]) -> dict[str, Any]:
+    config: dict[str, Any] = {"OPTIONS": {}}
+    for name, text in parameters.items():
+        if name in OPTIONS:
+            config["OPTIONS"][name] = _option(name, text)
+        elif name == "TIMEOUT":
+            config[name] = _timeout(text)
+        elif name == "VERSION":
+            config[name] = _version(text)
+        else:
+            config[name] = text
     return config
 
 
-def _number(setting: str, text: str) -> int | None:
-    if setting == "TIMEOUT" and text.lower() == "none":
+def _option(name: str, text: str) -> Any:
+    kind = OPTIONS[name].kind
+    if kind.secret and " " in text:
+        raise ConfigurationError(
+            f"{WHERE}'s {name.lower()} has a space in it, which is what a '+' means in a URL.",
+            "Percent-encode it: write + as %2B, / as %2F and = as %3D.",
+        )
+    try:
+        return kind.from_text(text)
+    except ValueError:
+        raise _unreadable(name, text, kind.allowed, kind.in_url) from None
+
+
+def _timeout(text: str) -> int | None:
+    if text.strip().lower() == "none":
         return None
+    try:
+        seconds = spelling.seconds(text)
+        if seconds.is_integer():
+            return int(seconds)
+    except ValueError:
+        pass
+    raise _unreadable("TIMEOUT", text, "a whole number of seconds, or none", "600, 30s, 10m, 1h, 2d")
+
+
+def _version(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ConfigurationError(
-            f"The cache URL has {setting.lower()}={text!r}.", "It must be a whole number."
-        ) from None
+        raise _unreadable("VERSION", text, "a whole number", "2") from None
 
 
-def _option(name: str, text: str) -> Any:
-    option = options.OPTIONS.get(name)
-    if option is None:
-        return text  # The backend refuses it by name, as it does in a dict.
-    try:
-        return option.kind.from_text(text)
-    except (KeyError, ValueError):
-        raise ConfigurationError(
-            f"The cache URL has {name.lower()}={text!r}.", f"Allowed: {option.kind.allowed}."
-        ) from None
+def _unreadable(name: str, text: str, allowed: str, in_url: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{WHERE} has {name.lower()}={text!r}.", f"Allowed: {allowed}; in a URL: {in_url}."
+    )

@@ -1,58 +1,37 @@
 """What there is to say about a cache: the doctor's steps, each timed, with cause and fix where one fails.
 
 Library code behind ``momento_check`` and status pages; it neither prints nor parses arguments. No step says
-anything of an API key but its kind and where it came from.
+anything of an API key but its kind, where it came from, and its age.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from time import perf_counter
-from typing import Any
+from time import perf_counter, time
+from typing import Any, NamedTuple
 from uuid import uuid4
 
-from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache import InvalidCacheBackendError
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
-from . import operations
+from . import facts, operations
 from .cache import MomentoCache
+from .checks import IMPORT_FIX
 from .client import MomentoClient
+from .configured_caches import make_cache
 from .connections import connections
-from .exceptions import CacheNotFound, MomentoCacheError, ServerError
+from .exceptions import CacheNotFound, LimitExceeded, MomentoCacheError, ServerError
+from .facts import Fact
+from .latency import Latency
+from .options import CacheOptions
+from .wire import ItemGetTtl, Steps
 
 PROBE_TIMEOUT = 60
-IMPORT_FIX = "Check BACKEND and KEY_FUNCTION: they are dotted paths of what can be imported."
 READ_BACK_FIX = "Check SERIALIZER, SIGN and KEY_FUNCTION, and that no other process empties this cache."
 
-
-@dataclass(frozen=True)
-class Latency:
-    """How long a ``get`` took, over ``requests`` of them one after the other; in milliseconds."""
-
-    requests: int
-    minimum: float
-    median: float
-    p90: float
-    p99: float
-    maximum: float
-
-    @classmethod
-    def of(cls, milliseconds: list[float]) -> Latency:
-        ordered = sorted(milliseconds)
-        # Needs two points; for a single request every percentile is that request.
-        percentiles = statistics.quantiles(
-            ordered * 2 if len(ordered) == 1 else ordered, n=100, method="inclusive"
-        )
-        return cls(len(ordered), ordered[0], percentiles[49], percentiles[89], percentiles[98], ordered[-1])
-
-    def __str__(self) -> str:
-        return (
-            f"{self.requests} gets: median {self.median:.2f} ms, p90 {self.p90:.2f} ms, "
-            f"p99 {self.p99:.2f} ms, slowest {self.maximum:.2f} ms"
-        )
+# Called with a step's name, how much of it is done, and of how much; that is 0 where nothing is counted.
+Progress = Callable[[str, int, int], object]
 
 
 @dataclass(frozen=True)
@@ -66,6 +45,7 @@ class Step:
     cause: str = ""
     fix: str = ""
     latency: Latency | None = None
+    facts: tuple[Fact, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -76,25 +56,25 @@ class Step:
         return {"ok": self.ok, **asdict(self)}
 
 
-def momento_aliases() -> list[str]:
-    """Answer every alias of CACHES whose backend is this one, or a subclass of it."""
-    return [alias for alias in caches.settings if is_momento(alias)]
+class _Found(NamedTuple):
+    says: str
+    latency: Latency | None = None
+    facts: tuple[Fact, ...] = ()
 
 
-def is_momento(alias: str) -> bool:
-    try:
-        backend = import_string(caches.settings[alias].get("BACKEND", ""))
-    except ImportError:
-        return False
-    return isinstance(backend, type) and issubclass(backend, MomentoCache)
+def _no_progress(name: str, done: int, of: int) -> None:
+    """Tell nobody."""
 
 
-def examine(alias: str, requests: int = 20, create: bool = False) -> Iterator[Step]:
+def examine(
+    alias: str, requests: int = 20, create: bool = False, progress: Progress = _no_progress
+) -> Iterator[Step]:
     """Examine a cache step by step, up to the first step that fails.
 
-    ``requests`` is how many gets are timed; ``create`` makes the Momento cache if there is none.
+    ``requests`` is how many gets are timed; ``create`` makes the Momento cache if there is none. ``progress``
+    is called whenever something begins that may take a while.
     """
-    examination = _Examination(alias, requests, create)
+    examination = _Examination(alias, requests, create, progress)
     for name, act in (
         ("options", examination.options),
         ("credentials", examination.credentials),
@@ -102,14 +82,16 @@ def examine(alias: str, requests: int = 20, create: bool = False) -> Iterator[St
         ("cache", examination.cache),
         ("round trip", examination.round_trip),
         ("latency", examination.latency),
+        ("limits", examination.limits),
     ):
+        progress(name, 0, 0)
         step = _timed(name, act)
         yield step
         if not step.ok:
             return
 
 
-def _timed(name: str, act: Callable[[], str | Latency]) -> Step:
+def _timed(name: str, act: Callable[[], _Found]) -> Step:
     started = perf_counter()
     try:
         found = act()
@@ -117,53 +99,54 @@ def _timed(name: str, act: Callable[[], str | Latency]) -> Step:
         cause = getattr(error, "cause", str(error))
         fix = getattr(error, "fix", IMPORT_FIX if isinstance(error, ImportError) else "")
         return Step(name, perf_counter() - started, error=type(error).__name__, cause=cause, fix=fix)
-    latency = found if isinstance(found, Latency) else None
-    return Step(name, perf_counter() - started, found=str(found), latency=latency)
+    return Step(name, perf_counter() - started, found.says, latency=found.latency, facts=found.facts)
 
 
 class _Examination:
     """The steps on one alias; each answers what it found, or raises, and relies on those before it."""
 
-    def __init__(self, alias: str, requests: int, create: bool) -> None:
+    def __init__(self, alias: str, requests: int, create: bool, progress: Progress) -> None:
         self._alias = alias
         self._requests = requests
         self._create = create
+        self._progress = progress
         self._cache: MomentoCache
         self._client: MomentoClient
+        self._latency: Latency
         self._missing: CacheNotFound | None = None
 
-    def options(self) -> str:
+    def options(self) -> _Found:
         # An instance of our own, and a loud one: fail-open would hide what is looked for here.
-        self._cache = caches.create_connection(self._alias)  # type: ignore[assignment]  # see is_momento
+        self._cache = make_cache(self._alias)
         options = self._cache.options = replace(self._cache.options, ignore_exceptions=False)
-        signed = "signed" if options.sign else "unsigned"
-        return (
+        return _Found(
             f"cache {options.cache_name!r}, key from {options.connection.credentials}, "
-            f"values as {signed} {options.serializer}, at most {options.max_ttl:g} s"
+            f"values as {_format(options)}, at most {options.max_ttl:.12g} s"
         )
 
-    def credentials(self) -> str:
+    def credentials(self) -> _Found:
         self._client = connections.client(self._cache.options.connection)
         credential = self._client.credential
-        return f"{credential.kind} key: {credential.source}" if credential.api_key else credential.source
+        says = f"{credential.kind} key: {credential.source}" if credential.api_key else credential.source
+        return _Found(says, facts=facts.of_credential(credential, time()))
 
-    def connection(self) -> str:
+    def connection(self) -> _Found:
         try:
             self._run(operations.has_key(self._probe_key()))
         except CacheNotFound as error:
             self._missing = error  # The server answered and took the key; the next step tells the rest.
-        return f"{self._client.credential.endpoint} answers and takes the key"
+        return _Found(f"{self._client.credential.endpoint} answers and takes the key")
 
-    def cache(self) -> str:
+    def cache(self) -> _Found:
         name = self._cache.options.cache_name
         if self._missing is None:
-            return f"{name!r} exists"
+            return _Found(f"{name!r} exists")
         if not self._create:
             raise self._missing
         created = self._run(operations.create())
-        return f"{name!r} was created" if created else f"{name!r} exists"
+        return _Found(f"{name!r} was created" if created else f"{name!r} exists")
 
-    def round_trip(self) -> str:
+    def round_trip(self) -> _Found:
         key, value = f"momento_check:{uuid4()}", {"written": uuid4().hex}
         self._cache.set(key, value, PROBE_TIMEOUT)
         read = self._cache.get(key)
@@ -172,19 +155,60 @@ class _Examination:
             raise ServerError("A value that was just written was not read back.", READ_BACK_FIX)
         if not deleted:
             raise ServerError("A value that was just written was not there to delete.", READ_BACK_FIX)
-        return "wrote, read and deleted a value"
+        return _Found("wrote, read and deleted a value")
 
-    def latency(self) -> Latency:
+    def latency(self) -> _Found:
         key = f"momento_check:{uuid4()}"
         milliseconds = []
-        for _ in range(self._requests):
+        for done in range(self._requests):
+            self._progress("latency", done, self._requests)
             started = perf_counter()
-            self._cache.get(key)
+            try:
+                self._cache.get(key)
+            except LimitExceeded as error:
+                fix = f"{error.fix} Or time fewer gets: these were {self._requests} on end."
+                raise LimitExceeded(error.cause, fix, error.limit) from error
             milliseconds.append((perf_counter() - started) * 1000)
-        return Latency.of(milliseconds)
+        self._latency = Latency.of(milliseconds)
+        return _Found(str(self._latency), self._latency)
+
+    def limits(self) -> _Found:
+        key = f"momento_check:{uuid4()}"
+        momento_key = self._cache.make_key(key).encode()
+        self._cache.set(key, "", None)
+        try:
+            stored = self._run(operations.get(momento_key)) or b""
+            remaining = self._run(_remaining(momento_key))
+        finally:
+            self._cache.delete(key)
+        found = (
+            facts.of_ttl(
+                self._cache.default_timeout,
+                self._cache.options.max_ttl,
+                None if remaining is None else remaining / 1000,
+            ),
+            *facts.of_item_size(len(momento_key.removesuffix(key.encode())) + len(stored)),
+            facts.of_rate(self._latency.per_second),
+        )
+        noted = sum(not fact.ok for fact in found)
+        return _Found(
+            "what was found beside what Momento allows" + (", with a remark" if noted else ""), facts=found
+        )
 
     def _probe_key(self) -> bytes:
         return self._cache.make_key(f"momento_check:{uuid4()}").encode()
 
     def _run(self, steps: Any) -> Any:
         return self._client.run(self._cache.options.cache_name, steps)
+
+
+def _remaining(key: bytes) -> Steps[int | None]:
+    milliseconds: int | None = yield ItemGetTtl(key)
+    return milliseconds
+
+
+def _format(options: CacheOptions) -> str:
+    parts = [options.serializer, options.compressor, "signed" if options.sign else "unsigned"]
+    if options.encryption_key is not None:
+        parts[-1] = "encrypted"
+    return ", ".join(part for part in parts if part)

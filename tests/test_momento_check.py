@@ -18,6 +18,7 @@ from django_momento.local import LocalServer
 from .conftest import CACHE_NAME, MakeCache, local_options
 
 ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, str(ROOT / "manage.py"), "momento_check"]
 BACKEND = "django_momento.cache.MomentoCache"
 KEY = "the-key-of-the-server"
 
@@ -65,9 +66,13 @@ def test_a_cache_that_works_is_reported_step_by_step(make_cache: MakeCache) -> N
     """One line a step: what was found, and how long it took."""
     make_cache()
     lines = check().splitlines()
-    assert lines[0] == "default"
-    assert [line.split()[0] for line in lines[1:]] == ["ok"] * 6
-    assert "20 gets: median" in lines[-1]
+    marked = [line for line in lines if line.startswith("  ok  ")]
+
+    assert ("default", "All caches work: default") == (lines[0], lines[-1])
+    assert 7 == len(marked)
+    assert "20 gets: median" in marked[5]
+    assert any("up to" in line and "#" in line for line in lines)
+    assert any("on demand the account has 100" in line for line in lines)
 
 
 def test_json_is_one_object(make_cache: MakeCache) -> None:
@@ -76,9 +81,17 @@ def test_json_is_one_object(make_cache: MakeCache) -> None:
     report = json.loads(check("--requests", "3", json=True))
     (cache,) = report["caches"]
     assert (report["ok"], cache["ok"], cache["alias"]) == (True, True, "default")
-    latency = cache["steps"][-1]["latency"]
+    *_, measured, limits = cache["steps"]
+    latency = measured["latency"]
     assert latency["requests"] == 3
     assert 0 < latency["minimum"] <= latency["median"] <= latency["p99"] <= latency["maximum"]
+    assert sum(bucket["requests"] for bucket in latency["histogram"]) == 3
+    assert [fact["name"] for fact in limits["facts"]] == [
+        "ttl_seconds",
+        "overhead_bytes",
+        "largest_item_bytes",
+        "operations_per_second",
+    ]
 
 
 def test_every_momento_alias_is_checked_unless_named(momento: LocalServer, settings: Any) -> None:
@@ -87,8 +100,9 @@ def test_every_momento_alias_is_checked_unless_named(momento: LocalServer, setti
     other = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     settings.CACHES = {"default": other, "pages": config, "sessions": {**config, "KEY_PREFIX": "s"}}
     checked = [line for line in check().splitlines() if not line.startswith(" ")]
-    assert checked == ["pages", "sessions"]
+    assert checked == ["pages", "sessions", "All caches work: pages, sessions"]
     assert check("sessions").splitlines()[0] == "sessions"
+    assert check("sessions", "sessions").count("wrote, read and deleted") == 1
 
 
 def test_one_alias_that_fails_does_not_hide_the_others(momento: LocalServer, settings: Any) -> None:
@@ -154,10 +168,16 @@ def test_a_key_function_that_cannot_be_imported_is_reported(from_environment: di
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["nowhere"], "CACHES has no alias 'nowhere'. It has: default, other"),
-        (["other"], "The backend of 'other' is 'django.core.cache.backends.dummy.DummyCache'"),
+        (["nowhere"], "CACHES has no alias 'nowhere'. Momento's are: default."),
+        (
+            ["other"],
+            "'other' is 'django.core.cache.backends.dummy.DummyCache'. Momento's are: default.",
+        ),
         (["--requests", "0"], "'0' is not a whole number of at least 1"),
         (["--requests", "many"], "'many' is not a whole number of at least 1"),
+        (["--watch", "0"], "'0' is not a number of seconds from 0.1 to 86400"),
+        (["--watch", "nan"], "'nan' is not a number of seconds"),
+        (["--watch", "default"], "'default' is not a number of seconds .*; aliases stand before --watch"),
     ],
 )
 def test_wrong_arguments_are_explained(
@@ -189,3 +209,65 @@ def test_the_exit_status_is_one_if_a_step_failed(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["ok"] is False
     assert "1 of 1 caches failed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_wrong_usage_has_an_exit_status_of_its_own() -> None:
+    """2, as for every command of Django's: nothing was checked."""
+    done = subprocess.run(
+        [*COMMAND, "--requests", "0"], check=False, cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert 2 == done.returncode
+    assert "'0' is not a whole number of at least 1" in done.stderr
+
+
+def test_the_system_checks_are_added_on_request(make_cache: MakeCache) -> None:
+    """With --deploy, those for deployments too; a warning fails nothing."""
+    make_cache(OPTIONS={"SIGN": False})
+
+    assert "system checks" not in check()
+    report = check(deploy=True)
+    assert "  note  django_momento.W003" in report
+    assert "  note  django_momento.W009" in report
+    assert "All caches work: default" in report
+
+
+def test_system_checks_that_are_silenced_are_left_out(make_cache: MakeCache, settings: Any) -> None:
+    """A site that knows, and has said so, is not told again."""
+    make_cache()
+    settings.SILENCED_SYSTEM_CHECKS = ["django_momento.W009"]
+
+    assert "  ok    all                    nothing to remark" in check(deploy=True)
+
+
+def test_an_error_of_the_system_checks_fails_the_command(make_cache: MakeCache, settings: Any) -> None:
+    """Also where it is of an alias that was not asked for."""
+    make_cache()
+    settings.CACHES = {**settings.CACHES, "pages": {"BACKEND": BACKEND, "LOCATION": "a"}}
+    output = StringIO()
+
+    with pytest.raises(CommandError, match=r"^system checks failed: django_momento.E002$"):
+        call_command("momento_check", "default", stdout=output, no_color=True, deploy=True)
+    assert "  FAIL  django_momento.E002" in output.getvalue()
+    assert "CACHES['pages']" in output.getvalue()
+
+
+def test_json_has_the_system_checks(make_cache: MakeCache) -> None:
+    """With the level and the hint of each."""
+    make_cache()
+    (found,) = json.loads(check(json=True, deploy=True))["checks"]
+
+    assert ("django_momento.W009", "warning") == (found["id"], found["level"])
+    assert "CACHES['default']" in found["message"]
+    assert found["hint"]
+
+
+def test_an_environment_in_which_forks_hang_is_always_remarked(
+    make_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server that runs this command is where it would happen."""
+    make_cache()
+    monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+    assert "  note  django_momento.W007    GRPC_ENABLE_FORK_SUPPORT is '0'" in check()
+    (found,) = json.loads(check(json=True))["checks"]
+    assert "django_momento.W007" == found["id"]

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from time import time
 from typing import Any
 
 import pytest
 
 from django_momento import status
 from django_momento.cache import MomentoCache
+from django_momento.facts import Fact
+from django_momento.latency import Latency
 from django_momento.local import LocalServer
-from django_momento.status import Latency, Step, examine, momento_aliases
+from django_momento.local.limits import ON_DEMAND
+from django_momento.status import Step, examine
 
 from .conftest import MakeCache
 
 BACKEND = "django_momento.cache.MomentoCache"
-ALL_STEPS = ["options", "credentials", "connection", "cache", "round trip", "latency"]
-
-
-class SubclassedCache(MomentoCache):
-    """A site's own backend on top of ours."""
+ALL_STEPS = ["options", "credentials", "connection", "cache", "round trip", "latency", "limits"]
 
 
 def test_a_cache_that_works_passes_every_step(make_cache: MakeCache) -> None:
@@ -30,10 +31,10 @@ def test_a_cache_that_works_passes_every_step(make_cache: MakeCache) -> None:
 
 
 def test_the_report_leaves_nothing_in_the_cache(make_cache: MakeCache, momento: LocalServer) -> None:
-    """What the round trip writes, it deletes."""
+    """What is written to be read back is deleted."""
     make_cache()
     list(examine("default"))
-    assert momento.calls["Set"] == momento.calls["Delete"] == 1
+    assert 2 == momento.calls["Set"] == momento.calls["Delete"]
 
 
 def test_failing_open_does_not_hide_failures_from_the_doctor(settings: Any) -> None:
@@ -62,11 +63,11 @@ def test_a_cache_created_by_another_meanwhile_exists(
 ) -> None:
     """Two deployments may both run the doctor with ``create``."""
     make_cache("made-twice")
-    examination = status._Examination("default", 1, create=True)
+    examination = status._Examination("default", 1, True, lambda *progress: None)
     for step in (examination.options, examination.credentials, examination.connection):
         step()
     list(examine("default", create=True))
-    assert examination.cache() == "'made-twice' exists"
+    assert examination.cache().says == "'made-twice' exists"
 
 
 @pytest.mark.parametrize(("verb", "answer"), [("get", None), ("delete", False)])
@@ -81,31 +82,139 @@ def test_a_value_that_does_not_come_back_fails_the_round_trip(
     assert "SERIALIZER" in last.fix
 
 
-def test_only_momentos_aliases_are_found(settings: Any) -> None:
-    """Subclasses count; other backends, and those that cannot be imported, do not."""
-    settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-        "momento": {"BACKEND": BACKEND, "LOCATION": "a"},
-        "subclass": {"BACKEND": "tests.test_status.SubclassedCache", "LOCATION": "a"},
-        "broken": {"BACKEND": "no.such.Backend"},
-        "function": {"BACKEND": "os.getcwd"},
-    }
-    assert momento_aliases() == ["momento", "subclass"]
+def facts_of(step: Step) -> dict[str, Fact]:
+    return {fact.name: fact for fact in step.facts}
 
 
-def test_a_latency_is_its_percentiles() -> None:
-    """Of 1 to 100 ms the median is in the middle; of a single request all are the same."""
-    latency = Latency.of([float(number) for number in range(100, 0, -1)])
-    assert (latency.requests, latency.minimum, latency.maximum) == (100, 1, 100)
-    assert latency.median == pytest.approx(50.5)
-    assert latency.minimum < latency.median < latency.p90 < latency.p99 < latency.maximum
-    assert Latency.of([7.0]) == Latency(1, 7, 7, 7, 7, 7)
+def limits() -> dict[str, Fact]:
+    *_, last = examine("default", requests=3)
+    assert ("limits", True) == (last.name, last.ok)
+    return facts_of(last)
+
+
+def test_what_momento_makes_of_max_ttl_is_read_back(make_cache: MakeCache) -> None:
+    """The server's own answer, to within what the calls took."""
+    make_cache(TIMEOUT=600, OPTIONS={"MAX_TTL": 7 * 86400})
+    ttl = limits()["ttl_seconds"]
+
+    assert ttl.value == pytest.approx(7 * 86400, abs=60)
+    assert (86400, True) == (ttl.allowed, ttl.ok)
+    assert "TIMEOUT is 10 min, MAX_TTL 7 days, which Momento granted" in ttl.says
+
+
+def test_a_max_ttl_that_momento_cuts_is_remarked(settings: Any) -> None:
+    """Momento cuts without a word; the doctor has one."""
+    with LocalServer(caches=["tests"], limits=ON_DEMAND) as server:
+        options = {"CREDENTIALS": "local", "ENDPOINT": server.address, "MAX_TTL": 7 * 86400}
+        settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": "tests", "OPTIONS": options}}
+        ttl = limits()["ttl_seconds"]
+
+    assert ttl.value == pytest.approx(86400, abs=60)
+    assert ttl.ok is False
+    assert "Momento cut MAX_TTL, 7 days, to 24 h" in ttl.says
+
+
+def test_what_the_configuration_adds_to_an_item_is_measured(make_cache: MakeCache) -> None:
+    """A longer prefix is that many bytes more; JSON without a signature adds its quotes only."""
+    make_cache(OPTIONS={"SERIALIZER": "json"})
+    plain = limits()["overhead_bytes"]
+    make_cache(KEY_PREFIX="site", OPTIONS={"SERIALIZER": "json"})
+    prefixed = limits()["overhead_bytes"]
+
+    assert len(":1:") + len('""') == plain.value
+    assert len("site:1:") + len('""') == prefixed.value
+    assert "1019 bytes together cost one operation" in plain.says
+
+
+def test_the_rate_is_compared_with_what_momento_allows(make_cache: MakeCache) -> None:
+    """It is that of the latency step."""
+    make_cache()
+    *_, latency, last = examine("default", requests=3)
+    assert latency.latency is not None
+    rate = facts_of(last)["operations_per_second"]
+
+    assert (latency.latency.per_second, 100) == (rate.value, rate.allowed)
+
+
+def test_a_limit_that_the_doctor_itself_hits_is_explained(settings: Any) -> None:
+    """Too many gets on end are refused as those of a site would be."""
+    with LocalServer(caches=["tests"], limits=ON_DEMAND._replace(operations_per_second=10)) as server:
+        options = {"CREDENTIALS": "local", "ENDPOINT": server.address}
+        settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": "tests", "OPTIONS": options}}
+        *_, last = examine("default", requests=50)
+
+    assert ("latency", "LimitExceeded") == (last.name, last.error)
+    assert "Or time fewer gets: these were 50 on end." in last.fix
+
+
+def test_the_credentials_say_where_the_key_came_from_and_when(
+    momento: LocalServer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its kind, source and age are facts; the key is not."""
+    monkeypatch.setenv("MOMENTO_API_KEY", "any-key-will-do")
+    options = {"CREDENTIALS": "env", "ENDPOINT": momento.address}
+    settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": "tests", "OPTIONS": options}}
+    started = time()
+    steps = {step.name: step for step in examine("default", requests=1)}
+    facts = facts_of(steps["credentials"])
+
+    assert ("opaque", "Environment variable MOMENTO_API_KEY") == (facts["kind"].value, facts["source"].value)
+    assert facts["fetched_at"].value == pytest.approx(started, abs=60)
+    assert "any-key" not in json.dumps([step.as_dict() for step in steps.values()])
+
+
+def test_a_server_that_needs_no_key_has_no_age(make_cache: MakeCache) -> None:
+    """There is nothing that was fetched."""
+    make_cache()
+    steps = {step.name: step for step in examine("default", requests=1)}
+    assert ["kind", "source"] == list(facts_of(steps["credentials"]))
+
+
+def test_progress_is_told_as_it_is_made(make_cache: MakeCache) -> None:
+    """Each step when it begins, and each get."""
+    make_cache()
+    told: list[tuple[str, int, int]] = []
+    list(examine("default", requests=3, progress=lambda *progress: told.append(progress)))
+
+    assert [(name, 0, 0) for name in ALL_STEPS] == [progress for progress in told if not progress[2]]
+    assert [("latency", done, 3) for done in range(3)] == [progress for progress in told if progress[2]]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "values as pickle, signed, at most 86400 s"),
+        ({"SERIALIZER": "json", "MAX_TTL": 60}, "values as json, unsigned, at most 60 s"),
+        ({"MAX_TTL": 10**8}, "at most 100000000 s"),
+        ({"ENCRYPTION_KEY": "AAAAAAAAAAAAAAAAAAAAAA==", "COMPRESSOR": "zlib"}, "pickle, zlib, encrypted, at"),
+    ],
+)
+def test_the_options_say_what_becomes_of_values(
+    make_cache: MakeCache, options: dict[str, Any], expected: str
+) -> None:
+    """How they are stored, and how long they live at most."""
+    make_cache(OPTIONS=options)
+    first = next(examine("default"))
+    assert expected in first.found
+
+
+def test_mistakes_are_those_of_the_alias_that_was_asked_for(settings: Any) -> None:
+    """Also where another one has the same settings."""
+    config = {"BACKEND": BACKEND, "OPTIONS": {"CREDENTIALS": "env"}}
+    settings.CACHES = {"default": config, "pages": config}
+    (step,) = examine("pages")
+    assert "CACHES['pages']['LOCATION'] must be the name of a Momento cache" in step.cause
 
 
 def test_a_step_is_a_dict_for_machines() -> None:
     """The names in the JSON are those of the documentation."""
-    step = Step("latency", 0.5, "found", latency=Latency.of([7.0]))
+    step = Step("latency", 0.5, "found", latency=Latency.of([7.0]), facts=(Fact("rate", 5, "5 a second"),))
     answer = step.as_dict()
-    assert sorted(answer) == ["cause", "error", "fix", "found", "latency", "name", "ok", "seconds"]
+
+    assert ["cause", "error", "facts", "fix", "found", "latency", "name", "ok", "seconds"] == sorted(answer)
     assert answer["ok"] is True
-    assert answer["latency"]["p99"] == 7
+    assert 7 == answer["latency"]["p99"]
+    assert [{"up_to": 10, "requests": 1}] == list(answer["latency"]["histogram"])
+    assert [{"name": "rate", "value": 5, "says": "5 a second", "allowed": None, "ok": True}] == list(
+        answer["facts"]
+    )

@@ -1,0 +1,187 @@
+"""What the system checks remark on settings that are valid, and that they say what to do about it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.cache import SessionStore as CacheSessionStore
+
+from .checking import Found, alias, ids, messages
+
+CACHE_SESSIONS = "django.contrib.sessions.backends.cache"
+CACHED_DB_SESSIONS = "django.contrib.sessions.backends.cached_db"
+
+
+class SessionStore(CacheSessionStore):
+    """A site's own session engine on top of Django's; this module is it."""
+
+
+@pytest.fixture
+def found(settings: Any) -> Found:
+    """What the checks say of some CACHES; see ``messages``."""
+    return partial(messages, settings)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "max_ttl", "expected"),
+    [
+        (None, 86400, ["W001"]),
+        (86401, 86400, ["W001"]),
+        ("90000", 86400, ["W001"]),
+        (86400, 86400, []),
+        (0, 86400, []),
+        (90000, 604800, []),
+        (301, 300, ["W001"]),
+    ],
+)
+def test_a_timeout_beyond_max_ttl_is_remarked(
+    found: Found, timeout: Any, max_ttl: int, expected: list[str]
+) -> None:
+    """Values would end earlier than the settings say."""
+    remarks = found({"pages": alias(timeout=timeout, SECRET_ID="a", MAX_TTL=max_ttl)})
+
+    assert expected == ids(remarks)
+    for message in remarks:
+        assert "CACHES['pages']['TIMEOUT']" in message.msg
+        assert str(max_ttl) in message.msg
+        assert f"Set TIMEOUT to {max_ttl} or less" in str(message.hint)
+
+
+def test_a_large_number_of_seconds_is_written_out(found: Found) -> None:
+    """1e+09 is not what anybody would put into settings."""
+    (message,) = found({"pages": alias(timeout=None, SECRET_ID="a", MAX_TTL=10**9)})
+    assert "1000000000 seconds" in message.msg
+
+
+@pytest.mark.parametrize(
+    ("engine", "age", "expected"),
+    [
+        (CACHE_SESSIONS, 1209600, ["W002"]),
+        (CACHE_SESSIONS, 86400, []),
+        (__name__, 1209600, ["W002"]),
+        (CACHED_DB_SESSIONS, 1209600, []),
+        ("django.contrib.sessions.backends.signed_cookies", 1209600, []),
+        ("no.such.engine", 1209600, []),
+        ("os", 1209600, []),
+    ],
+)
+def test_sessions_that_end_before_their_cookie_are_remarked(
+    found: Found, engine: str, age: int, expected: list[str]
+) -> None:
+    """Only sessions that live in the cache alone: those of ``cached_db`` outlive it."""
+    remarks = found({"default": alias(SECRET_ID="a")}, SESSION_ENGINE=engine, SESSION_COOKIE_AGE=age)
+
+    assert expected == ids(remarks)
+    for message in remarks:
+        assert "CACHES['default']" in message.msg
+        assert f"SESSION_COOKIE_AGE is {age}" in message.msg
+        assert "cached_db" in str(message.hint)
+
+
+def test_sessions_of_another_alias_are_none_of_this_ones(found: Found) -> None:
+    """SESSION_CACHE_ALIAS says which alias the sessions are in."""
+    caches = {"default": alias(SECRET_ID="a"), "sessions": alias("b", SECRET_ID="a", MAX_TTL=2000000)}
+
+    assert [] == found(caches, SESSION_ENGINE=CACHE_SESSIONS, SESSION_CACHE_ALIAS="sessions")
+    assert ["W002"] == ids(found(caches, SESSION_CACHE_ALIAS="default"))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"SIGN": False}, ["W003"]),
+        ({"SERIALIZER": "pickle", "SIGN": False}, ["W003"]),
+        ({"SERIALIZER": "django.core.signing.JSONSerializer", "SIGN": False}, ["W003"]),
+        ({"SERIALIZER": "django.core.signing.JSONSerializer"}, []),
+        ({"SERIALIZER": "json", "SIGN": False}, []),
+        ({"SERIALIZER": "msgpack"}, []),
+        ({"SIGN": False, "ENCRYPTION_KEY": "AAAAAAAAAAAAAAAAAAAAAA=="}, []),
+    ],
+)
+def test_pickles_that_anybody_can_write_are_remarked(
+    found: Found, options: dict[str, Any], expected: list[str]
+) -> None:
+    """A signature keeps forged ones out, and so does encryption."""
+    remarks = found({"pages": alias(SECRET_ID="a", **options)})
+
+    assert expected == ids(remarks)
+    for message in remarks:
+        assert "CACHES['pages']" in message.msg
+        assert "may run code in this site" in message.msg
+        assert "Leave SIGN out" in str(message.hint)
+
+
+def test_sessions_in_a_cache_that_fails_open_are_remarked(found: Found) -> None:
+    """Django would try 10,000 session keys; an alias of their own helps, as does ``cached_db``."""
+    pages = alias(SECRET_ID="a", IGNORE_EXCEPTIONS=True)
+    sessions = alias(SECRET_ID="a", key_prefix="sessions")
+    caches = {"default": pages, "sessions": sessions}
+    others = {"SESSION_ENGINE": CACHE_SESSIONS, "SESSION_COOKIE_AGE": 3600}
+    (message,) = found(caches, **others)
+
+    assert "django_momento.W004" == message.id
+    assert "CACHES['default'], which has IGNORE_EXCEPTIONS" in message.msg
+    assert "SESSION_CACHE_ALIAS" in str(message.hint)
+    assert [] == found(caches, SESSION_CACHE_ALIAS="sessions")
+    assert [] == found(caches, SESSION_ENGINE=CACHED_DB_SESSIONS, SESSION_CACHE_ALIAS="default")
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({}, ["W005"]),
+        ({"CLIENT_TIMEOUT": 5, "IGNORE_EXCEPTIONS": True, "timeout": 5}, ["W005"]),
+        ({"SERIALIZER": "json"}, ["W005"]),
+        ({"location": "other"}, []),
+        ({"key_prefix": "other"}, []),
+        ({"version": 2}, []),
+        ({"key_function": "tests.checking.alias"}, []),
+        ({"REGION": "eu-west-1"}, []),
+        ({"SECRET_ID": "other"}, []),
+    ],
+)
+def test_aliases_with_the_same_keys_are_remarked(
+    found: Found, other: dict[str, Any], expected: list[str]
+) -> None:
+    """What one stores the other reads, which is seldom meant where there are two."""
+    second = {"SECRET_ID": "a", **other}
+    remarks = found({"one": alias(SECRET_ID="a"), "two": alias(second.pop("location", "my-cache"), **second)})
+
+    assert expected == ids(remarks)
+    for message in remarks:
+        assert "CACHES['one'] and CACHES['two']" in message.msg
+        assert "KEY_PREFIX" in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected", "message", "hint"),
+    [
+        (
+            {"CREDENTIALS": "env", "ENDPOINT": "127.0.0.1:8080"},
+            ["W008"],
+            "CACHES['pages']['OPTIONS']['ENDPOINT'] is '127.0.0.1:8080'",
+            "without a port",
+        ),
+        ({"CREDENTIALS": "local"}, ["W009"], "CACHES['pages'] has CREDENTIALS 'local'", "Give SECRET_ID"),
+        (
+            {"CREDENTIALS": "local", "ENDPOINT": "127.0.0.1:8080"},
+            ["W009"],
+            "by momento_local on this machine",
+            "Give SECRET_ID",
+        ),
+        ({"CREDENTIALS": "embedded"}, ["W009"], "kept inside each process", "Give SECRET_ID"),
+    ],
+)
+def test_what_is_for_development_is_remarked_before_a_deployment(
+    found: Found, options: dict[str, Any], expected: list[str], message: str, hint: str
+) -> None:
+    """With --deploy, and only then."""
+    caches = {"pages": alias(**options)}
+    remarks = found(caches, deploy=True)
+
+    assert expected == ids(remarks)
+    assert message in remarks[0].msg
+    assert hint in str(remarks[0].hint)
+    assert [] == found(caches)
