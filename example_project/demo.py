@@ -49,7 +49,7 @@ def free_ports(site_port: int) -> tuple[int, int]:
     """Two free ports beside the site's; raises DemoFailed if the site's own is taken."""
     with ExitStack() as stack:
         site, first, second = (stack.enter_context(socket.socket()) for _ in range(3))
-        site.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as runserver does
+        site.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
         try:
             site.bind((HOST, site_port))
         except OSError as error:
@@ -129,8 +129,10 @@ def serve(children: Children, port: int) -> None:
     say("momento_check, with the key from Secrets Manager:")
     say(indented(children.run("momento_check", MANAGE, "momento_check")))
 
-    site = ("runserver", "--noreload", f"{HOST}:{port}")
-    children.start("The site", MANAGE, *site, ready=lambda child: answers(url))
+    # An ASGI server, so that the async page runs on its event loop; the others run in threads of their own.
+    asgi = ("-m", "uvicorn", "example_project.asgi:application", "--host", HOST, "--port", str(port))
+    quiet = ("--lifespan", "off", "--no-access-log", "--timeout-graceful-shutdown", "2")
+    children.start("The site", *asgi, *quiet, ready=lambda child: answers(url))
     say(f"\nThe example site is ready: {url}\nCtrl-C ends it, and everything started for it.")
     while True:
         children.pause()

@@ -3,7 +3,9 @@
 The pages print the source of these functions below their results, so comments here are read there.
 """
 
+import asyncio
 import time
+from collections.abc import Awaitable
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -11,11 +13,12 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache import cache
 from django.core.cache.utils import make_template_fragment_key
 
-from .shop import Database
+from .shop import Database, Service
 
 LIMIT = 5
 WINDOW = 30
 TILE_SECONDS = 60
+ANSWER_SECONDS = 60
 
 
 def cached_stock(database: Database, seconds: int) -> Any:
@@ -86,9 +89,46 @@ def read_one_by_one(keys: list[str]) -> dict[str, int]:
 def make_missing(keys: list[str], found: dict[str, int]) -> dict[str, int]:
     hue = int(time.time() * 10) % 360  # so that tiles stored together look alike
     made = dict.fromkeys((key for key in keys if key not in found), hue)
-    cache.set_many(made, timeout=TILE_SECONDS)
+    if made:
+        cache.set_many(made, timeout=TILE_SECONDS)
     return made
 
 
 def forget_every_third(keys: list[str]) -> None:
     cache.delete_many(keys[::3])
+
+
+class Span(NamedTuple):
+    """An answer, and when it was awaited: in milliseconds since somebody began to ask."""
+
+    answer: str
+    started: float
+    ended: float
+
+    @property
+    def milliseconds(self) -> float:
+        return self.ended - self.started
+
+
+async def spanned(answer: Awaitable[str], began: float) -> Span:
+    started = time.perf_counter()
+    reply = await answer
+    return Span(reply, (started - began) * 1000, (time.perf_counter() - began) * 1000)
+
+
+def answer_key(service: Service) -> str:
+    return f"answer:{service.name}"
+
+
+async def cached_answer(service: Service) -> Any:
+    # what service.answer() returns is awaited, and only if it has to be asked
+    return await cache.aget_or_set(answer_key(service), service.answer, timeout=ANSWER_SECONDS)
+
+
+async def cached_answers(services: list[Service]) -> list[Span]:
+    began = time.perf_counter()
+    return await asyncio.gather(*(spanned(cached_answer(service), began) for service in services))
+
+
+async def forget_answers(services: list[Service]) -> None:
+    await cache.adelete_many([answer_key(service) for service in services])

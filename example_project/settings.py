@@ -24,6 +24,9 @@ if not DEBUG and SECRET_KEY == INSECURE_LOCAL_KEY:
     )
 
 CACHES = {"default": env.cache_url(default="momento://example?credentials=embedded")}
+if CACHES["default"]["BACKEND"] == "django_momento.cache.MomentoCache":
+    # The same cache, which counts what it does for the status page.
+    CACHES["default"]["BACKEND"] = "example_project.observed.ObservedCache"
 
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 SESSION_COOKIE_AGE = 24 * 60 * 60  # Momento on demand keeps nothing longer than a day
@@ -35,6 +38,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "example_project.middleware.show_calls",
     "example_project.middleware.CacheErrorMiddleware",
 ]
 TEMPLATES = [
@@ -51,6 +55,7 @@ TEMPLATES = [
 ]
 ROOT_URLCONF = "example_project.urls"
 WSGI_APPLICATION = "example_project.wsgi.application"
+ASGI_APPLICATION = "example_project.asgi.application"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -1,5 +1,6 @@
-"""A pretend database: right, in memory, and slow on purpose, so that a cache has something to save."""
+"""A pretend database and pretend services: slow on purpose, so that a cache has something to save."""
 
+import asyncio
 import time
 from datetime import datetime
 from typing import NamedTuple
@@ -49,3 +50,28 @@ class Database:
     def _query(self) -> None:
         self.queries += 1
         time.sleep(QUERY_SECONDS)
+
+
+class Service:
+    """Answers one question slowly; ``asked`` tells whether somebody had to ask it."""
+
+    def __init__(self, name: str, reply: str, slowness: float) -> None:
+        self.name = name
+        self.asked = False
+        self._reply = reply
+        self._slowness = slowness
+
+    async def answer(self) -> str:
+        self.asked = True
+        await asyncio.sleep(QUERY_SECONDS * self._slowness)
+        return self._reply
+
+
+def services() -> list[Service]:
+    """What a product page would ask about the enamel mug."""
+    return [
+        Service("price", "€ 14.00", 0.6),
+        Service("stock", "31 in stock", 1),
+        Service("rating", "4.6 of 5", 1.6),
+        Service("delivery", "Tomorrow", 0.8),
+    ]

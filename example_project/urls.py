@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import views
+from .status import status
 
 urlpatterns = [
     path("", views.overview, name="overview"),
@@ -12,4 +13,6 @@ urlpatterns = [
     path("visits/", views.visits, name="visits"),
     path("limit/", views.limit, name="limit"),
     path("many/", views.many, name="many"),
+    path("async/", views.at_once, name="async"),
+    path("status/", status, name="status"),
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template import Engine
@@ -17,7 +18,8 @@ from django.views.decorators.cache import cache_control, cache_page
 from django.views.decorators.http import require_http_methods, require_safe
 
 from . import recipes
-from .shop import QUERY_SECONDS, Database
+from .middleware import fill
+from .shop import QUERY_SECONDS, Database, services
 
 T = TypeVar("T")
 View = Callable[[HttpRequest], HttpResponse]
@@ -65,12 +67,14 @@ def chosen(text: str | None, choices: tuple[int, ...], default: int) -> int:
 
 
 def tell_hit_or_miss(view: View) -> View:
-    """Add an X-Cache header around ``cache_page``: a view that ran has left its mark on the request."""
+    """Add a badge and an X-Cache header around ``cache_page``: a view that ran has marked its request."""
 
     @functools.wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
         response = view(request)
-        response.headers["X-Cache"] = "miss" if "rendered" in request.META else "hit"
+        hit = "rendered" not in request.META
+        response.headers["X-Cache"] = "hit" if hit else "miss"
+        fill(response, "hit or miss", "example/badge.html", {"hit": hit})
         return response
 
     return wrapped
@@ -196,3 +200,23 @@ def many(request: HttpRequest) -> HttpResponse:
     }
     shown = (recipes.read_together, recipes.read_one_by_one, recipes.make_missing, recipes.forget_every_third)
     return show(request, "many", context, *map(source, shown))
+
+
+@read_or_change
+async def at_once(request: HttpRequest) -> HttpResponse:
+    asked = services()
+    if request.method == "POST":
+        named = [service for service in asked if service.name == request.POST.get("forget")]
+        await recipes.forget_answers(named or asked)
+        return redirect("async")
+    spans = await recipes.cached_answers(asked)
+    context = {
+        "rows": list(zip(asked, spans, strict=True)),
+        "hits": sum(not service.asked for service in asked),
+        "total": max(span.ended for span in spans),
+        "summed": sum(span.milliseconds for span in spans),
+        "seconds": recipes.ANSWER_SECONDS,
+        "over_asgi": isinstance(request, ASGIRequest),
+    }
+    shown = (recipes.cached_answer, recipes.cached_answers, recipes.forget_answers)
+    return show(request, "async", context, *map(source, shown))

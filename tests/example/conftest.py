@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 
 from example_project import shop
+from example_project.observed import activity
 
 Settings = dict[str, Any]
 
@@ -33,11 +34,12 @@ def read_settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
 
 @pytest.fixture
 def site(read_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """A visitor of the site, whose cache is empty and whose database is quick."""
+    """A visitor of the site, whose cache is empty, whose database is quick and whose figures are none."""
     monkeypatch.setattr(shop, "QUERY_SECONDS", 0)
     settings = read_settings() | {"DEBUG": False, "ALLOWED_HOSTS": ["testserver"]}
     with override_settings(**settings):
         cache.clear()
+        activity.forget()
         yield Client()
 
 

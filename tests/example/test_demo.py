@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
-from example_project.pages import PAGES
+from example_project.pages import PAGES, STATUS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROC = Path("/proc")
@@ -84,9 +84,12 @@ def test_serves_every_page_until_ctrl_c_ends_it_all(start_demo, closed_port):
     api_key = next(command[command.index("--api-key") + 1] for command in commands if "--api-key" in command)
 
     browser = build_opener(ProxyHandler({}))
-    for path in ["/", *(f"/{page.name}/" for page in PAGES)]:
+    for path in ["/", *(f"/{page.name}/" for page in (*PAGES, STATUS))]:
         with browser.open(run.url + path, timeout=30) as response:
             assert response.status == 200
+            page = response.read().decode()
+            assert api_key not in page
+            assert "Served over WSGI" not in page
     run.process.send_signal(signal.SIGINT)
 
     assert run.status() == 0

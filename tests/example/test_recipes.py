@@ -13,11 +13,15 @@ from django.test import Client
 
 from example_project import recipes
 
-HIT, MISS = "✓</span> Hit", "○</span> Miss"
+HIT, MISS = "</span> Hit</strong>", "</span> Miss</strong>"
 
 
 def text(response) -> str:
     return response.content.decode()
+
+
+def rendered_at(response) -> str:
+    return re.search(r'<time datetime="([^"]+)"', text(response))[1]
 
 
 def test_products_miss_first_and_hit_next(site: Client):
@@ -44,10 +48,12 @@ def test_seconds_nobody_offered_are_the_default(site: Client):
 
 
 def test_a_cached_page_stands_still(site: Client):
-    """The second visitor gets the first one's copy, to the microsecond, and a header that says so."""
+    """The second visitor gets the first one's copy, to the microsecond, and a badge and a header say so."""
     first, second = site.get("/page/"), Client().get("/page/")
 
-    assert first.content == second.content
+    assert rendered_at(first) == rendered_at(second)
+    assert MISS in text(first)
+    assert HIT in text(second)
     assert [first.headers["X-Cache"], second.headers["X-Cache"]] == ["miss", "hit"]
     assert "no-cache" in second.headers["Cache-Control"]
 
@@ -58,7 +64,7 @@ def test_a_cached_page_is_rendered_anew_when_it_is_gone(site: Client):
     cache.clear()
     second = site.get("/page/")
 
-    assert first.content != second.content
+    assert rendered_at(first) != rendered_at(second)
     assert second.headers["X-Cache"] == "miss"
 
 
@@ -113,6 +119,12 @@ def test_the_sixth_request_is_refused(site: Client):
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["Retry-After"]) <= recipes.WINDOW
     assert "<title>Too many requests" in text(refused)
+
+
+def test_a_window_is_opened_once(site: Client):
+    """The first request finds no counter, the next one does, and the page says which it was."""
+    assert "</span> New window" in text(site.get("/limit/"))
+    assert "</span> Counter found" in text(site.get("/limit/"))
 
 
 def test_each_address_has_its_own_limit(site: Client):

@@ -14,7 +14,7 @@ from django.test import Client
 def test_defaults_to_the_embedded_server(read_settings):
     """Without any environment variable the site needs no account, key or network."""
     assert read_settings()["CACHES"]["default"] == {
-        "BACKEND": "django_momento.cache.MomentoCache",
+        "BACKEND": "example_project.observed.ObservedCache",
         "LOCATION": "example",
         "OPTIONS": {"CREDENTIALS": "embedded"},
     }
@@ -26,6 +26,11 @@ def test_takes_the_cache_from_the_environment(read_settings):
 
     assert caches["default"]["LOCATION"] == "shop"
     assert caches["default"]["OPTIONS"] == {"SECRET_ID": "Token", "REGION": "eu-west-1"}
+
+
+def test_leaves_another_backend_as_it_is(read_settings):
+    """Only a Momento cache can be observed; the site runs on any."""
+    assert "LocMem" in read_settings(CACHE_URL="locmemcache://")["CACHES"]["default"]["BACKEND"]
 
 
 @pytest.mark.parametrize("debug", ["0", "false", "off"])
@@ -50,7 +55,7 @@ def test_sessions_end_within_a_day(read_settings):
 
 
 def test_is_served_over_asgi_too(site: Client):
-    """The ASGI application answers like the WSGI one, which the demo runs."""
+    """The ASGI application, which the demo serves, answers like the WSGI one."""
     scope = {
         "type": "http",
         "http_version": "1.1",

@@ -10,7 +10,7 @@ from django.test import Client, override_settings
 from django.utils.html import escape
 
 from example_project import recipes, views
-from example_project.pages import PAGES
+from example_project.pages import PAGES, STATUS
 
 NAMES = [page.name for page in PAGES]
 
@@ -19,7 +19,7 @@ def text(response) -> str:
     return response.content.decode()
 
 
-@pytest.mark.parametrize("path", ["/", *(f"/{name}/" for name in NAMES)])
+@pytest.mark.parametrize("path", ["/", *(f"/{page.name}/" for page in (*PAGES, STATUS))])
 def test_each_page_has_one_heading_and_marks_its_place(site: Client, path):
     """A page answers with one h1, a title, and itself marked as current in the navigation."""
     response = site.get(path)
@@ -46,6 +46,7 @@ def test_each_page_has_a_title_of_its_own(site: Client):
         ("visits", recipes.count_visit),
         ("limit", recipes.take_turn),
         ("many", recipes.read_together),
+        ("async", recipes.cached_answers),
     ],
 )
 def test_a_page_shows_the_code_that_ran(site: Client, name, function):
@@ -57,7 +58,7 @@ def test_the_overview_names_the_cache_and_links_every_page(site: Client):
     """The overview says which backend and cache serve the site, and leads everywhere."""
     page = text(site.get("/"))
 
-    assert "<td>MomentoCache</td><td>example</td>" in page
+    assert "<td>ObservedCache</td><td>example</td>" in page
     assert all(f'href="/{name}/">{each.title}' in page for name, each in zip(NAMES, PAGES, strict=True))
 
 
@@ -74,13 +75,13 @@ def test_the_overview_keeps_a_password_in_a_location_to_itself(site: Client):
     assert "hush" not in page
 
 
-@pytest.mark.parametrize("name", ["products", "fragment", "visits", "many"])
+@pytest.mark.parametrize("name", ["products", "fragment", "visits", "many", "async"])
 def test_changes_need_a_csrf_token(site: Client, name):
     """No other site can make a visitor's browser change something here."""
     assert Client(enforce_csrf_checks=True).post(f"/{name}/").status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/", "/limit/"])
+@pytest.mark.parametrize("path", ["/", "/limit/", "/status/"])
 def test_pages_that_change_nothing_refuse_a_post(site: Client, path):
     """What cannot be changed answers 405."""
     assert site.post(path).status_code == 405
@@ -107,6 +108,8 @@ def test_an_unreachable_cache_is_explained(site: Client, name, closed_port):
         response = site.get(f"/{name}/")
 
     assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+    assert "The cache is not answering" in text(response)
     assert "<dt>ServerUnavailable</dt>" in text(response)
     assert f"127.0.0.1:{closed_port}" in text(response)
     assert "python manage.py momento_check" in text(response)

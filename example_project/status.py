@@ -1,0 +1,95 @@
+"""The status page: what the cache did in this process so far, and the credential that it did it with.
+
+Looking at the page asks the cache nothing, so the page does not count itself, and it answers while the cache
+is away. It shows no part of the API key.
+"""
+
+import os
+from collections import Counter
+from datetime import datetime, timezone
+from time import time
+from typing import NamedTuple
+
+from django.core.cache import caches
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from django_momento.connections import connections
+
+from .figures import CHARTED, Chart, Figures
+from .observed import ObservedCache, Snapshot, activity
+
+
+class CredentialFacts(NamedTuple):
+    """What may be shown of a credential. ``expires`` is empty if it does not say when it ends."""
+
+    source: str
+    kind: str
+    endpoint: str
+    fetched: datetime
+    age: str
+    expires: str
+
+
+@require_safe
+@never_cache
+def status(request: HttpRequest) -> HttpResponse:
+    cache = caches["default"]
+    snapshot = activity.snapshot()
+    failure = snapshot.last_failure
+    charted = snapshot.latest[-CHARTED:]
+    outcomes = Counter(operation.outcome for operation in charted)
+    context = {
+        "observed": isinstance(cache, ObservedCache),
+        "cache_name": cache.options.cache_name if isinstance(cache, ObservedCache) else "",
+        "backend": type(cache).__name__,
+        "process": os.getpid(),
+        "now": moment(time()),
+        "since": moment(snapshot.since),
+        "figures": Figures.of(snapshot),
+        "chart": Chart.of(charted),
+        "latest": [(moment(operation.at), operation) for operation in reversed(charted)],
+        "hits": outcomes["hit"],
+        "misses": outcomes["miss"],
+        "errors": outcomes["error"],
+        "others": outcomes["done"],
+        "failure": failure,
+        "failed_at": moment(failure.at) if failure else None,
+        "failed_lately": outcomes["error"] > 0,
+        "credential": credential_facts(cache, snapshot) if isinstance(cache, ObservedCache) else None,
+    }
+    return render(request, "example/status.html", context)
+
+
+def credential_facts(cache: ObservedCache, snapshot: Snapshot) -> CredentialFacts | None:
+    """Describe the credential in use; None until an operation succeeded with one."""
+    totals = Figures.of(snapshot).totals
+    if totals.operations == totals.errors:
+        return None  # to ask for the client would make one, and fetch a key that nobody needed yet
+    credential = connections.client(cache.options.connection).credential
+    return CredentialFacts(
+        credential.source,
+        credential.kind,
+        credential.endpoint,
+        moment(credential.fetched_at),
+        in_words(time() - credential.fetched_at),
+        "" if credential.expires_at is None else in_words(credential.expires_at - time()),
+    )
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def in_words(seconds: float) -> str:
+    """A length of time in its largest whole unit: ``"1 second"``, ``"5 minutes"``."""
+    for name, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            return counted(int(seconds / length), name)
+    return counted(max(0, int(seconds)), "second")
+
+
+def counted(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
