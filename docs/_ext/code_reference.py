@@ -1,0 +1,223 @@
+"""Sphinx directives that write reference pages from the code, so that they cannot differ from it.
+
+``momento-options`` lists the option table; ``momento-command`` a management command's arguments, from its
+own parser; ``momento-layers`` the import layers of setup.cfg, each module with the first sentence of its
+docstring; ``momento-figures`` the constants that users meet. Nothing is written here that the code knows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import configparser
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from django.core.management import load_command_class
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from django_momento.options import CREDENTIAL_SOURCES, OPTIONS, Option
+
+ROOT = Path(__file__).parents[2]
+
+# Around each choice, in what an option allows.
+QUOTE = "'"
+
+# What Django gives every command is in Django's documentation.
+_DJANGOS = {
+    "--version",
+    "--verbosity",
+    "--settings",
+    "--pythonpath",
+    "--traceback",
+    "--no-color",
+    "--force-color",
+    "--skip-checks",
+}
+
+# Constants that users meet, with what they mean to them.
+FIGURES = (
+    ("wire", "MAX_ITEM_BYTES", "bytes", "the largest item: key and value as they are stored"),
+    ("operations", "BATCH_KEYS", "keys", "the most in one call of `get_many` or `set_many`"),
+    ("operations", "BATCH_BYTES", "bytes", "the most in one call of `set_many`"),
+    ("operations", "TOGETHER", "calls", "of `delete_many` in flight at a time"),
+    ("gathering", "MOST_TOGETHER", "keys", "gets of one turn of an event loop that go as one call"),
+    (
+        "line",
+        "LONGEST_IDLE",
+        "seconds",
+        "without a call, after which a connection is replaced before the next",
+    ),
+    ("breaker", "LONGEST_RUN", "calls", "unavailable in a row that open the circuit breaker"),
+    ("breaker", "FIRST_PAUSE", "seconds", "at most before the first probe"),
+    ("breaker", "LONGEST_PAUSE", "seconds", "at most between two probes"),
+    ("link", "PROBE_TIMEOUT", "seconds", "at most for a probe"),
+    ("rotation", "FIRST_PAUSE", "seconds", "at most before a refused key is fetched a second time"),
+    ("rotation", "LONGEST_PAUSE", "seconds", "at most between two such fetches"),
+    ("rotation", "LOOK_EVERY", "seconds", "between two looks at `API_KEY_FILE`"),
+    ("journal", "PAUSE", "seconds", "between two warnings about one kind of event on one cache"),
+    ("fork_gate", "LONGEST_WAIT", "seconds", "at most that a fork waits for calls in flight"),
+    ("seals", "MOST_SEALED_BYTES", "bytes", "the most that a signed or encrypted value may decompress to"),
+    ("seals", "MOST_UNSEALED_BYTES", "bytes", "the most that any other value may decompress to"),
+)
+
+
+class _Written(SphinxDirective):
+    """A directive whose content is lines of reStructuredText that ``lines`` answers."""
+
+    def lines(self) -> Iterable[str]:
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        return self._parsed([*self.lines()])
+
+    def _parsed(self, lines: list[str]) -> list[nodes.Node]:
+        # In a page of MyST the parser at hand is Markdown's, and would not read this.
+        from docutils.parsers.rst.states import RSTStateMachine, state_classes
+        from sphinx.util.docutils import new_document
+
+        document = new_document(self.get_source_info()[0], self.state.document.settings)
+        document.settings.env = self.env
+        RSTStateMachine(state_classes=state_classes, initial_state="Body").run(
+            StringList(lines, source="code_reference"), document
+        )
+        return list(document.children)
+
+
+class Options(_Written):
+    """Every key of OPTIONS, as a ``confval`` that pages can refer to."""
+
+    def lines(self) -> Iterator[str]:
+        for option in OPTIONS.values():
+            yield from _option_lines(option)
+
+
+def _option_lines(option: Option) -> Iterator[str]:
+    yield f".. confval:: {option.name}"
+    yield ""
+    yield f"   {_code(_sentence(option.meaning))}"
+    yield ""
+    yield f"   | Default: {_code(option.default) or 'none'}."
+    yield f"   | Allowed: {_code(option.kind.allowed.replace(QUOTE, '`'))}."
+    if option.kind.in_url:
+        yield f"   | In a URL: {option.kind.in_url}."
+    if option.sources:
+        sources = (f"``{it}``" if it in CREDENTIAL_SOURCES else it for it in option.sources)
+        yield f"   | With ``CREDENTIALS``: {', '.join(sources)}."
+    yield ""
+
+
+def _code(text: str) -> str:
+    return text.replace("`", "``")
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "." if text[0].isalpha() else f"{text}."
+
+
+class Command(_Written):
+    """A management command of ours: what it says of itself, its usage and each argument."""
+
+    required_arguments = 1
+
+    def lines(self) -> Iterator[str]:
+        name = self.arguments[0]
+        command = load_command_class("django_momento", name)
+        parser = command.create_parser("manage.py", name)
+        actions = [action for action in parser._actions if not _is_djangos(action)]  # noqa: SLF001
+        yield command.help
+        yield ""
+        yield f".. program:: {name}"
+        for action in actions:
+            yield ""
+            yield f".. option:: {_spelling(action)}"
+            yield ""
+            # Expanded as argparse does it: %(default)s is the default.
+            yield f"   {_sentence(parser._get_formatter()._expand_help(action).rstrip('.'))}"  # noqa: SLF001
+
+
+def _is_djangos(action: argparse.Action) -> bool:
+    return isinstance(action, argparse._HelpAction) or bool(_DJANGOS & {*action.option_strings})  # noqa: SLF001
+
+
+def _spelling(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return str(action.metavar or action.dest)
+    value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
+    return ", ".join(f"{name}{value}" for name in action.option_strings)
+
+
+class Layers(_Written):
+    """The layers that import-linter holds the package to, from the top, with what each module is for."""
+
+    def lines(self) -> Iterator[str]:
+        yield ".. list-table::"
+        yield "   :header-rows: 1"
+        yield "   :widths: auto"
+        yield ""
+        yield "   * - layer"
+        yield "     - module"
+        yield "     - what it is for"
+        for number, row in enumerate(layers(), 1):
+            for position, module in enumerate(row):
+                yield f"   * - {'' if position else number}"
+                yield f"     - ``{module}``"
+                yield f"     - {job(module)}"
+
+
+def layers() -> list[list[str]]:
+    """Answer the layers of setup.cfg's contract, from the top: rows of modules."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "setup.cfg")
+    rows = parser["importlinter:contract:layers"]["layers"].strip().splitlines()
+    return [[name.strip().removeprefix("django_momento.") for name in row.split("|")] for row in rows]
+
+
+def job(module: str) -> str:
+    """Answer the first sentence of a module's docstring."""
+    path = ROOT / "django_momento" / module.replace(".", "/")
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    docstring = ast.get_docstring(ast.parse(source.read_text())) or ""
+    return docstring.split("\n\n")[0].replace("\n", " ") or "What `manage.py` finds."
+
+
+class Figures(_Written):
+    """The constants that users meet, as they are in the code."""
+
+    def lines(self) -> Iterator[str]:
+        yield ".. list-table::"
+        yield "   :header-rows: 1"
+        yield ""
+        yield "   * - figure"
+        yield "     - what it is"
+        yield "     - constant"
+        for module, name, unit, meaning in FIGURES:
+            value = getattr(import_module(f"django_momento.{module}"), name)
+            yield f"   * - {value:,g} {unit}" if isinstance(value, float) else f"   * - {value:,} {unit}"
+            yield f"     - {_code(meaning)}"
+            yield f"     - ``{module}.{name}``"
+
+
+def indented_is_code(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Show what a docstring indents as it stands: reStructuredText would take it for a quotation."""
+    shown: list[str] = []
+    for line in lines:
+        starts = line.startswith("    ") and shown and not shown[-1] and "::" not in shown[-3:]
+        shown += ["::", "", line] if starts else [line]
+    lines[:] = shown
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("autodoc-process-docstring", indented_is_code)
+    app.add_directive("momento-options", Options)
+    app.add_directive("momento-command", Command)
+    app.add_directive("momento-layers", Layers)
+    app.add_directive("momento-figures", Figures)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,69 @@
+"""A Momento server behind whatever caches a page configures, and a page's settings laid over the site's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from django_momento.connections import connections
+from django_momento.journal import journal
+from django_momento.local import LocalServer
+from django_momento.options import OPTIONS, parse
+
+BACKEND = "django_momento.cache.MomentoCache"
+ENCRYPTION_KEY = "A" * 43
+
+
+@pytest.fixture
+def momento() -> Iterator[LocalServer]:
+    with LocalServer(create_missing_caches=True) as server:
+        yield server
+        connections.close()
+        journal.forget()
+
+
+Apply = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def apply(settings: Any, momento: LocalServer) -> Apply:
+    """Take settings over as a site would, with its Momento caches on the test's server."""
+
+    def apply(given: dict[str, Any]) -> None:
+        for name in given.keys() - {"CACHES"}:
+            setattr(settings, name, given[name])
+        if "CACHES" in given:
+            configured = given["CACHES"].items()
+            settings.CACHES = {alias: moved(alias, config, momento) for alias, config in configured}
+
+    apply(
+        {
+            "CACHES": {
+                "default": {
+                    "BACKEND": BACKEND,
+                    "LOCATION": "my-cache",
+                    "OPTIONS": {"CREDENTIALS": "embedded"},
+                }
+            }
+        }
+    )
+    return apply
+
+
+def moved(alias: str, config: dict[str, Any], momento: LocalServer) -> dict[str, Any]:
+    """Parse an alias as it is written, and answer it with its key and endpoint exchanged for the server's."""
+    if config["BACKEND"] != BACKEND:
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    rest = {name: value for name, value in config.items() if name not in ("BACKEND", "LOCATION")}
+    parse(alias, config["LOCATION"], rest)
+    options = {
+        name: value
+        for name, value in rest.get("OPTIONS", {}).items()
+        if not OPTIONS[name].sources and name != "CREDENTIALS"
+    }
+    if options.get("ENCRYPTION_KEY") == "secret":
+        options["ENCRYPTION_KEY"] = ENCRYPTION_KEY
+    options |= {"CREDENTIALS": "local", "ENDPOINT": momento.address}
+    return {**config, "OPTIONS": options}

@@ -1,0 +1,65 @@
+"""JSON, templates, Dockerfiles and output in the pages: what reads them elsewhere would accept them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import cfnlint
+import pytest
+
+from django_momento.api_keys import SecretDocument
+from django_momento.masking import Secret
+
+from .pages import Block, all_blocks
+from .programs import PROGRAMS
+
+INSTRUCTIONS = {"CMD", "COPY", "EXPOSE", "FROM", "RUN", "USER", "WORKDIR"}
+
+
+@pytest.mark.parametrize("block", all_blocks("json"), ids=str)
+def test_json_is_json(block: Block) -> None:
+    """Statements allow what the messages ask for; secrets are read as they are written."""
+    document = json.loads(block.text)
+    for statement in document.get("Statement", [document]):
+        if "Effect" in statement:
+            check_statement(statement)
+    if "api_key" in document:
+        secret = SecretDocument.read(Secret(block.text))
+        assert (secret.key, secret.endpoint) == (document["api_key"], document["endpoint"])
+
+
+def check_statement(statement: dict[str, Any]) -> None:
+    assert statement["Effect"] == "Allow"
+    assert statement["Action"] == "secretsmanager:GetSecretValue"
+    assert re.fullmatch(
+        r"arn:aws:secretsmanager:us-west-2:(ACCOUNT|\d{12}):secret:Momento_Auth_Token-\*",
+        statement["Resource"],
+    )
+
+
+@pytest.mark.parametrize("block", all_blocks("yaml"), ids=str)
+def test_templates_are_cloudformations(block: Block, tmp_path: Path) -> None:
+    """AWS's own schemas have nothing to say about them, also after SAM's transformation."""
+    text = block.text
+    template = tmp_path / block.caption
+    template.write_text(text)
+    (tmp_path / "build").mkdir()
+    findings = cfnlint.lint_file(template)
+    assert [] == [f"{it.linenumber}: {it.rule.id} {it.message}" for it in findings]
+
+
+@pytest.mark.parametrize("block", all_blocks("dockerfile"), ids=str)
+def test_a_dockerfile_says_what_docker_knows(block: Block) -> None:
+    """Each instruction is one, and the image starts a command that exists."""
+    lines = [line.split(" ", 1) for line in block.text.splitlines() if line]
+    assert {name for name, _ in lines} <= INSTRUCTIONS
+    for name, rest in lines:
+        if name == "CMD":
+            program, *words = json.loads(rest)
+            PROGRAMS[program](words)
+        if name == "RUN" and rest.startswith("pip "):
+            PROGRAMS["python"](["-m", *shlex.split(rest)])

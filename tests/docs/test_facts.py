@@ -1,0 +1,237 @@
+"""What tables and sentences say is what the code does: compared with the code, or with what it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache, caches
+
+from django_momento import breaker, fork_gate, gathering, journal, line, operations, rotation, wire
+from django_momento.cache import MomentoCache
+from django_momento.connections import connections
+from django_momento.credential_sources import secrets_agent, secrets_manager
+from django_momento.env import Env
+from django_momento.link import PROBE_TIMEOUT
+from django_momento.local import LocalServer
+from django_momento.local.admin import Admin
+from django_momento.local.limits import ON_DEMAND
+from django_momento.options import CREDENTIAL_SOURCES, OPTIONS, ConnectionOptions
+from django_momento.sdk import configuration
+
+from .conftest import Apply
+from .pages import PAGES, tables
+
+MIB = 1024 * 1024
+
+# What a page says, and what it must then say by the code.
+SENTENCES = [
+    ("how-to/async-views.md", f"one call for up to {gathering.MOST_TOGETHER} keys"),
+    ("how-to/async-views.md", f"up to {operations.BATCH_KEYS:,} in a call"),
+    ("how-to/celery.md", f"a fork waits ({fork_gate.LONGEST_WAIT:g} seconds at most)"),
+    ("how-to/servers.md", f"{fork_gate.LONGEST_WAIT:g} seconds at most"),
+    ("how-to/choose-a-credential-source.md", f"`localhost:{secrets_agent.DEFAULT_PORT}`"),
+    ("how-to/choose-a-credential-source.md", f"`{secrets_agent.PORT_VARIABLE}`"),
+    ("how-to/choose-a-credential-source.md", f"`{secrets_agent.agent_token.FILE}`"),
+    ("how-to/fail-open.md", f"a\nprobe every {breaker.FIRST_PAUSE:g} to {breaker.LONGEST_PAUSE:g} seconds"),
+    ("how-to/fail-open.md", f"at most one in {journal.PAUSE:g} seconds"),
+    ("how-to/monitor.md", f"at most every {journal.PAUSE:g} seconds"),
+    ("how-to/rotate-keys.md", f"which doubles up to {rotation.LONGEST_PAUSE:g} seconds"),
+    ("explanation/failures.md", f"every {breaker.FIRST_PAUSE:g} to {breaker.LONGEST_PAUSE:g} seconds"),
+    ("explanation/failures.md", f"idle for {line.LONGEST_IDLE:g} seconds"),
+    ("explanation/failures.md", f"every {journal.PAUSE:g} seconds for each cache"),
+    ("reference/methods.md", f"up to {operations.BATCH_KEYS:,} keys or {operations.BATCH_BYTES // MIB} MiB"),
+    ("reference/methods.md", f"up to {operations.TOGETHER} in flight"),
+    ("reference/methods.md", f"over {wire.MAX_ITEM_BYTES // MIB} MiB with its key"),
+    ("explanation/cost.md", f"| {ON_DEMAND.operations_per_second} a second |"),
+]
+
+
+@pytest.mark.parametrize(("page", "sentence"), SENTENCES)
+def test_a_figure_in_a_sentence_is_the_codes(page: str, sentence: str) -> None:
+    """Prose has figures where readers need them, and they are these."""
+    assert " ".join(sentence.split()) in " ".join(PAGES[f"docs/{page}"].read_text().split())
+
+
+def test_figures_in_words_are_the_codes() -> None:
+    """Written out, where a sentence reads better so."""
+    assert (breaker.LONGEST_RUN, rotation.FIRST_PAUSE, rotation.LOOK_EVERY, PROBE_TIMEOUT) == (5, 1, 1, 1)
+    assert line.LONGEST_IDLE == 4 * 60
+    attempts = secrets_manager.ATTEMPTS * (secrets_manager.CONNECT_TIMEOUT + secrets_manager.READ_TIMEOUT)
+    assert attempts + 1 + 2 == 18
+
+
+def table(page: str, heading: str) -> list[list[str]]:
+    return next(rows[1:] for rows in tables(f"docs/{page}") if rows[0][0] == heading)
+
+
+# How each method is called where the key exists, and once where it does not.
+METHODS: dict[str, Callable[[MomentoCache], object]] = {
+    "get": lambda cache: cache.get("stored"),
+    "set": lambda cache: cache.set("new", 1),
+    "add": lambda cache: cache.add("new", 1),
+    "touch": lambda cache: cache.touch("stored"),
+    "delete": lambda cache: cache.delete("stored"),
+    "has_key": lambda cache: cache.has_key("stored"),
+    "incr": lambda cache: cache.incr("stored"),
+    "decr": lambda cache: cache.decr("stored"),
+    "get_many": lambda cache: cache.get_many(["stored", "new"]),
+    "set_many": lambda cache: cache.set_many({"new": 1, "newer": 2}),
+    "delete_many": lambda cache: cache.delete_many(["stored"]),
+    "get_or_set": lambda cache: cache.get_or_set("new", 1),
+    "incr_version": lambda cache: cache.incr_version("stored"),
+    "decr_version": lambda cache: cache.decr_version("stored"),
+    "clear": lambda cache: cache.clear(),
+    "close": lambda cache: cache.close(),
+}
+
+
+def test_every_method_sends_the_calls_in_its_row(apply: Apply, momento: LocalServer) -> None:
+    """Counted by the server, for sync and for async."""
+    rows = {re.sub("`", "", method): calls for method, calls, _ in table("reference/methods.md", "method")}
+    assert {name for name in vars(MomentoCache) if f"a{name}" in vars(MomentoCache)} <= METHODS.keys()
+    assert METHODS.keys() == rows.keys()
+    for method, calls in rows.items():
+        expected = dict.fromkeys(calls.split(", "), 1) if calls != "none" else {}
+        assert expected == sent_by(METHODS[method], momento), method
+        assert expected == sent_by(Async(method), momento), f"a{method}"
+
+
+class Async:
+    """Calls the async twin as METHODS calls the method."""
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+
+    def __call__(self, cache: MomentoCache) -> object:
+        class Twins:
+            def __getattr__(self, name: str) -> Callable[..., object]:
+                return lambda *arguments: asyncio.run(getattr(cache, f"a{name}")(*arguments))
+
+        return METHODS[self._method](Twins())  # type: ignore[arg-type]
+
+
+def sent_by(method: Callable[[MomentoCache], object], momento: LocalServer) -> dict[str, int]:
+    cache.clear()
+    cache.set("stored", 1)
+    momento.reset_calls()
+    method(cache)  # type: ignore[arg-type]  # a proxy of it
+    return dict(momento.calls)
+
+
+# What IGNORE_EXCEPTIONS makes of each method, by the words of the table.
+NEUTRAL: dict[str, Callable[[Any], bool]] = {
+    "the default": lambda answer: answer == "the default",
+    "`{}`": lambda answer: answer == {},
+    "the default that you gave, computed": lambda answer: answer == 1,
+    "`False`": lambda answer: answer is False,
+    "`None`, as always": lambda answer: answer is None,
+    "all of its keys: none was stored": lambda answer: answer == ["new", "newer"],
+    "raise `ValueError`, as for a missing key": lambda answer: isinstance(answer, ValueError),
+}
+
+
+def test_every_method_answers_as_in_its_row_when_it_fails_open(apply: Apply, momento: LocalServer) -> None:
+    """With the server down, for sync and for async."""
+    config = settings.CACHES["default"]
+    config["OPTIONS"]["IGNORE_EXCEPTIONS"] = True
+    apply({"CACHES": {"default": config}})
+    momento.stop()
+    calls = METHODS | {"get": lambda cache: cache.get("stored", "the default")}
+    checked = set()
+    for methods, answers in table("how-to/fail-open.md", "method"):
+        for method in re.findall("`(.*?)`", methods):
+            assert NEUTRAL[answers](answer_of(calls[method])), method
+            checked.add(method)
+    assert METHODS.keys() - {"close"} == checked
+
+
+def answer_of(method: Callable[[Any], object]) -> object:
+    try:
+        return method(cache)
+    except ValueError as error:
+        return error
+
+
+def test_timeouts_are_the_configurations() -> None:
+    """The table has every configuration, and the deadline that the SDK's preset has."""
+    rows = {
+        name.strip("`"): float(seconds) for name, seconds in table("reference/figures.md", "`CONFIGURATION`")
+    }
+    presets = set(re.findall(r"'([\w-]+)'", OPTIONS["CONFIGURATION"].kind.allowed)) - {"auto"}
+    assert presets == rows.keys()
+    for name, seconds in rows.items():
+        configured = configuration(ConnectionOptions("local", configuration=name))
+        deadline = configured.get_transport_strategy().get_grpc_configuration().get_deadline()
+        assert seconds == deadline.total_seconds()
+
+
+def test_the_admin_commands_are_all_there() -> None:
+    """In the reference, each path has a row."""
+    documented = {
+        path for cell, _ in table("reference/commands.md", "path") for path in re.findall("`(/.*?)`", cell)
+    }
+    assert {*Admin(None, None)._actions} == documented  # type: ignore[arg-type]
+
+
+def test_every_credential_source_has_a_place_to_be_chosen() -> None:
+    """A source that no reader is told of is of no use."""
+    text = "".join(row[1] for row in table("how-to/choose-a-credential-source.md", "you run on"))
+    assert [] == [source for source in CREDENTIAL_SOURCES if f"`{source}`" not in text]
+
+
+def test_every_option_that_a_page_names_exists() -> None:
+    """Options are referred to by their name in the reference."""
+    named = {name for path in PAGES.values() for name in re.findall(r"\{confval\}`(\w+)`", path.read_text())}
+    assert named <= OPTIONS.keys()
+    assert named
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("timeout=none", {"TIMEOUT": None}),
+        ("timeout=1h30m", {"TIMEOUT": 5400}),
+        ("Timeout=10m&key_prefix=a%2Bb", {"TIMEOUT": 600, "KEY_PREFIX": "a+b"}),
+        ("max_ttl=2d", {"OPTIONS": {"MAX_TTL": 172800}}),
+        ("compress_min_length=64k", {"OPTIONS": {"COMPRESS_MIN_LENGTH": 65536}}),
+        ("ignore_exceptions=yes&sign=off", {"OPTIONS": {"IGNORE_EXCEPTIONS": True, "SIGN": False}}),
+    ],
+)
+def test_a_url_may_be_written_as_the_page_says(text: str, expected: dict[str, object]) -> None:
+    """Names in any case, times and sizes with units, switches in words."""
+    config = Env.cache_url_config(f"momento://my-cache?{text}")
+    assert expected == {name: config[name] for name in expected}
+
+
+def test_the_counters_are_all_there(apply: Apply, momento: LocalServer) -> None:
+    """What is counted when values cannot be read and the cache is away, and what the client counts."""
+    config = settings.CACHES["default"]
+    config["OPTIONS"]["IGNORE_EXCEPTIONS"] = True
+    apply(
+        {
+            "CACHES": {
+                "default": config,
+                "unsigned": {**config, "OPTIONS": {**config["OPTIONS"], "SIGN": False}},
+            }
+        }
+    )
+    caches["unsigned"].set("foreign", ["value"])
+    assert cache.get("foreign") is None
+    client = connections.client(caches["default"].options.connection)
+    momento.stop()
+    cache.get("foreign")
+    documented = [name.strip("`") for name, _ in table("how-to/monitor.md", "counter")]
+    assert sorted(documented) == sorted([*client.counts, *journal.journal.counts("default")])
+
+
+def test_a_throttle_of_a_thousand_an_hour_has_the_size_that_is_said() -> None:
+    """Nine KiB begun, with key and signature."""
+    value = len(pickle.dumps([1234567890.123456 + it for it in range(1000)])) + 17 + 60
+    assert -(-value // 1024) == 9
+    assert "about 9 KB, which is nine operations" in PAGES["docs/how-to/rate-limiting.md"].read_text()

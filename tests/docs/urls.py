@@ -1,0 +1,3 @@
+"""No URLs: the tests call views themselves."""
+
+urlpatterns: list[object] = []
