@@ -1,6 +1,9 @@
 # Everything runs in a virtual environment of the checkout's own, which each target makes when it is needed.
 #   make demo [PORT=8000]   the example site, its cache, and a local Secrets Manager
 #   make test               everything that CI runs
+#   make browser            a Chromium for the tests, where there is none; make system-packages for what it needs
+#   make docs               the documentation, as a site
+#   make dist               the wheel and the sdist, checked, and the wheel tried in an empty environment
 #   make bench              this backend beside its alternatives
 PYTHON ?= python3
 PORT ?= 8000
@@ -8,15 +11,31 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 BENCH_READY := $(VENV)/.bench-installed
+DOCS_READY := $(VENV)/.docs-installed
+ECOSYSTEM_READY := $(VENV)/.ecosystem-installed
+UPSTREAM_READY := $(VENV)/.upstream-installed
+DIST_READY := $(VENV)/.dist-installed
+SITE := .cache/site
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint types layers test-django test-python format clean
+.PHONY: help demo test bench lint types layers test-django test-python browser system-packages screenshots docs docs-serve test-docs test-ecosystem test-upstream test-packaging dist tox format clean
 
 help:
 	@echo "make demo [PORT=8000]  start the example site with a local Momento and a local Secrets Manager"
 	@echo "make test              lint, types, import layers, Django's own cache tests, tests with coverage"
 	@echo "make test-django       only Django's own cache tests"
 	@echo "make test-python       only this project's tests, with branch coverage"
+	@echo "make browser           get a Chromium for the browser tests, unless there is one"
+	@echo "make system-packages   the same as a system package, or what Chromium needs; as root or with sudo"
+	@echo "make screenshots       take the README's pictures anew, into docs/images"
+	@echo "make docs              build the documentation, with warnings as errors, into .cache/site"
+	@echo "make docs-serve        the same, and serve it on PORT"
+	@echo "make test-docs         only the tests of the documentation: every code block, table and figure in it"
+	@echo "make test-ecosystem    only the tests with the packages that people use next to a cache"
+	@echo "make test-upstream     Django's own session tests and those of other packages, on this backend; some minutes"
+	@echo "make test-packaging    only the tests of the wheel, the sdist, and what type checkers make of them"
+	@echo "make dist              build both into dist, check them, and use the wheel in an empty environment"
+	@echo "make tox               the tests over all versions of Python and Django that are here; TOXENV=lowest for one"
 	@echo "make bench             measure this backend beside its alternatives; benchmarks/results has the figures"
 	@echo "make format            format the code and fix what ruff can fix"
 	@echo "make clean             remove the virtual environment and everything generated"
@@ -30,7 +49,7 @@ $(READY): setup.cfg pyproject.toml
 demo: $(READY)
 	@exec $(BIN)/python -m example_project.demo --port $(PORT)
 
-test: lint types layers test-django test-python
+test: lint types layers docs test-django test-python test-docs test-ecosystem test-packaging
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -48,6 +67,59 @@ test-django: $(READY)
 test-python: $(READY)
 	$(BIN)/python -X dev -m pytest --cov --cov-report=term-missing
 
+browser: $(READY)
+	@$(BIN)/python -m tests.browser.install
+
+system-packages: $(READY)
+	@$(BIN)/python -m tests.browser.install --system-packages
+
+screenshots: $(READY)
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser/test_screenshots.py
+
+$(DOCS_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
+
+docs: $(DOCS_READY)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d .cache/doctrees docs $(SITE)
+	@echo "Open $(SITE)/index.html"
+
+docs-serve: docs
+	@exec $(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
+
+test-docs: $(DOCS_READY)
+	$(BIN)/python -X dev -m pytest tests/docs
+
+$(ECOSYSTEM_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[ecosystem]'
+	touch $@
+
+test-ecosystem: $(ECOSYSTEM_READY)
+	$(BIN)/python -X dev -m pytest tests/ecosystem
+
+$(UPSTREAM_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[upstream]'
+	touch $@
+
+test-upstream: $(UPSTREAM_READY)
+	$(BIN)/python -m tests.upstream.run
+
+$(DIST_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dist]'
+	touch $@
+
+test-packaging: $(DIST_READY)
+	$(BIN)/python -X dev -m pytest tests/packaging
+
+dist: $(DIST_READY)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/tox run -e wheel --installpkg dist/*.whl
+
+tox: $(READY)
+	TOXENV=$(TOXENV) $(BIN)/tox run $(if $(TOXENV),,--skip-missing-interpreters=true)
+
 $(BENCH_READY): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
@@ -61,4 +133,4 @@ format: $(READY)
 
 clean:
 	rm -rf $(VENV) .cache .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
-		.ruff_cache .tox build dist *.egg-info
+		.ruff_cache .tox build dist *.egg-info tests/*/.pytest_cache
