@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +30,13 @@ def server() -> Iterator[LocalServer]:
         ours.close()
         server.reset_calls()
         yield server
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
 def client(port: int, api_key: str = "a-key", client_timeout: float = 10) -> MomentoClient:
@@ -108,9 +116,9 @@ def test_a_task_that_is_cancelled_takes_nothing_from_the_others(server: LocalSer
     assert [b"value of key0", b"value of key1"] == asyncio.run(main())
 
 
-def test_a_call_that_nobody_waits_for_any_more_is_cancelled(server: LocalServer) -> None:
+def test_a_call_that_nobody_waits_for_any_more_is_cancelled(silent_port: int) -> None:
     """Cancelling every task that shares a call cancels the call."""
-    ours = client(server.port)
+    ours = client(silent_port)
 
     async def main() -> None:
         tasks = [asyncio.ensure_future(ours.arun("tests", operations.get(key))) for key in KEYS[:2]]
@@ -125,7 +133,7 @@ def test_a_call_that_nobody_waits_for_any_more_is_cancelled(server: LocalServer)
     for _ in range(1000):
         if not gate._in_flight:
             break
-        asyncio.run(asyncio.sleep(0.01))
+        time.sleep(0.01)
     assert 0 == gate._in_flight
 
 
@@ -142,12 +150,9 @@ def test_what_is_cancelled_before_it_is_sent_is_never_sent(server: LocalServer) 
     assert {} == dict(server.calls)
 
 
-def test_a_call_that_times_out_fails_all_who_wait_for_it() -> None:
+def test_a_call_that_times_out_fails_all_who_wait_for_it(silent_port: int) -> None:
     """Nobody is left waiting."""
-    # It accepts connections and never says a word.
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        ours = client(listener.getsockname()[1], client_timeout=0.3)
-        failures = asyncio.run(asked_together(ours, KEYS[:3]))
+    failures = asyncio.run(asked_together(client(silent_port, client_timeout=0.3), KEYS[:3]))
     assert all(isinstance(failure, TransportError) for failure in failures), failures
 
 
