@@ -27,6 +27,7 @@ from django_momento.local.faults import Faults
 from django_momento.local.limits import RateLimit
 from django_momento.local.names import snake_case
 from django_momento.local.store import Store
+from django_momento.local.weather import Weather
 
 logger = logging.getLogger("django_momento.local")
 
@@ -44,6 +45,7 @@ class Dispatcher:
         self, store: Store, api_keys: Iterable[str] = (), rate_limit: RateLimit | None = None
     ) -> None:
         self.calls: Counter[str] = Counter()
+        self.weather = Weather()
         self._store = store
         self._faults = Faults()
         self._rate_limit = rate_limit
@@ -158,6 +160,8 @@ class Dispatcher:
 
     async def _answer(self, name: str, answer: Answer, metadata: Metadata, request: Any) -> Any:
         self.calls[name] += 1
+        if not self.weather.is_fair:
+            await self.weather.endured()
         if faults.asked_for(metadata):
             await self._faults.before(name, metadata)
         # A call is one step, also for whoever uses the store from another thread.

@@ -118,7 +118,7 @@ class ServerStopping(Refused):
 
 
 class InjectedFault(Refused):
-    """What the client asked for in the metadata: any status, UNKNOWN only if none is given."""
+    """What a test asked for, of one call or of all: any status, UNKNOWN only if none is given."""
 
     code = StatusCode.UNKNOWN
 

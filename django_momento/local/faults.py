@@ -16,7 +16,7 @@ from typing import Any
 from grpc import StatusCode
 
 from django_momento.local.errors import InjectedFault, InvalidArgument
-from django_momento.local.names import kebab_case
+from django_momento.local.names import kebab_case, status_code
 
 KEYS = frozenset({"error-rpcs", "delay-rpcs", "stream-error-rpcs"})
 
@@ -98,7 +98,7 @@ def number(key: str, metadata: Metadata) -> int:
 
 
 def status(key: str, metadata: Metadata) -> StatusCode:
-    name = metadata[key].upper().replace("-", "_")
-    if name == "OK" or name not in StatusCode.__members__:
-        raise InvalidArgument(f"{key} must name an error such as `unavailable`, not {metadata[key]!r}")
-    return StatusCode[name]
+    try:
+        return status_code(metadata[key])
+    except ValueError as error:
+        raise InvalidArgument(f"{key} cannot be given: {error}") from error

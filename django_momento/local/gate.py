@@ -13,12 +13,21 @@ CHUNK = 64 * 1024
 
 
 class Gate:
+    """``accepted`` is how many connections there have been since it was made."""
+
     def __init__(self) -> None:
+        self.accepted = 0
+        self._delay = 0.0
         self._open = asyncio.Event()
         self._open.set()
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._backend_port = 0
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are now."""
+        return len(self._connections)
 
     async def start(self, host: str, port: int, backend_port: int) -> int:
         """Listen on behalf of a server on this machine; return the port."""
@@ -39,6 +48,10 @@ class Gate:
         """Hand on what was held back, and all that follows."""
         self._open.set()
 
+    def delay(self, seconds: float) -> None:
+        """Let new connections wait so long before they get through, as those do that come from far away."""
+        self._delay = seconds
+
     def drop(self) -> int:
         """Close all connections; return how many there were."""
         for connection in self._connections:
@@ -48,11 +61,13 @@ class Gate:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of its own, because cancelling the one that asyncio made would be reported as an error.
         connection = asyncio.create_task(self._relay(reader, writer))
+        self.accepted += 1
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.closing(writer), contextlib.suppress(OSError):
+            await asyncio.sleep(self._delay)
             back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._backend_port)
             with contextlib.closing(back_writer):
                 ways = [

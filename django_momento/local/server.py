@@ -71,7 +71,7 @@ class LocalServer:
         clock: Clock = monotonic_ms,
     ) -> None:
         self.host = host
-        self.port = port
+        self.port: int = port
         self.admin_port = admin_port
         self._store = Store(Retention(clock, max_memory, limits), create_missing_caches=create_missing_caches)
         for name in dict.fromkeys(caches):
@@ -103,6 +103,14 @@ class LocalServer:
     def accept_only(self, *api_keys: str) -> None:
         """Refuse all keys but these from now on, as after a rotation; without any, accept all."""
         self._dispatcher.accept_only(api_keys)
+
+    def delay(self, milliseconds: int = 0) -> None:
+        """Let every call wait so long from now on, streams too; 0 ends it."""
+        self._dispatcher.weather.delay(milliseconds)
+
+    def fail(self, status: str = "", share: float = 1.0) -> None:
+        """Refuse this share of all calls from now on, with a status such as ``unavailable``; none ends it."""
+        self._dispatcher.weather.fail(status, share)
 
     def start(self) -> LocalServer:
         """Serve in a daemon thread; return once clients can connect.

@@ -5,6 +5,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -12,8 +13,8 @@ from grpc import StatusCode
 from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
 
-from django_momento.local import LocalServer, pubsub
-from tests.local.wire import HANG_GUARD, status
+from django_momento.local import LocalServer, pubsub, weather
+from tests.local.wire import HANG_GUARD, Wire, status
 
 GET = pb._GetRequest(cache_key=b"k")
 
@@ -36,6 +37,18 @@ def admin(server):
 
     yield send
     send("/unblock")
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """The seconds the server was told to sleep, instead of sleeping."""
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr(weather, "asyncio", SimpleNamespace(sleep=sleep))
+    return pauses
 
 
 def test_only_a_new_key_gets_in_after_a_rotation(wire, admin, server):
@@ -98,6 +111,82 @@ def test_a_large_value_goes_through_the_gate(wire):
     value = bytes(range(256)) * 4096
     wire.Set(pb._SetRequest(cache_key=b"k", cache_body=value, ttl_milliseconds=9))
     assert wire.Get(GET).cache_body == value
+
+
+def test_connections_are_counted(wire, admin):
+    """Those there are, and those there have been."""
+    assert admin("/connections") == {"open": 0, "accepted": 0}
+    wire.ping()
+    assert admin("/connections") == {"open": 1, "accepted": 1}
+    admin("/drop")
+    deadline = time.monotonic() + HANG_GUARD
+    while admin("/connections")["open"]:
+        assert time.monotonic() < deadline
+    assert admin("/connections")["accepted"] >= 1
+
+
+def test_a_delay_lasts_until_it_is_ended(wire, admin, pauses):
+    """By 0, or by an empty body."""
+    for end in (b"0", b""):
+        admin("/delay", b"5000\n")
+        wire.Get(GET)
+        admin("/delay", end)
+        wire.Get(GET)
+    assert pauses == [5.0, 5.0]
+
+
+def test_new_connections_are_delayed(wire, admin, server):
+    """Those there are stay as they were; a call that gives up sooner leaves its own connecting."""
+    wire.ping()
+    admin("/delay-connections", b"200")
+    wire.ping()
+    # With an option of its own, or gRPC would let it share the connection that there is.
+    late = Wire(server.address, (("tests.late", 1),)).channel
+    call = late.unary_unary(
+        "/cache_client.Scs/Get", pb._GetRequest.SerializeToString, pb._GetResponse.FromString
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        call(GET, metadata=(("cache", "cache"),), timeout=0.05)
+    assert caught.value.code() == StatusCode.DEADLINE_EXCEEDED
+    assert call(GET, metadata=(("cache", "cache"),), timeout=HANG_GUARD).result == pb.Miss
+    late.close()
+
+
+def test_failures_last_until_they_are_ended(wire, admin):
+    """A status alone is for all calls; an empty body ends it."""
+    for body in (b"internal", b"INTERNAL 1.0\n", b" internal  1"):
+        admin("/fail", body)
+        assert status(wire.Get, GET) == StatusCode.INTERNAL
+        admin("/fail", b"internal 0")
+        assert wire.Get(GET).result == pb.Miss
+    admin("/fail", b"internal")
+    admin("/fail")
+    assert wire.Get(GET).result == pb.Miss
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "error"),
+    [
+        ("/delay", "soon", "A delay is a whole number of milliseconds, such as `5000`, not 'soon'"),
+        ("/delay", "-1", "A delay is a whole number of milliseconds, such as `5000`, not '-1'"),
+        ("/delay-connections", "x", "A delay is a whole number of milliseconds, such as `5000`, not 'x'"),
+        ("/delay", "3600001", "A delay must be 0 to 3600000 milliseconds, not 3600001"),
+        ("/fail", "ok", "'ok' does not name an error such as `unavailable`"),
+        ("/fail", "0.3", "'0.3' does not name an error such as `unavailable`"),
+        ("/fail", "unavailable 30", "The share of calls that fail must be 0 to 1, not 30"),
+        *(
+            ("/fail", body, f"A failure is a status and a share, such as `unavailable 0.3`, not {body!r}")
+            for body in ("unavailable 30%", "unavailable -1", "unavailable 0.3 Get", "unavailable nan")
+        ),
+    ],
+)
+def test_a_command_that_makes_no_sense_is_told_why(wire, admin, path, body, error):
+    """400 with what would do; nothing changes."""
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        admin(path, body.encode())
+    with caught.value as answer:
+        assert (answer.code, json.loads(answer.read())) == (400, {"error": error})
+    assert wire.Get(GET).result == pb.Miss
 
 
 def test_an_unknown_command_is_told_what_there_is(admin):

@@ -82,7 +82,8 @@ class Command(BaseCommand):
             metavar="PORT",
             help="for testing clients, take commands by HTTP on this port of 127.0.0.1, 0 for any free one: "
             "/block, /unblock, /drop (connections), /connections, /counts, /reset-counts, /accept-only (keys "
-            "in the body), /delay (milliseconds), /fail (a status and a share of calls: `unavailable 0.3`)",
+            "in the body), /delay and /delay-connections (milliseconds), /fail (a status and a share of all "
+            "calls: `unavailable 0.3`)",
         )
 
     def handle(self, *, host: str, port: int, api_keys: list[str], **options: Any) -> None:
