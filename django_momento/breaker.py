@@ -14,9 +14,14 @@ from time import monotonic
 from .exceptions import CallTimedOut, CircuitOpen, MomentoCacheError, TransportError
 from .pauses import Pauses
 
-# Calls that failed one after the other, none between them succeeding. Such calls fail in milliseconds, so a
-# few may pass: a server that refuses one call in three must not be given up.
-LONGEST_RUN = 5
+# Calls that failed one after the other, none between them succeeding. Such calls fail in milliseconds, so
+# some may pass: a server that refuses one call in three must not be given up, and where many calls are in
+# flight, five of them in a row are nothing rare.
+LONGEST_RUN = 10
+
+# Seconds from the first of them to the last. A process that calls seldom would take long over a run, and the
+# SDK's connections wait up to two minutes before they try again, whether or not Momento is back.
+LONGEST_SPELL = 1.0
 
 # Seconds between one probe and the next. Recovery takes one of the longest pauses and one probe.
 FIRST_PAUSE = 0.1
@@ -57,7 +62,8 @@ class CircuitBreaker:
             if self._run == 0 or self.last_success > self._run_began:
                 self._run, self._run_began = 0, started
             self._run += 1
-            if self._run < LONGEST_RUN and not isinstance(error, CallTimedOut):
+            is_enough = self._run >= LONGEST_RUN or started - self._run_began > LONGEST_SPELL
+            if not is_enough and not isinstance(error, CallTimedOut):
                 return False
             self._cause, self._fix = error.cause, error.fix
             self._pauses.reset()

@@ -37,7 +37,7 @@ class MomentoClient:
     """Momento for any number of caches, threads and event loops. It connects at its first call.
 
     ``fetch`` answers the credential anew, when the one in use is refused or expires; ``watch`` answers a
-    token that differs after the credential's source has changed.
+    token that differs after the credential's source has changed, and ``seen`` is what it answered before.
     """
 
     def __init__(
@@ -46,11 +46,12 @@ class MomentoClient:
         options: ConnectionOptions,
         fetch: Callable[[], Credential] | None = None,
         watch: Callable[[], object] | None = None,
+        seen: object = None,
     ) -> None:
         self._options = options
         self._link = Link(credential, options)
         self._breaker = CircuitBreaker()
-        self._rotation = Rotation(credential, fetch or (lambda: credential), self._adopt, watch)
+        self._rotation = Rotation(credential, fetch or (lambda: credential), self._adopt, watch, seen)
         self._gatherings = Gatherings()
         self._exchanging = threading.Lock()
         self._closed = False

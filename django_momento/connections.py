@@ -90,11 +90,14 @@ class Connection:
                 # Imported here: the SDK and grpc cost a fifth of a second that no import should pay.
                 from .client import MomentoClient
 
+                watch = credentials.watched(self._options)
+                seen = watch() if watch is not None else None
                 client = MomentoClient(
                     credentials.fetch(self._options),
                     self._options,
                     fetch=partial(credentials.fetch, self._options, refresh=True),
-                    watch=credentials.watched(self._options),
+                    watch=watch,
+                    seen=seen,
                 )
         except BaseException as error:  # noqa: BLE001 - the threads that wait must hear of whatever it is
             self._give_up(attempt, error)

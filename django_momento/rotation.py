@@ -40,6 +40,7 @@ class Rotation:
     ``fetch`` answers a new credential or raises; ``adopt`` puts it to use and answers whether it is another.
     ``watch``, if there is one, answers a token that differs after the source has changed. ``due_at`` says
     when ``look`` wants to be called, in seconds since the epoch: a plain attribute, read at every call.
+    ``seen`` is what ``watch`` answered before the credential was fetched, so that no change is missed.
     """
 
     def __init__(
@@ -48,11 +49,12 @@ class Rotation:
         fetch: Callable[[], Credential],
         adopt: Callable[[Credential], bool],
         watch: Callable[[], object] | None = None,
+        seen: object = None,
     ) -> None:
         self._fetch = fetch
         self._adopt = adopt
         self._watch = watch
-        self._seen = watch() if watch is not None else None
+        self._seen = seen
         self._lock = threading.Lock()
         self._flight: Future[None] | None = None
         self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)

@@ -60,7 +60,7 @@ def test_a_figure_in_a_sentence_is_the_codes(page: str, sentence: str) -> None:
 
 def test_figures_in_words_are_the_codes() -> None:
     """Written out, where a sentence reads better so."""
-    assert (breaker.LONGEST_RUN, rotation.FIRST_PAUSE, rotation.LOOK_EVERY, PROBE_TIMEOUT) == (5, 1, 1, 1)
+    assert (breaker.LONGEST_RUN, rotation.FIRST_PAUSE, rotation.LOOK_EVERY, PROBE_TIMEOUT) == (10, 1, 1, 1)
     assert line.LONGEST_IDLE == 4 * 60
     attempts = secrets_manager.ATTEMPTS * (secrets_manager.CONNECT_TIMEOUT + secrets_manager.READ_TIMEOUT)
     assert attempts + 1 + 2 == 18

@@ -31,6 +31,11 @@ async def use(cache: MomentoCache, name: str) -> list[object]:
     return [answer if not isinstance(answer, dict) else sorted(answer.values()) for answer in answers]
 
 
+def clients() -> int:
+    """How many clients this process has."""
+    return sum(connection.client is not None for connection in connections._connections.values())
+
+
 RIGHT = [1, ["a", "b"], True, 3, None]
 
 
@@ -48,14 +53,14 @@ def test_two_threads_with_a_loop_each_share_a_client(make_cache: MakeCache) -> N
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(in_a_loop, range(2))) == [[RIGHT] * 50] * 2
-    assert len(connections._clients) == 1
+    assert clients() == 1
 
 
 def test_a_loop_per_call_works_like_one_loop(make_cache: MakeCache) -> None:
     """asyncio.run() two hundred times: the client outlives every loop."""
     cache = make_cache()
     assert [asyncio.run(use(cache, f"key-{number}")) for number in range(200)] == [RIGHT] * 200
-    assert len(connections._clients) == 1
+    assert clients() == 1
 
 
 def test_a_loop_within_a_loop_works(make_cache: MakeCache) -> None:
@@ -72,7 +77,7 @@ def test_a_loop_within_a_loop_works(make_cache: MakeCache) -> None:
 
     assert asyncio.run(async_code()) == [RIGHT] * 3
     assert async_to_sync(async_code)() == [RIGHT] * 3
-    assert len(connections._clients) == 1
+    assert clients() == 1
 
 
 def test_sync_and_async_calls_of_one_thread_mix(make_cache: MakeCache) -> None:

@@ -1,0 +1,216 @@
+"""Rotations of the API key while threads and tasks call, with a real Secrets Manager and a real Momento."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from django_momento import client as client_module
+from django_momento import rotation
+from django_momento.cache import MomentoCache
+from django_momento.connections import connections
+from django_momento.credential_sources import secrets_manager
+from django_momento.exceptions import AuthenticationFailed
+from tests import aws as fixtures
+from tests.agent import SecretsManagerAgent
+from tests.aws import REGION, SecretsManager
+from tests.secrets_proxy import SecretsProxy
+
+from .load import Load
+from .momento import Momento
+from .running import HANG_GUARD, patience
+from .sockets import established
+
+# pytest finds fixtures by the names of a module.
+moto_server, aws_environment = fixtures.moto_server, fixtures.aws_environment
+aws, agent = fixtures.aws, fixtures.agent
+
+SECRET_ID = "Momento_Auth_Token"
+FIRST_PAUSE = 0.05
+
+
+class Site:
+    """A cache whose key is in Secrets Manager, and the Momento that the key is for."""
+
+    def __init__(self, aws: SecretsManager, momento: Momento) -> None:
+        self.momento = momento
+        self._aws = aws.client()
+        self._aws.create_secret(Name=SECRET_ID, SecretString=self._secret("old"))
+        momento.command("/accept-only", "old")
+
+    def cache(self, source: str = "secretsmanager", **options: Any) -> MomentoCache:
+        # No call here may fail because the machine is busy.
+        ours = {"CREDENTIALS": source, "SECRET_ID": SECRET_ID, "REGION": REGION, "CLIENT_TIMEOUT": HANG_GUARD}
+        return MomentoCache("tests", {"OPTIONS": {**ours, **options}})
+
+    def update_secret(self, key: str, **more: Any) -> None:
+        self._aws.put_secret_value(SecretId=SECRET_ID, SecretString=self._secret(key, **more))
+
+    def rotate(self, key: str) -> None:
+        """Do as Momento's guide says: first the secret is updated, then the old key is revoked."""
+        self.update_secret(key)
+        self.momento.command("/accept-only", key)
+
+    def _secret(self, key: str, **more: Any) -> str:
+        return json.dumps({"apiKey": key, "endpoint": self.momento.address, **more})
+
+
+@pytest.fixture(scope="module")
+def momento(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Momento]:
+    with Momento(tmp_path_factory.mktemp("momento")) as momento:
+        yield momento
+
+
+@pytest.fixture(autouse=True)
+def _short_cool_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rotations that follow each other at once, as they never do."""
+    monkeypatch.setattr(rotation, "FIRST_PAUSE", FIRST_PAUSE)
+
+
+@pytest.fixture
+def proxy(aws: SecretsManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsProxy]:
+    """Counts what boto3 asks of Secrets Manager."""
+    with SecretsProxy(aws.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", proxy.url)
+        yield proxy
+
+
+@pytest.fixture
+def site(aws: SecretsManager, momento: Momento) -> Site:
+    return Site(aws, momento)
+
+
+def key_in_use(cache: MomentoCache) -> str:
+    return str(connections.client(cache.options.connection).credential.api_key)
+
+
+def test_rotations_under_load_fail_no_call(site: Site, proxy: SecretsProxy, momento: Momento) -> None:
+    """Each costs one GetSecretValue, however many calls find their key refused, and no connection."""
+    cache = site.cache()
+    with Load(cache) as load:
+        connected, accepted = established(os.getpid(), momento.address), momento.connections
+        assert 1 == proxy.asked
+        for number in range(1, 4):
+            site.rotate(f"key-{number}")
+            load.recover()
+            assert 1 + number == proxy.asked
+            assert f"key-{number}" == key_in_use(cache)
+            time.sleep(FIRST_PAUSE)
+        assert (connected, accepted) == (established(os.getpid(), momento.address), momento.connections)
+    assert ({}, []) == (load.errors, load.went_back)
+
+
+def test_rotations_by_the_agent_fail_no_call(site: Site, agent: SecretsManagerAgent) -> None:
+    """It caches what it was asked for: for a key that was refused it is told to look again, once."""
+    with Load(site.cache("agent")) as load:
+        for number in range(1, 3):
+            site.rotate(f"key-{number}")
+            load.recover()
+            assert 1 + number == len(agent.requests)
+            time.sleep(FIRST_PAUSE)
+    assert ({}, []) == (load.errors, load.went_back)
+    assert [None, "true", "true"] == [request.query.get("refreshNow") for request in agent.requests]
+
+
+def test_a_secret_that_is_late_costs_refusals_until_it_is_there(site: Site, proxy: SecretsProxy) -> None:
+    """No other errors, and no more than a few looks at the secret, ever further apart."""
+    with Load(site.cache()) as load:
+        site.momento.command("/accept-only", "new")
+        load.go_round()
+        site.update_secret("new")
+        load.recover()
+    assert {AuthenticationFailed} == set(load.errors)
+    assert proxy.asked <= 12 < load.errors.total()
+
+
+def test_a_secrets_manager_that_throttles_is_left_alone(
+    site: Site, proxy: SecretsProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last key stays in use: where Momento takes it again, all is well without an answer of AWS's."""
+    monkeypatch.setattr(secrets_manager, "ATTEMPTS", 1)
+    with Load(site.cache()) as load:
+        proxy.refusal = "ThrottlingException"
+        site.momento.command("/accept-only", "new")
+        load.go_round()
+        asked = proxy.asked
+        site.momento.command("/accept-only", "old")
+        load.recover()
+        assert asked == proxy.asked <= 12 < load.errors.total()
+    assert {AuthenticationFailed} == set(load.errors)
+
+
+def test_a_changed_endpoint_fails_no_call_and_leaves_no_connection(
+    site: Site, proxy: SecretsProxy, tmp_path: Path
+) -> None:
+    """The old server answers what it was asked until it refuses the key; then all calls go to the new one."""
+    cache, old = site.cache(), site.momento
+    with Momento(tmp_path) as new, Load(cache) as load:
+        site.momento = new
+        site.rotate("new")
+        old.command("/accept-only", "new")
+        load.forget_counters()
+        load.recover()
+        old.command("/reset-counts")
+        load.go_round()
+        assert ({}, 2) == (old.calls, proxy.asked)
+        for _ in patience():
+            gc.collect()
+            if not established(os.getpid(), old.address):
+                break
+        assert 0 == established(os.getpid(), old.address)
+    assert {} == load.errors
+
+
+def test_a_key_is_replaced_ahead_of_its_expiry(
+    site: Site, proxy: SecretsProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one call is refused: by the time that the old key expires, nobody uses it any more."""
+    passed = 0.0
+    for module in (client_module, rotation):
+        monkeypatch.setattr(module, "time", lambda: time.time() + passed)
+    site.update_secret("old", validUntil=time.time() + 3600)
+    cache = site.cache()
+    with Load(cache) as load:
+        site.update_secret("new", validUntil=time.time() + 86400)
+        site.momento.command("/accept-only", "old new")
+        load.go_round()
+        assert ("old", 1) == (key_in_use(cache), proxy.asked)
+        passed = 3500.0
+        load.wait(lambda: key_in_use(cache) == "new")
+        site.momento.command("/reset-counts")
+        site.momento.command("/accept-only", "new")
+        load.recover()
+    assert ({}, 2) == (load.errors, proxy.asked)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_forked_during_a_rotation_fetches_for_itself(site: Site, proxy: SecretsProxy) -> None:
+    """The thread that asks Secrets Manager for its parent is not there, and would never answer it."""
+    cache = site.cache()
+    cache.set("key", "value")
+    proxy.arrived.clear()
+    proxy.passing.clear()
+    site.rotate("new")
+    values = []
+    caller = threading.Thread(target=lambda: values.append(cache.get("key")))
+    caller.start()
+    assert proxy.arrived.wait(HANG_GUARD)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if cache.get("key") == "value" else 2
+        finally:
+            os._exit(status)
+    proxy.passing.set()
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    caller.join()
+    assert (["value"], 3) == (values, proxy.asked)

@@ -1,0 +1,247 @@
+"""IGNORE_EXCEPTIONS: every method of both faces, in every way that Momento can be away; and without it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+
+from django_momento import breaker
+from django_momento import journal as journal_module
+from django_momento.cache import MomentoCache
+from django_momento.exceptions import (
+    CircuitOpen,
+    ConfigurationError,
+    CredentialError,
+    MomentoCacheError,
+    ServerUnavailable,
+)
+from django_momento.journal import PAUSE, journal
+from django_momento.local import LocalServer
+
+from .clock import Clock
+from .conftest import CACHE_NAME
+
+# What each method answers when the cache cannot be asked, for these arguments; incr raises as for a miss.
+NEUTRAL: dict[str, tuple[list[Any], Any]] = {
+    "get": (["key", "default"], "default"),
+    "set": (["key", "value"], None),
+    "add": (["key", "value"], False),
+    "touch": (["key"], False),
+    "delete": (["key"], False),
+    "has_key": (["key"], False),
+    "__contains__": (["key"], False),
+    "get_many": ([["a", "b"]], {}),
+    "set_many": ([{"a": 1, "b": 2}], ["a", "b"]),
+    "delete_many": ([["a", "b"]], None),
+    "get_or_set": (["key", "value"], "value"),
+    "clear": ([], None),
+    "close": ([], None),
+    "incr": (["key"], ValueError),
+    "decr": (["key"], ValueError),
+    "incr_version": (["key"], ValueError),
+    "decr_version": (["key"], ValueError),
+}
+# What needs no cache to answer.
+NOT_CALLS = {
+    *("get_backend_timeout", "key_func", "make_and_validate_key", "make_key", "validate_key"),
+    *("options", "check_settings"),
+}
+
+PUBLIC = {name for name in dir(MomentoCache) if not name.startswith("_")} - NOT_CALLS
+METHODS = sorted(PUBLIC | {"__contains__"})
+
+
+def verb(method: str) -> str:
+    """Answer which row of the table is for a method: an async method has that of its twin."""
+    return method[1:] if method.startswith("a") and method[1:] in PUBLIC else method
+
+
+def called(cache: Any, method: str, *args: Any) -> Any:
+    """Call a method of either face, without arguments with those of its row."""
+    answer = getattr(cache, method)(*(args or NEUTRAL[verb(method)][0]))
+    return asyncio.run(answer) if inspect.iscoroutine(answer) else answer
+
+
+class Away:
+    """A cache that cannot be asked: the OPTIONS to get there, and the ``error`` that a loud one raises."""
+
+    def __init__(self, settings: Any, error: type[MomentoCacheError], **options: Any) -> None:
+        self.error = error
+        self._settings = settings
+        self._options = options
+
+    def cache(self, **options: Any) -> Any:
+        self._settings.CACHES = {
+            "default": {
+                "BACKEND": "django_momento.cache.MomentoCache",
+                "LOCATION": CACHE_NAME,
+                "OPTIONS": {**self._options, **options},
+            }
+        }
+        return caches["default"]
+
+
+@pytest.fixture(scope="module")
+def gone() -> str:
+    """The address of a server that is gone."""
+    with LocalServer() as server:
+        return server.address
+
+
+@pytest.fixture
+def server_down(settings: Any, gone: str) -> Away:
+    return Away(settings, ServerUnavailable, CREDENTIALS="local", ENDPOINT=gone)
+
+
+@pytest.fixture
+def no_key(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Away:
+    monkeypatch.delenv("MOMENTO_API_KEY", raising=False)
+    return Away(settings, CredentialError, CREDENTIALS="env")
+
+
+@pytest.fixture
+def breaker_open(server_down: Away, monkeypatch: pytest.MonkeyPatch) -> Away:
+    monkeypatch.setattr(breaker, "FIRST_PAUSE", 1000.0)  # No probe is sent.
+    cache = server_down.cache()
+    for _ in range(breaker.LONGEST_RUN):
+        # Nothing that is repeated, and so the fastest to fail.
+        with pytest.raises(ServerUnavailable):
+            cache.touch("key")
+    server_down.error = CircuitOpen
+    return server_down
+
+
+CIRCUMSTANCES = ["server_down", "breaker_open", "no_key"]
+
+
+@pytest.fixture(params=CIRCUMSTANCES)
+def away(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[Away]:
+    """Each way to be away."""
+    away: Away = request.getfixturevalue(request.param)
+    caplog.clear()
+    return away
+
+
+def ignored(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if "ignored" in record.getMessage()]
+
+
+def test_every_method_has_a_neutral_answer() -> None:
+    """A method that is added to the face, or to Django's, must be added to the table too."""
+    assert NEUTRAL.keys() == {verb(method) for method in METHODS}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_failing_open_answers_what_a_miss_would(
+    away: Away, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No page breaks and no rate limit is reset; each failure is counted, and one of them is logged."""
+    cache = away.cache(IGNORE_EXCEPTIONS=True)
+    neutral = NEUTRAL[verb(method)][1]
+    for _ in range(3):
+        if neutral is ValueError:
+            with pytest.raises(ValueError, match="'key' not found"):
+                called(cache, method)
+        else:
+            answer = called(cache, method)
+            assert (type(neutral), neutral) == (type(answer), answer)
+    if verb(method) == "close":
+        assert ([], {}) == (ignored(caplog), journal.counts("default"))
+        return
+    (record,) = ignored(caplog)
+    assert ("django_momento", logging.WARNING) == (record.name, record.levelno)
+    assert f"Cache 'default': ignored {away.error.__name__}: " in record.getMessage()
+    failures = 9 if verb(method) == "get_or_set" else 3
+    assert {"ignored_exceptions": failures} == journal.counts("default")
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if verb(method) != "close"])
+def test_failing_loud_raises_our_exceptions(away: Away, method: str) -> None:
+    """Whoever catches MomentoCacheError has caught all that an outage can do."""
+    cache = away.cache()
+    with pytest.raises(away.error) as caught:
+        called(cache, method)
+    assert isinstance(caught.value, MomentoCacheError)
+    assert caught.value.cause
+    assert caught.value.fix
+    assert {} == journal.counts("default")
+
+
+@pytest.mark.parametrize("circumstance", ["server_down", "breaker_open"])
+@pytest.mark.parametrize("method", ["set", "aset", "add", "aadd", "set_many", "aset_many", "get_or_set"])
+def test_a_value_that_cannot_be_stored_is_loud(
+    request: pytest.FixtureRequest, circumstance: str, method: str
+) -> None:
+    """It is the program's mistake, and would not be found before the cache is back."""
+    cache = request.getfixturevalue(circumstance).cache(IGNORE_EXCEPTIONS=True)
+    unpicklable = {"bad": lambda: None}
+    args = [unpicklable] if verb(method) == "set_many" else ["key", unpicklable]
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        called(cache, method, *args)
+
+
+def test_arguments_that_make_no_sense_are_loud(server_down: Away) -> None:
+    """They are mistakes of the program too."""
+    cache = server_down.cache(IGNORE_EXCEPTIONS=True)
+    with pytest.raises(TypeError):
+        cache.set("key", "value", timeout="soon")
+    with pytest.raises(TypeError):
+        cache.get_many(None)
+
+
+def test_settings_that_are_wrong_are_loud(away: Away) -> None:
+    """A cache that was never configured right has no outage to wait out."""
+    with pytest.raises(ConfigurationError, match=r"'IGNORE_EXEPTIONS'.*Did you mean 'IGNORE_EXCEPTIONS'"):
+        away.cache(IGNORE_EXCEPTIONS=True, IGNORE_EXEPTIONS=True).get("key")
+
+
+def test_a_counter_goes_on_after_an_outage_where_it_was(settings: Any) -> None:
+    """Whatever a rate limit does meanwhile: what it counted is still counted."""
+    with LocalServer(caches=[CACHE_NAME]) as server:
+        away = Away(settings, ServerUnavailable, CREDENTIALS="local", ENDPOINT=server.address)
+        cache = away.cache(IGNORE_EXCEPTIONS=True)
+        cache.set("limit", 5, timeout=600)
+        assert 6 == cache.incr("limit")
+        server.stop()
+        for _ in range(10):
+            assert cache.add("limit", 0, timeout=600) is False
+            for count in (cache.incr, cache.decr):
+                with pytest.raises(ValueError, match="'limit' not found"):
+                    count("limit")
+            assert 0 == cache.get_or_set("limit", 0)
+        server.start()
+        # Until a probe has found that it is back.
+        while cache.get("limit") is None:
+            pass
+        assert 7 == cache.incr("limit")
+
+
+def test_a_warning_says_how_many_there_were_since_the_last(
+    server_down: Away, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long outage is a line every few seconds."""
+    clock = Clock()
+    monkeypatch.setattr(journal_module, "monotonic", clock)
+    cache = server_down.cache(IGNORE_EXCEPTIONS=True)
+    for _ in range(50):
+        cache.get("key")
+    clock.advance(PAUSE)
+    cache.get("key")
+    first, second = ignored(caplog)
+    assert "since the last" not in first.getMessage()
+    assert second.getMessage().endswith("(49 more since the last such warning)")
+    assert {"ignored_exceptions": 51} == journal.counts("default")
+
+
+def test_what_is_not_logged_is_still_counted(away: Away, caplog: pytest.LogCaptureFixture) -> None:
+    """LOG_IGNORED_EXCEPTIONS is about the log alone."""
+    cache = away.cache(IGNORE_EXCEPTIONS=True, LOG_IGNORED_EXCEPTIONS=False)
+    cache.get("key")
+    assert ([], {"ignored_exceptions": 1}) == (ignored(caplog), journal.counts("default"))
