@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from collections.abc import Iterator
 
+import pytest
+
+from django_momento import rotation as rotation_module
 from django_momento.credentials import Credential
 from django_momento.masking import Secret
 from django_momento.rotation import Rotation
@@ -76,3 +81,34 @@ def looked(rotation: Rotation, clock: Clock) -> None:
     """Do as a call does."""
     if clock.now >= rotation.due_at:
         rotation.look()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(rotation_module, "monotonic", clock)
+    monkeypatch.setattr(rotation_module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def whole_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that is drawn is as large as it may be."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    source = Source()
+    yield source
+    source.answering.set()
+
+
+@pytest.fixture
+def holder() -> Holder:
+    return Holder("old")
+
+
+@pytest.fixture
+def rotation(clock: Clock, source: Source, holder: Holder) -> Rotation:
+    return Rotation(source.credential, source.fetch, holder.adopt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -82,3 +82,20 @@ def eventually(holds: Callable[[], bool]) -> None:
         if holds():
             return
     pytest.fail("it did not come to that")
+
+
+@pytest.fixture(params=[run_sync, run_async], ids=["sync", "async"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Both drivers must do the same."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    with LocalServer(caches=["tests"], api_keys=["old"], admin_port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def site(server: LocalServer) -> Site:
+    return Site(server)

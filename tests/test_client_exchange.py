@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,6 +12,7 @@ from django_momento.exceptions import AuthenticationFailed, CredentialError, Ser
 from django_momento.line import LONGEST_IDLE
 from django_momento.local import LocalServer
 
+from . import sites as fixtures
 from .clock import Clock
 from .sites import (
     VERBS,
@@ -26,22 +26,7 @@ from .sites import (
     use,
 )
 
-
-@pytest.fixture(params=[run_sync, run_async], ids=["sync", "async"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """Both drivers must do the same."""
-    return request.param  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def server() -> Iterator[LocalServer]:
-    with LocalServer(caches=["tests"], api_keys=["old"], admin_port=0) as server:
-        yield server
-
-
-@pytest.fixture
-def site(server: LocalServer) -> Site:
-    return Site(server)
+run, server, site = fixtures.run, fixtures.server, fixtures.site
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -19,6 +19,7 @@ from django_momento.exceptions import (
 from django_momento.local import LocalServer
 from django_momento.local.limits import NO_LIMITS
 
+from . import sites as fixtures
 from .sites import (
     VERBS,
     Run,
@@ -31,22 +32,7 @@ from .sites import (
     use,
 )
 
-
-@pytest.fixture(params=[run_sync, run_async], ids=["sync", "async"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """Both drivers must do the same."""
-    return request.param  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def server() -> Iterator[LocalServer]:
-    with LocalServer(caches=["tests"], api_keys=["old"], admin_port=0) as server:
-        yield server
-
-
-@pytest.fixture
-def site(server: LocalServer) -> Site:
-    return Site(server)
+run, server, site = fixtures.run, fixtures.server, fixtures.site
 
 
 @pytest.fixture

@@ -5,52 +5,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import random
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from django_momento import rotation as module
 from django_momento.bridge import arrival
 from django_momento.exceptions import CredentialError
 from django_momento.rotation import FIRST_PAUSE, LONGEST_PAUSE, Rotation
 
+from . import rotating as fixtures
 from .aws import V2_KEY, shown_of
 from .clock import Clock
 from .rotating import HANG_GUARD, Holder, Source
 
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "monotonic", clock)
-    monkeypatch.setattr(module, "time", clock)
-    return clock
-
-
-@pytest.fixture
-def whole_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that is drawn is as large as it may be."""
-    monkeypatch.setattr(random, "uniform", lambda low, high: high)
-
-
-@pytest.fixture
-def source() -> Iterator[Source]:
-    source = Source()
-    yield source
-    source.answering.set()
-
-
-@pytest.fixture
-def holder() -> Holder:
-    return Holder("old")
-
-
-@pytest.fixture
-def rotation(clock: Clock, source: Source, holder: Holder) -> Rotation:
-    return Rotation(source.credential, source.fetch, holder.adopt)
+clock, whole_pauses, source = fixtures.clock, fixtures.whole_pauses, fixtures.source
+holder, rotation = fixtures.holder, fixtures.rotation
 
 
 def test_a_key_that_was_refused_is_fetched_again(rotation: Rotation, source: Source, holder: Holder) -> None:

@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-
 import pytest
 
-from django_momento import rotation as module
 from django_momento.exceptions import CredentialError
 from django_momento.rotation import FIRST_PAUSE, LONGEST_PAUSE, LOOK_EVERY, NEVER, Rotation
 
+from . import rotating as fixtures
 from .clock import Clock
 from .rotating import HANG_GUARD, Holder, Source, landed, looked
 
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "monotonic", clock)
-    monkeypatch.setattr(module, "time", clock)
-    return clock
-
-
-@pytest.fixture
-def whole_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that is drawn is as large as it may be."""
-    monkeypatch.setattr(random, "uniform", lambda low, high: high)
-
-
-@pytest.fixture
-def source() -> Iterator[Source]:
-    source = Source()
-    yield source
-    source.answering.set()
-
-
-@pytest.fixture
-def holder() -> Holder:
-    return Holder("old")
-
-
-@pytest.fixture
-def rotation(clock: Clock, source: Source, holder: Holder) -> Rotation:
-    return Rotation(source.credential, source.fetch, holder.adopt)
+clock, whole_pauses, source = fixtures.clock, fixtures.whole_pauses, fixtures.source
+holder, rotation = fixtures.holder, fixtures.rotation
 
 
 @pytest.fixture
