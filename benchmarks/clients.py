@@ -31,7 +31,7 @@ NEED_REDIS = (REDIS_PY, DJANGO_REDIS, REDIS_CACHE)
 SECONDS = 3600
 _TTL = timedelta(seconds=SECONDS)
 
-KEYS = [f"benchmark:{number}" for number in range(600)]
+KEYS = [f"benchmark:{number}" for number in range(100)]
 
 
 class Missed(Exception):
@@ -47,8 +47,8 @@ def value_of(size: int) -> bytes:
     return bytes(number % 251 for number in range(size))
 
 
-def keys(operations: int, first: int = 0) -> Iterator[str]:
-    return islice(cycle(KEYS), first, first + operations)
+def keys(operations: int) -> Iterator[str]:
+    return islice(cycle(KEYS), operations)
 
 
 @contextmanager

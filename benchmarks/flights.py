@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import cycle, islice
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -26,6 +27,7 @@ from .clients import (
     filled,
     hit,
     keys,
+    many,
 )
 from .measure import Case, Contender, Run
 from .settings import CACHE_NAME
@@ -39,7 +41,7 @@ Get = Callable[[str], Awaitable[Any]]
 
 
 def _stored(name: str) -> AbstractContextManager[object]:
-    return filled(SDK if name == ASYNC_SDK else name, SIZE)
+    return filled(SDK if name == ASYNC_SDK else name, SIZE, OPERATIONS)
 
 
 @contextmanager
@@ -48,15 +50,16 @@ def in_flight(name: str, tasks: int) -> Iterator[Run]:
         loop = asyncio.new_event_loop()
         get = loop.run_until_complete(_getter(name))
 
-        async def work(operations: int, first: int) -> None:
-            for key in keys(operations, first):
+        async def work(own: list[str]) -> None:
+            for key in own:
                 if await get(key) is None:
                     raise Missed(key)
 
         async def together(operations: int) -> None:
             # Each with keys of its own: this backend asks once for a key that several tasks want.
+            everything = list(islice(cycle(many(OPERATIONS)), operations))
             each = operations // tasks
-            await asyncio.gather(*(work(each, first * each) for first in range(tasks)))
+            await asyncio.gather(*(work(everything[n * each : (n + 1) * each]) for n in range(tasks)))
 
         yield lambda operations: loop.run_until_complete(together(operations))
         loop.close()
