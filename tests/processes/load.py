@@ -121,7 +121,7 @@ class Load:
                 return
             with self._noted(name, verb == cache.aincr):
                 self._answered(name, verb.__name__, await verb(*args))
-            await asyncio.sleep(5 * PAUSE)
+            await asyncio.sleep(2 * PAUSE)
 
     @contextmanager
     def _noted(self, name: str, is_last: bool) -> Iterator[None]:

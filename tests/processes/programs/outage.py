@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+import warnings
 
 import django
 
@@ -37,6 +38,8 @@ def wait_for_an_answer() -> None:
 
 def fork() -> None:
     """The parent's breaker is not the child's, and neither keeps the other from going on."""
+    # Newer Pythons warn of every fork of a process with threads: that this one goes well is the question.
+    warnings.simplefilter("ignore", DeprecationWarning)
     child = os.fork()
     if not child:
         status = 1
