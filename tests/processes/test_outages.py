@@ -43,7 +43,8 @@ def loads(momento: Momento) -> Iterator[tuple[Load, Load]]:
         ) as fails_open,
         Load(make_cache(momento, f"{prefix}-loud"), threads=3, tasks=10) as loud,
     ):
-        assert ({}, {}) == (fails_open.errors, loud.errors)
+        # A machine that is busy may be an outage of its own: the timeouts of these tests are short.
+        assert {} == fails_open.errors
         yield fails_open, loud
 
 

