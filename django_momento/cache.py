@@ -27,13 +27,13 @@ from django.core.cache.backends.base import (
     default_key_func,
 )
 
-from . import operations
-from .aliases import Coding, codec_of, options_of
-from .connections import Connection, connections
+from .client import operations
+from .client.calls import Steps
+from .client.registry import Connection, connections
+from .conf.loading import Coding, codec_of, options_of
+from .conf.options import CacheOptions
+from .events import journal
 from .exceptions import MomentoCacheError, UnreadableValue
-from .journal import journal
-from .options import CacheOptions
-from .wire import Steps
 
 T = TypeVar("T")
 

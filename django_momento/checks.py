@@ -16,10 +16,10 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 from django.core.exceptions import ImproperlyConfigured
 
 from .cache import MomentoCache
+from .codec.imports import UnusableOption, dotted
+from .conf.options import CREDENTIAL_SOURCES
 from .configured_caches import make_cache, momento_aliases
-from .extras import UnusableOption, dotted
 from .grpc_checks import TAG
-from .options import CREDENTIAL_SOURCES
 
 _HARMLESS_SERIALIZERS = ("json", "msgpack")
 IMPORT_FIX = "Check BACKEND and KEY_FUNCTION: they are dotted paths of what can be imported."

@@ -6,7 +6,7 @@ from django.core.cache import caches
 from django.utils.module_loading import import_string
 
 from .cache import MomentoCache
-from .options import parse
+from .conf.options import parse
 
 
 def momento_aliases() -> list[str]:

@@ -15,9 +15,9 @@ from urllib.parse import ParseResult, parse_qsl, unquote, urlparse
 
 import environ
 
-from . import spelling
+from .conf import spelling
+from .conf.options import API_KEY_FIX, DJANGO_SETTINGS, OPTIONS, refuse_unknown
 from .exceptions import ConfigurationError
-from .options import API_KEY_FIX, DJANGO_SETTINGS, OPTIONS, refuse_unknown
 from .pasted_keys import api_key_path
 
 BACKEND = "django_momento.cache.MomentoCache"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from .masking import looks_like_a_key
+from .redaction import looks_like_a_key
 
 
 def api_key_path(value: object) -> str | None:

@@ -16,7 +16,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from django_momento.connections import connections
+from django_momento.client.registry import connections
 
 from .figures import CHARTED, Chart, Figures
 from .observed import ObservedCache, Snapshot, activity

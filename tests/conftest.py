@@ -9,8 +9,8 @@ import pytest
 from django.core.cache import caches
 
 from django_momento.cache import MomentoCache
-from django_momento.connections import connections
-from django_momento.journal import journal
+from django_momento.client.registry import connections
+from django_momento.events import journal
 from django_momento.local import LocalServer
 
 CACHE_NAME = "tests"

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from django_momento.cache import MomentoCache
-from django_momento.connections import connections
-from django_momento.wire import ItemGetTtl
-
-from .conftest import MakeCache
+from django_momento.client.calls import ItemGetTtl
+from django_momento.client.registry import connections
+from tests.conftest import MakeCache
 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "defaults": {},

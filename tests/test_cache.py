@@ -14,18 +14,12 @@ from django.core.cache.backends.base import BaseCache
 from django.db import close_old_connections
 from django.test import override_settings
 
-from django_momento import operations
 from django_momento.cache import MomentoCache
-from django_momento.connections import connections
-from django_momento.exceptions import (
-    CacheNotFound,
-    ConfigurationError,
-    MomentoCacheError,
-    ValueTooLarge,
-)
+from django_momento.client import operations
+from django_momento.client.registry import connections
+from django_momento.exceptions import CacheNotFound, ConfigurationError, MomentoCacheError, ValueTooLarge
 from django_momento.local import LocalServer
-
-from .conftest import CACHE_NAME, MakeCache, local_options
+from tests.conftest import CACHE_NAME, MakeCache, local_options
 
 BACKEND = "django_momento.cache.MomentoCache"
 

@@ -13,12 +13,11 @@ import pytest
 from django.core.checks.registry import registry
 from django.core.management import call_command
 
+from django_momento.diagnostics.examination import Step
+from django_momento.diagnostics.latency import Bucket, Latency
 from django_momento.grpc_checks import TAG
-from django_momento.latency import Bucket, Latency
 from django_momento.management.commands.momento_check import Command
-from django_momento.status import Step
-
-from .conftest import MakeCache
+from tests.conftest import MakeCache
 
 DOCS = Path(__file__).parents[1] / "docs"
 CHECKS = (DOCS / "checks.md").read_text()

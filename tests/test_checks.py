@@ -12,10 +12,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 
-from django_momento.options import OPTIONS
-
-from .aws import KEYS, shown_of
-from .checking import BACKEND, Found, alias, ids, messages
+from django_momento.conf.options import OPTIONS
+from tests.kit.aws import KEYS, shown_of
+from tests.kit.checking import BACKEND, Found, alias, ids, messages
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def found(settings: Any) -> Found:
         {"CREDENTIALS": "file", "API_KEY_FILE": "/run/secrets/momento"},
         {"SECRET_ID": "momento", "ENDPOINT": "cell.example", "IGNORE_EXCEPTIONS": True, "MAX_TTL": 600},
         {"SECRET_ID": "momento", "SERIALIZER": "json", "SIGN": False},
-        {"CREDENTIALS": "tests.checking.alias"},
+        {"CREDENTIALS": "tests.kit.checking.alias"},
     ],
 )
 def test_a_site_that_is_ready_for_production_hears_nothing(found: Found, options: dict[str, Any]) -> None:

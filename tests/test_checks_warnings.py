@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.backends.cache import SessionStore as CacheSessionStore
 
-from .checking import Found, alias, ids, messages
+from tests.kit.checking import Found, alias, ids, messages
 
 CACHE_SESSIONS = "django.contrib.sessions.backends.cache"
 CACHED_DB_SESSIONS = "django.contrib.sessions.backends.cached_db"
@@ -137,7 +137,7 @@ def test_sessions_in_a_cache_that_fails_open_are_remarked(found: Found) -> None:
         ({"location": "other"}, []),
         ({"key_prefix": "other"}, []),
         ({"version": 2}, []),
-        ({"key_function": "tests.checking.alias"}, []),
+        ({"key_function": "tests.kit.checking.alias"}, []),
         ({"REGION": "eu-west-1"}, []),
         ({"SECRET_ID": "other"}, []),
     ],

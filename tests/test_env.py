@@ -9,9 +9,9 @@ import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from django_momento.conf.options import OPTIONS, parse
 from django_momento.env import Env
 from django_momento.exceptions import ConfigurationError
-from django_momento.options import OPTIONS, parse
 
 BACKEND = "django_momento.cache.MomentoCache"
 

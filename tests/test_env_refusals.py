@@ -7,11 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
+from django_momento.conf.options import parse
 from django_momento.env import Env
 from django_momento.exceptions import ConfigurationError
-from django_momento.options import parse
-
-from .aws import KEYS, shown_of
+from tests.kit.aws import KEYS, shown_of
 
 
 def parsed(config: dict[str, Any]) -> Any:

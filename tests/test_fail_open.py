@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
-from django_momento import breaker
-from django_momento import journal as journal_module
+from django_momento import events as journal_module
 from django_momento.cache import MomentoCache
+from django_momento.client import breaker
+from django_momento.events import PAUSE, journal
 from django_momento.exceptions import (
     CircuitOpen,
     ConfigurationError,
@@ -22,11 +23,9 @@ from django_momento.exceptions import (
     MomentoCacheError,
     ServerUnavailable,
 )
-from django_momento.journal import PAUSE, journal
 from django_momento.local import LocalServer
-
-from .clock import Clock
-from .conftest import CACHE_NAME
+from tests.conftest import CACHE_NAME
+from tests.kit.clock import Clock
 
 # What each method answers when the cache cannot be asked, for these arguments; incr raises as for a miss.
 NEUTRAL: dict[str, tuple[list[Any], Any]] = {

@@ -17,15 +17,25 @@ import pytest
 from django.core.cache import caches
 from django.views.debug import ExceptionReporter
 
-from django_momento.credential_sources import secrets_agent
-from django_momento.credentials import fetch
+from django_momento.conf.options import parse
+from django_momento.credentials import agent as agent_source
+from django_momento.credentials.credential import fetch
 from django_momento.exceptions import AuthenticationFailed, ConfigurationError, CredentialError
 from django_momento.local import LocalServer
-from django_momento.options import parse
-from tests import aws as fixtures
-from tests.agent import SecretsManagerAgent
-from tests.aws import AGENT_TOKEN, CELL, HERE, KEYS, V2_KEY, SecretsManager, jwt, report, shown_of
 from tests.conftest import CACHE_NAME
+from tests.kit import aws as fixtures
+from tests.kit.agent import SecretsManagerAgent
+from tests.kit.aws import (
+    AGENT_TOKEN,
+    CELL,
+    HERE,
+    KEYS,
+    V2_KEY,
+    SecretsManager,
+    jwt,
+    report,
+    shown_of,
+)
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
@@ -52,7 +62,7 @@ def keep(
                 return options
             case "agent's stand-in":
                 monkeypatch.setenv("AWS_SESSION_TOKEN", AGENT_TOKEN)
-                monkeypatch.setenv(secrets_agent.PORT_VARIABLE, "9")
+                monkeypatch.setenv(agent_source.PORT_VARIABLE, "9")
                 return {**options, "CREDENTIALS": "agent", "AGENT_FALLBACK": True}
             case "env":
                 monkeypatch.setenv("MOMENTO_API_KEY", text)

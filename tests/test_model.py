@@ -13,8 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from django_momento.cache import MomentoCache
 from django_momento.local import LocalServer
-
-from .conftest import CACHE_NAME, local_options
+from tests.conftest import CACHE_NAME, local_options
 
 KEYS = st.sampled_from(["a", "b", "c"])
 VERSIONS = st.sampled_from([None, 1, 2])

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from django_momento.pasted_keys import api_key_path
-
-from .aws import KEYS
+from tests.kit.aws import KEYS
 
 
 @pytest.mark.parametrize("key", KEYS)

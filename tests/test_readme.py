@@ -7,7 +7,7 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 
 from django_momento.cache import MomentoCache
-from django_momento.options import OPTIONS
+from django_momento.conf.options import OPTIONS
 
 # What the face has beside Django's verbs.
 NOT_VERBS = {"get_backend_timeout", "options", "check_settings"}

@@ -21,7 +21,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from django_momento.options import CREDENTIAL_SOURCES, OPTIONS, Option
+from django_momento.conf.options import CREDENTIAL_SOURCES, OPTIONS, Option
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,14 +19,13 @@ from playwright.sync_api import Browser, sync_playwright
 
 from django_momento.cache import MomentoCache
 from django_momento.local import LocalServer
-from tests import aws as fixtures
-from tests.aws import REGION, V2_KEY, SecretsManager
+from tests.browser import chromium
+from tests.browser.visitor import DESKTOP, Visitor
 from tests.conftest import local_options
+from tests.kit import aws as fixtures
+from tests.kit.aws import REGION, V2_KEY, SecretsManager
 from tests.processes.requests import wait_until_open
 from tests.processes.running import Server
-
-from . import chromium
-from .visitor import DESKTOP, Visitor
 
 # pytest finds fixtures by the names of a module.
 moto_server = fixtures.moto_server

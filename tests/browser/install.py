@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from playwright.sync_api import sync_playwright
 
-from .chromium import NoChromium, find
+from tests.browser.chromium import NoChromium, find
 
 APT_INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
 

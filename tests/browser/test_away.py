@@ -10,11 +10,10 @@ from playwright.sync_api import expect
 
 from django_momento.local import LocalServer
 from example_project.pages import PAGES
+from tests.browser.conftest import Visit
+from tests.browser.test_pages import obstacles, schemes
+from tests.browser.visitor import Visitor
 from tests.processes.running import patience
-
-from .conftest import Visit
-from .test_pages import obstacles, schemes
-from .visitor import Visitor
 
 
 @pytest.fixture

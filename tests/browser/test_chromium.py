@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from . import chromium, install
-from .chromium import NoChromium, find
+from tests.browser import chromium, install
+from tests.browser.chromium import NoChromium, find
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import Visit
-from .visitor import DESKTOP, PHONE, shows
+from tests.browser.conftest import Visit
+from tests.browser.visitor import DESKTOP, PHONE, shows
 
 
 @pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Visit
-from .test_pages import PATHS, schemes
-from .visitor import TAB_STOPS
+from tests.browser.conftest import Visit
+from tests.browser.test_pages import PATHS, schemes
+from tests.browser.visitor import TAB_STOPS
 
 FOCUSED = """() => {
     const element = document.activeElement;

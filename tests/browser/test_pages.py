@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from example_project.pages import PAGES, STATUS
-
-from .conftest import Visit
-from .visitor import WINDOWS, Visitor
+from tests.browser.conftest import Visit
+from tests.browser.visitor import WINDOWS, Visitor
 
 PATHS = ["/", *(f"/{page.name}/" for page in (*PAGES, STATUS))]
 

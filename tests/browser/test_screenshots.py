@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from django_momento.local import LocalServer
-from tests.aws import SecretsManager
-
-from .conftest import Visit, serving
-from .visitor import DESKTOP, PHONE, Visitor, shows
+from tests.browser.conftest import Visit, serving
+from tests.browser.visitor import DESKTOP, PHONE, Visitor, shows
+from tests.kit.aws import SecretsManager
 
 LARGEST = 150_000
 

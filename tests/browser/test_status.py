@@ -7,10 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.aws import V2_KEY, shown_of
-
-from .conftest import Visit
-from .visitor import Visitor, shows
+from tests.browser.conftest import Visit
+from tests.browser.visitor import Visitor, shows
+from tests.kit.aws import V2_KEY, shown_of
 
 # Milliseconds. The page asks every two seconds; this is for machines that are busy.
 PATIENCE = 60_000

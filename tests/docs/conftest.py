@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from django_momento.connections import connections
-from django_momento.journal import journal
+from django_momento.client.registry import connections
+from django_momento.conf.options import OPTIONS, parse
+from django_momento.events import journal
 from django_momento.local import LocalServer
-from django_momento.options import OPTIONS, parse
 
 BACKEND = "django_momento.cache.MomentoCache"
 ENCRYPTION_KEY = "A" * 43

@@ -26,8 +26,7 @@ from pip._internal.commands import create_command
 from uvicorn.main import main as uvicorn_command
 
 from django_momento.local.admin import Admin
-
-from .pages import ROOT
+from tests.docs.pages import ROOT
 
 Checker = Callable[[list[str]], None]
 

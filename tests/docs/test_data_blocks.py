@@ -11,11 +11,10 @@ from typing import Any
 import cfnlint
 import pytest
 
-from django_momento.api_keys import SecretDocument
-from django_momento.masking import Secret
-
-from .pages import Block, all_blocks
-from .programs import PROGRAMS
+from django_momento.credentials.api_key import SecretDocument
+from django_momento.redaction import Secret
+from tests.docs.pages import Block, all_blocks
+from tests.docs.programs import PROGRAMS
 
 INSTRUCTIONS = {"CMD", "COPY", "EXPOSE", "FROM", "RUN", "USER", "WORKDIR"}
 

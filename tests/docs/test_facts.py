@@ -12,42 +12,50 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache, caches
 
-from django_momento import breaker, fork_gate, gathering, journal, line, operations, rotation, wire
+from django_momento import events
 from django_momento.cache import MomentoCache
-from django_momento.connections import connections
-from django_momento.credential_sources import secrets_agent, secrets_manager
+from django_momento.client import (
+    batching,
+    breaker,
+    calls,
+    fork_gate,
+    line,
+    operations,
+    rotation,
+)
+from django_momento.client.registry import connections
+from django_momento.client.sdk import configuration
+from django_momento.client.transport import PROBE_TIMEOUT
+from django_momento.conf.options import CREDENTIAL_SOURCES, OPTIONS, ConnectionOptions
+from django_momento.credentials import agent, secrets_manager
 from django_momento.env import Env
-from django_momento.link import PROBE_TIMEOUT
 from django_momento.local import LocalServer
 from django_momento.local.admin import Admin
 from django_momento.local.limits import ON_DEMAND
-from django_momento.options import CREDENTIAL_SOURCES, OPTIONS, ConnectionOptions
-from django_momento.sdk import configuration
-
-from .conftest import Apply
-from .pages import PAGES, tables
+from tests.docs.conftest import Apply
+from tests.docs.pages import PAGES, tables
 
 MIB = 1024 * 1024
 
 # What a page says, and what it must then say by the code.
 SENTENCES = [
-    ("how-to/async-views.md", f"one call for up to {gathering.MOST_TOGETHER} keys"),
+    ("how-to/async-views.md", f"one call for up to {batching.MOST_TOGETHER} keys"),
     ("how-to/async-views.md", f"up to {operations.BATCH_KEYS:,} in a call"),
     ("how-to/celery.md", f"a fork waits ({fork_gate.LONGEST_WAIT:g} seconds at most)"),
     ("how-to/servers.md", f"{fork_gate.LONGEST_WAIT:g} seconds at most"),
-    ("how-to/choose-a-credential-source.md", f"`localhost:{secrets_agent.DEFAULT_PORT}`"),
-    ("how-to/choose-a-credential-source.md", f"`{secrets_agent.PORT_VARIABLE}`"),
-    ("how-to/choose-a-credential-source.md", f"`{secrets_agent.agent_token.FILE}`"),
+    ("how-to/choose-a-credential-source.md", f"`localhost:{agent.DEFAULT_PORT}`"),
+    ("how-to/choose-a-credential-source.md", f"`{agent.PORT_VARIABLE}`"),
+    ("how-to/choose-a-credential-source.md", f"`{agent.agent_token.FILE}`"),
     ("how-to/fail-open.md", f"a\nprobe every {breaker.FIRST_PAUSE:g} to {breaker.LONGEST_PAUSE:g} seconds"),
-    ("how-to/fail-open.md", f"at most one in {journal.PAUSE:g} seconds"),
-    ("how-to/monitor.md", f"at most every {journal.PAUSE:g} seconds"),
+    ("how-to/fail-open.md", f"at most one in {events.PAUSE:g} seconds"),
+    ("how-to/monitor.md", f"at most every {events.PAUSE:g} seconds"),
     ("how-to/rotate-keys.md", f"which doubles up to {rotation.LONGEST_PAUSE:g} seconds"),
     ("explanation/failures.md", f"every {breaker.FIRST_PAUSE:g} to {breaker.LONGEST_PAUSE:g} seconds"),
     ("explanation/failures.md", f"idle for {line.LONGEST_IDLE:g} seconds"),
-    ("explanation/failures.md", f"every {journal.PAUSE:g} seconds for each cache"),
+    ("explanation/failures.md", f"every {events.PAUSE:g} seconds for each cache"),
     ("reference/methods.md", f"up to {operations.BATCH_KEYS:,} keys or {operations.BATCH_BYTES // MIB} MiB"),
     ("reference/methods.md", f"up to {operations.TOGETHER} in flight"),
-    ("reference/methods.md", f"over {wire.MAX_ITEM_BYTES // MIB} MiB with its key"),
+    ("reference/methods.md", f"over {calls.MAX_ITEM_BYTES // MIB} MiB with its key"),
     ("explanation/cost.md", f"| {ON_DEMAND.operations_per_second} a second |"),
 ]
 
@@ -96,8 +104,8 @@ def test_every_method_sends_the_calls_in_its_row(apply: Apply, momento: LocalSer
     rows = {re.sub("`", "", method): calls for method, calls, _ in table("reference/methods.md", "method")}
     assert {name for name in vars(MomentoCache) if f"a{name}" in vars(MomentoCache)} <= METHODS.keys()
     assert METHODS.keys() == rows.keys()
-    for method, calls in rows.items():
-        expected = dict.fromkeys(calls.split(", "), 1) if calls != "none" else {}
+    for method, row in rows.items():
+        expected = dict.fromkeys(row.split(", "), 1) if row != "none" else {}
         assert expected == sent_by(METHODS[method], momento), method
         assert expected == sent_by(Async(method), momento), f"a{method}"
 
@@ -227,7 +235,7 @@ def test_the_counters_are_all_there(apply: Apply, momento: LocalServer) -> None:
     momento.stop()
     cache.get("foreign")
     documented = [name.strip("`") for name, _ in table("how-to/monitor.md", "counter")]
-    assert sorted(documented) == sorted([*client.counts, *journal.journal.counts("default")])
+    assert sorted(documented) == sorted([*client.counts, *events.journal.counts("default")])
 
 
 def test_a_throttle_of_a_thousand_an_hour_has_the_size_that_is_said() -> None:

@@ -16,10 +16,9 @@ from django.core.cache import caches
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from django_momento.options import parse
-
-from .conftest import ENCRYPTION_KEY, Apply
-from .pages import PAGES, ROOT, Block, all_blocks, blocks
+from django_momento.conf.options import parse
+from tests.docs.conftest import ENCRYPTION_KEY, Apply
+from tests.docs.pages import PAGES, ROOT, Block, all_blocks, blocks
 
 # Followed as a whole by test_tutorial.
 TUTORIAL = "docs/tutorial/"

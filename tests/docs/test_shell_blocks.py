@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from django_momento.conf.options import parse
 from django_momento.env import Env
-from django_momento.options import parse
-
-from .pages import PAGES, ROOT, all_blocks, blocks
-from .programs import PROGRAMS
-from .shell import Command, commands
+from tests.docs.pages import PAGES, ROOT, all_blocks, blocks
+from tests.docs.programs import PROGRAMS
+from tests.docs.shell import Command, commands
 
 WITH_SHELL = sorted({block.page for block in all_blocks("sh")})
 

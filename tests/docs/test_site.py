@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from django_momento.conf.options import OPTIONS
 from django_momento.exceptions import MomentoCacheError
-from django_momento.options import OPTIONS
-
-from .pages import PAGES, ROOT
+from tests.docs.pages import PAGES, ROOT
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,17 @@ import pytest
 import yaml
 
 from django_momento.local import LocalServer
-from tests.agent import SecretsManagerAgent
-from tests.aws import AGENT_TOKEN, SecretsManager, agent, aws, aws_environment, moto_server
-
-from .pages import ROOT, Block, blocks
-from .terminal import Terminal, free_port, patience
+from tests.docs.pages import ROOT, Block, blocks
+from tests.docs.terminal import Terminal, free_port, patience
+from tests.kit.agent import SecretsManagerAgent
+from tests.kit.aws import (
+    AGENT_TOKEN,
+    SecretsManager,
+    agent,
+    aws,
+    aws_environment,
+    moto_server,
+)
 
 __all__ = ["agent", "aws", "aws_environment", "moto_server"]  # fixtures
 

@@ -10,12 +10,11 @@ from django.contrib.auth.models import User
 from django.core.cache import caches
 
 from django_momento.cache import MomentoCache
-from django_momento.connections import connections
-from django_momento.journal import journal
+from django_momento.client.registry import connections
+from django_momento.events import journal
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, local_options
-
-from .clock import Clock
+from tests.ecosystem.clock import Clock
 
 PASSWORD = "correct horse battery staple"
 

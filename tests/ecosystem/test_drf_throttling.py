@@ -18,9 +18,8 @@ from rest_framework.views import APIView
 
 from django_momento.exceptions import ServerUnavailable
 from django_momento.local import LocalServer
-
-from .clock import Clock
-from .conftest import Configure
+from tests.ecosystem.clock import Clock
+from tests.ecosystem.conftest import Configure
 
 RATES = {"anon": "2/minute", "user": "3/hour", "uploads": "1/day"}
 

@@ -13,8 +13,7 @@ from django.urls import path
 from health_check.views import HealthCheckView
 
 from django_momento.local import LocalServer
-
-from .conftest import Configure
+from tests.ecosystem.conftest import Configure
 
 CHECK = "Cache(alias='default')"
 

@@ -15,9 +15,8 @@ from django.views.decorators.cache import cache_page
 from django.views.decorators.vary import vary_on_headers
 
 from django_momento.local import LocalServer
-
-from .clock import Clock
-from .conftest import Configure
+from tests.ecosystem.clock import Clock
+from tests.ecosystem.conftest import Configure
 
 served: Iterator[int]
 

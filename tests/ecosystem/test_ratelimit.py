@@ -17,9 +17,8 @@ from django_ratelimit.decorators import ratelimit
 
 from django_momento.exceptions import ServerUnavailable
 from django_momento.local import LocalServer
-
-from .clock import Clock
-from .conftest import Configure
+from tests.ecosystem.clock import Clock
+from tests.ecosystem.conftest import Configure
 
 
 @ratelimit(key="ip", rate="3/m")

@@ -26,9 +26,9 @@ from sentry_sdk.integrations.grpc import GRPCIntegration
 from sentry_sdk.transport import Transport
 
 from django_momento.local import LocalServer
-from tests import aws as fixtures
-from tests.aws import REGION, V2_KEY, SecretsManager, jwt, shown_of
 from tests.conftest import CACHE_NAME
+from tests.kit import aws as fixtures
+from tests.kit.aws import REGION, V2_KEY, SecretsManager, jwt, shown_of
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws

@@ -14,9 +14,8 @@ from django.urls import path
 from django_momento.cache import MomentoCache
 from django_momento.exceptions import ServerUnavailable
 from django_momento.local import LocalServer
-
-from .clock import Clock
-from .conftest import PASSWORD, Configure
+from tests.ecosystem.clock import Clock
+from tests.ecosystem.conftest import PASSWORD, Configure
 
 DAY = 24 * 60 * 60
 

@@ -11,8 +11,8 @@ from django.test import Client, override_settings
 from example_project import status
 from example_project.figures import CHARTED
 from example_project.observed import Failure, Operation, activity
-from tests import aws as fixtures
-from tests.aws import V2_KEY, SecretsManager, shown_of
+from tests.kit import aws as fixtures
+from tests.kit.aws import V2_KEY, SecretsManager, shown_of
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws

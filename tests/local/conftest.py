@@ -10,9 +10,9 @@ import pytest
 from django_momento.local import LocalServer
 from django_momento.local.retention import Retention
 from django_momento.local.store import Cache, Store
+from tests.kit.sdk import Blocking, cache_client
+from tests.kit.wire import Wire
 from tests.local.clock import FakeClock
-from tests.local.sdk import Blocking, cache_client
-from tests.local.wire import Wire
 
 
 @pytest.fixture

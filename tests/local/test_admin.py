@@ -14,7 +14,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
 
 from django_momento.local import LocalServer, pubsub, weather
-from tests.local.wire import HANG_GUARD, Wire, status
+from tests.kit.wire import HANG_GUARD, Wire, status
 
 GET = pb._GetRequest(cache_key=b"k")
 

@@ -6,7 +6,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import controlclient_pb2 as control
 
 from django_momento.local import LocalServer
-from tests.local.wire import refusal, status
+from tests.kit.wire import refusal, status
 
 
 def names(wire):

@@ -19,8 +19,15 @@ from momento_wire_types import cacheclient_pb2 as pb
 from django_momento.local.dictionaries import Dictionaries
 from django_momento.local.errors import IncrementOverflow, NotAnInteger
 from django_momento.local.values import Dictionary
-from tests.local.collection_machine import ELEMENTS, KEYS, SETTINGS, SOME, TTLS, CollectionMachine
-from tests.local.wire import refusal, status
+from tests.kit.wire import refusal, status
+from tests.local.collection_machine import (
+    ELEMENTS,
+    KEYS,
+    SETTINGS,
+    SOME,
+    TTLS,
+    CollectionMachine,
+)
 
 calls = Dictionaries()
 

@@ -16,7 +16,7 @@ from django_momento.local.names import snake_case
 from django_momento.local.retention import Retention
 from django_momento.local.scalars import Scalars
 from django_momento.local.store import Store
-from tests.local.wire import refusal, status
+from tests.kit.wire import refusal, status
 
 KEY = "right-key"
 DATA_CALLS = {rpc.name for rpc in pb.DESCRIPTOR.services_by_name["Scs"].methods}

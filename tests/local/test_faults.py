@@ -13,8 +13,8 @@ from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc, controlclient_pb2
 
 from django_momento.local import faults, pubsub
-from tests.local.sdk import TTL
-from tests.local.wire import HANG_GUARD, refusal, status
+from tests.kit.sdk import TTL
+from tests.kit.wire import HANG_GUARD, refusal, status
 
 GET = pb._GetRequest(cache_key=b"k")
 FAILING = {"request-id": "1", "error-rpcs": "set get", "return-error": "unavailable"}

@@ -4,7 +4,7 @@ import pytest
 from grpc import StatusCode
 from momento_wire_types import cacheclient_pb2 as pb
 
-from tests.local.wire import refusal
+from tests.kit.wire import refusal
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from momento_wire_types import controlclient_pb2
 
 from django_momento.local import LocalServer
 from django_momento.local.limits import NO_LIMITS, ON_DEMAND, RateLimit
-from tests.local.sdk import cache_client
-from tests.local.wire import refusal
+from tests.kit.sdk import cache_client
+from tests.kit.wire import refusal
 
 DAY = 24 * 60 * 60 * 1000
 LARGEST = bytes(128 * 1024)

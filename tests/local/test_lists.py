@@ -9,8 +9,16 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local.lists import Lists
 from django_momento.local.values import List
-from tests.local.collection_machine import ELEMENTS, INDEXES, KEYS, SETTINGS, SOME, TTLS, CollectionMachine
-from tests.local.wire import refusal
+from tests.kit.wire import refusal
+from tests.local.collection_machine import (
+    ELEMENTS,
+    INDEXES,
+    KEYS,
+    SETTINGS,
+    SOME,
+    TTLS,
+    CollectionMachine,
+)
 
 calls = Lists()
 

@@ -20,7 +20,7 @@ from django_momento.local.retention import DEFAULT_MAX_MEMORY
 from django_momento.local.sizes import parse_size
 from django_momento.local.tls import TlsFiles
 from django_momento.management.commands.momento_local import Command, chosen_tls
-from tests.local.wire import HANG_GUARD, Wire, status
+from tests.kit.wire import HANG_GUARD, Wire, status
 
 ROOT = Path(__file__).parents[2]
 READY = "Momento Local listening on "

@@ -15,8 +15,8 @@ from momento_wire_types import cachepubsub_pb2_grpc, controlclient_pb2
 
 from django_momento.local import LocalServer, pubsub
 from django_momento.local.topics import HISTORY
-from tests.local.sdk import topic_client, topic_client_async
-from tests.local.wire import HANG_GUARD, refusal, status
+from tests.kit.sdk import topic_client, topic_client_async
+from tests.kit.wire import HANG_GUARD, refusal, status
 
 SUBSCRIBERS = 1000
 

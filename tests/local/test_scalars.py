@@ -12,8 +12,8 @@ from django_momento.local.items import Items
 from django_momento.local.retention import Retention
 from django_momento.local.scalars import Scalars
 from django_momento.local.store import Store
+from tests.kit.wire import refusal, status
 from tests.local.clock import FakeClock
-from tests.local.wire import refusal, status
 
 LIMIT = 5_242_880
 

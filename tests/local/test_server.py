@@ -27,8 +27,8 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local import LocalServer
 from django_momento.local import server as server_module
-from tests.local.sdk import cache_client
-from tests.local.wire import HANG_GUARD, Wire
+from tests.kit.sdk import cache_client
+from tests.kit.wire import HANG_GUARD, Wire
 
 
 @pytest.fixture

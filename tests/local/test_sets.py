@@ -11,8 +11,8 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local.sets import Sets
 from django_momento.local.values import Set
+from tests.kit.wire import refusal
 from tests.local.collection_machine import KEYS, SETTINGS, SOME, TTLS, CollectionMachine
-from tests.local.wire import refusal
 
 calls = Sets()
 

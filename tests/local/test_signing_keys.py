@@ -8,7 +8,7 @@ from grpc import StatusCode
 from momento_wire_types import controlclient_pb2 as pb
 
 from django_momento.local import signing_keys
-from tests.local.wire import refusal
+from tests.kit.wire import refusal
 
 
 def key_ids(sdk):

@@ -18,8 +18,16 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local.sorted_sets import SortedSets
 from django_momento.local.values import SortedSet
-from tests.local.collection_machine import ELEMENTS, INDEXES, KEYS, SETTINGS, SOME, TTLS, CollectionMachine
-from tests.local.wire import refusal
+from tests.kit.wire import refusal
+from tests.local.collection_machine import (
+    ELEMENTS,
+    INDEXES,
+    KEYS,
+    SETTINGS,
+    SOME,
+    TTLS,
+    CollectionMachine,
+)
 
 calls = SortedSets()
 SCORES = st.sampled_from([-math.inf, -2.5, -0.0, 0.0, 1.0, 1e300, math.inf])

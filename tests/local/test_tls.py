@@ -14,7 +14,7 @@ from momento_wire_types import cacheclient_pb2_grpc
 
 from django_momento.local import LocalServer
 from django_momento.local.tls import TlsFiles
-from tests.local.wire import HANG_GUARD, status
+from tests.kit.wire import HANG_GUARD, status
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from django_momento.local import topics as topics_module
 from django_momento.local.topics import HISTORY, UNKNOWN, Topic, Topics
+from tests.kit.wire import HANG_GUARD
 from tests.local.collection_machine import SETTINGS
-from tests.local.wire import HANG_GUARD
 
 
 def read(subscription):

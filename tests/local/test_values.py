@@ -7,7 +7,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 from django_momento.local.retention import ITEM_OVERHEAD, Retention
 from django_momento.local.store import Store
 from django_momento.local.values import ELEMENT_OVERHEAD, Collection, List, Set
-from tests.local.wire import refusal
+from tests.kit.wire import refusal
 
 TYPES = ["SCALAR", "DICTIONARY", "SET", "LIST", "SORTED_SET"]
 FIELD = {"field": b"f", "value": b"1"}

@@ -11,7 +11,7 @@ from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
 
 from django_momento.local.errors import InjectedFault
 from django_momento.local.weather import Weather
-from tests.local.wire import HANG_GUARD, status
+from tests.kit.wire import HANG_GUARD, status
 
 GET = pb._GetRequest(cache_key=b"k")
 

@@ -12,8 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import django_momento
-
-from .conftest import ROOT, run
+from tests.packaging.conftest import ROOT, run
 
 VERSION = django_momento.__version__
 STEM = f"django_momento-{VERSION}"

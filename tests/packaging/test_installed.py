@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .conftest import run
+from tests.packaging.conftest import run
 
 
 def test_the_wheel_is_what_is_used(python: Path, site: Path) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import django_momento
-
-from .conftest import ROOT, run
+from tests.packaging.conftest import ROOT, run
 
 SCRIPT = ROOT / ".ci" / "release_notes.py"
 PACKAGE = '"""Docstring."""\n\n__version__ = "1.1.0"\n'

@@ -8,7 +8,7 @@ from configparser import ConfigParser
 import pytest
 from packaging.requirements import Requirement
 
-from .conftest import ROOT
+from tests.packaging.conftest import ROOT
 
 # What users install; the other extras are for those who work on the package.
 EXTRAS = ("encryption", "lz4", "msgpack", "zstd")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import run
+from tests.packaging.conftest import run
 
 MYPY_INI = """
 [mypy]

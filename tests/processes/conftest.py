@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_momento.fork_gate import gate
-
-from .running import Server, patience
+from django_momento.client.fork_gate import gate
+from tests.processes.running import Server, patience
 
 if sys.platform == "win32":
     collect_ignore_glob = ["test_*"]

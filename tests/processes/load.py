@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from django_momento.cache import MomentoCache
-
-from .running import patience
+from tests.processes.running import patience
 
 THREADS, TASKS = 8, 50
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.admin import command
-
-from .running import Server
+from tests.kit.admin import command
+from tests.processes.running import Server
 
 
 class Momento:

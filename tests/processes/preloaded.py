@@ -5,7 +5,7 @@ import os
 
 from django.core.cache import cache
 
-from .wsgi import application
+from tests.processes.wsgi import application
 
 cache.set_many({"imported": os.getpid(), "other": 0})
 assert cache.get("imported") == os.getpid() == asyncio.run(cache.aget("imported"))

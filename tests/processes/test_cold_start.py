@@ -7,11 +7,10 @@ from threading import Event, Thread
 
 import pytest
 
-from django_momento import credentials
-from django_momento.options import ConnectionOptions
+from django_momento.conf.options import ConnectionOptions
+from django_momento.credentials import credential
 from tests.conftest import MakeCache
-
-from .running import HANG_GUARD
+from tests.processes.running import HANG_GUARD
 
 TICKS = 10
 
@@ -22,9 +21,9 @@ class SlowSource:
     def __init__(self) -> None:
         self.asked = 0
         self.go_on = Event()
-        self._fetch = credentials.fetch
+        self._fetch = credential.fetch
 
-    def __call__(self, options: ConnectionOptions) -> credentials.Credential:
+    def __call__(self, options: ConnectionOptions) -> credential.Credential:
         self.asked += 1
         assert self.go_on.wait(HANG_GUARD)
         return self._fetch(options)
@@ -34,7 +33,7 @@ class SlowSource:
 def source(monkeypatch: pytest.MonkeyPatch) -> SlowSource:
     """A slow source, in the place of the configured one."""
     slow = SlowSource()
-    monkeypatch.setattr(credentials, "fetch", slow)
+    monkeypatch.setattr(credential, "fetch", slow)
     return slow
 
 

@@ -12,10 +12,9 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
 from django_momento.cache import MomentoCache
-from django_momento.connections import connections
+from django_momento.client.registry import connections
 from tests.conftest import MakeCache
-
-from .running import run
+from tests.processes.running import run
 
 
 async def use(cache: MomentoCache, name: str) -> list[object]:

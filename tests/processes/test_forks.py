@@ -7,9 +7,8 @@ import logging
 
 import pytest
 
-from django_momento import fork_gate
-
-from .running import run
+from django_momento.client import fork_gate
+from tests.processes.running import run
 
 
 def test_a_forked_pool_and_its_parent_both_use_the_cache(address: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .requests import ask
-from .running import Server, patience
-from .sockets import established
+from tests.processes.requests import ask
+from tests.processes.running import Server, patience
+from tests.processes.sockets import established
 
 # What gunicorn prints when a worker raises, hangs or is killed, and gRPC when a fork is not safe.
 BAD_SIGNS = ("Traceback", "WORKER TIMEOUT", "was sent SIG", "fork()")

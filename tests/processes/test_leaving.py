@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .running import run
+from tests.processes.running import run
 
 WAYS = [
     "end_of_the_program",

@@ -13,10 +13,9 @@ import pytest
 
 from django_momento.cache import MomentoCache
 from django_momento.exceptions import CallTimedOut, CircuitOpen, MomentoCacheError, TransportError
-
-from .load import Load
-from .momento import Momento
-from .running import patience, run
+from tests.processes.load import Load
+from tests.processes.momento import Momento
+from tests.processes.running import patience, run
 
 CLIENT_TIMEOUT = 0.3
 

@@ -14,21 +14,20 @@ from typing import Any
 
 import pytest
 
-from django_momento import client as client_module
-from django_momento import rotation
 from django_momento.cache import MomentoCache
-from django_momento.connections import connections
-from django_momento.credential_sources import secrets_manager
+from django_momento.client import client as client_module
+from django_momento.client import rotation
+from django_momento.client.registry import connections
+from django_momento.credentials import secrets_manager
 from django_momento.exceptions import AuthenticationFailed
-from tests import aws as fixtures
-from tests.agent import SecretsManagerAgent
-from tests.aws import REGION, SecretsManager
-from tests.secrets_proxy import SecretsProxy
-
-from .load import Load
-from .momento import Momento
-from .running import HANG_GUARD, patience
-from .sockets import established
+from tests.kit import aws as fixtures
+from tests.kit.agent import SecretsManagerAgent
+from tests.kit.aws import REGION, SecretsManager
+from tests.kit.secrets_proxy import SecretsProxy
+from tests.processes.load import Load
+from tests.processes.momento import Momento
+from tests.processes.running import HANG_GUARD, patience
+from tests.processes.sockets import established
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment = fixtures.moto_server, fixtures.aws_environment

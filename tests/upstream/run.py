@@ -19,8 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from django_momento.local import LocalServer
-
-from .suites import SUITES, Suite
+from tests.upstream.suites import SUITES, Suite
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "upstream"

@@ -22,11 +22,11 @@ from django.core.checks import CheckMessage, run_checks
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_momento.configured_caches import momento_aliases
-from django_momento.findings import Findings
+from django_momento.diagnostics.examination import Step, examine
+from django_momento.diagnostics.report import Findings
+from django_momento.diagnostics.terminal import ProgressLine, bar_for, width_of
+from django_momento.diagnostics.text import Report
 from django_momento.grpc_checks import TAG, process_checks
-from django_momento.report import Report
-from django_momento.status import Step, examine
-from django_momento.terminal import ProgressLine, bar_for, width_of
 
 logger = logging.getLogger("django_momento")
 

@@ -13,12 +13,7 @@ from typing_extensions import assert_type
 
 from django_momento.cache import MomentoCache
 from django_momento.env import Env
-from django_momento.exceptions import (
-    ConfigurationError,
-    LimitExceeded,
-    MomentoCacheError,
-    TransportError,
-)
+from django_momento.exceptions import ConfigurationError, LimitExceeded, MomentoCacheError, TransportError
 from django_momento.local import LocalServer
 
 

@@ -9,7 +9,7 @@ from importlib.abc import MetaPathFinder
 
 import django
 
-from django_momento import fork_gate
+from django_momento.client import fork_gate
 
 django.setup()
 

@@ -1,0 +1,66 @@
+"""All that one round of ``momento_check`` found, and the JSON that machines read. Its names are stable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from django.core.checks import CRITICAL, DEBUG, ERROR, INFO, WARNING, CheckMessage
+
+from .examination import Step
+
+_LEVELS = {DEBUG: "debug", INFO: "info", WARNING: "warning", ERROR: "error", CRITICAL: "critical"}
+
+
+@dataclass
+class Findings:
+    """The steps on each cache by alias, up to the first that failed, and what the system checks said."""
+
+    at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    caches: dict[str, list[Step]] = field(default_factory=dict)
+    messages: list[CheckMessage] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[str]:
+        """The aliases of which a step failed."""
+        return [alias for alias, steps in self.caches.items() if not steps[-1].ok]
+
+    @property
+    def errors(self) -> list[CheckMessage]:
+        """The system checks that found an error, and not just something to warn of."""
+        return [message for message in self.messages if message.is_serious()]
+
+    @property
+    def ok(self) -> bool:
+        return not (self.failed or self.errors)
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"All caches work: {', '.join(self.caches)}"
+        parts = []
+        if self.failed:
+            parts.append(f"{len(self.failed)} of {len(self.caches)} caches failed: {', '.join(self.failed)}")
+        if self.errors:
+            parts.append(f"system checks failed: {', '.join(str(message.id) for message in self.errors)}")
+        return "; ".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Answer it for JSON."""
+        return {
+            "ok": self.ok,
+            "at": self.at.isoformat(timespec="seconds"),
+            "caches": [
+                {"alias": alias, "ok": steps[-1].ok, "steps": [step.as_dict() for step in steps]}
+                for alias, steps in self.caches.items()
+            ],
+            "checks": [
+                {
+                    "id": message.id,
+                    "level": _LEVELS.get(message.level, str(message.level)),
+                    "message": message.msg,
+                    "hint": message.hint or "",
+                }
+                for message in self.messages
+            ],
+        }

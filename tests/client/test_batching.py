@@ -1,0 +1,163 @@
+"""Gets of one event loop that are asked for together: one call, and to each its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from django_momento.client import batching, operations
+from django_momento.client.client import MomentoClient
+from django_momento.client.fork_gate import gate
+from django_momento.conf.options import ConnectionOptions
+from django_momento.credentials.api_key import Secret
+from django_momento.credentials.credential import Credential
+from django_momento.exceptions import AuthenticationFailed, CacheNotFound, TransportError
+from django_momento.local import LocalServer
+
+KEYS = [f"key{number}".encode() for number in range(10)]
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    """A server that holds a value of its own under each key."""
+    with LocalServer(api_keys=["a-key"], caches=["tests"]) as server:
+        ours = client(server.port)
+        ours.run("tests", operations.set_many({key: b"value of " + key for key in KEYS}, 60_000))
+        ours.close()
+        server.reset_calls()
+        yield server
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def client(port: int, api_key: str = "a-key", client_timeout: float = 10) -> MomentoClient:
+    credential = Credential(Secret(api_key), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
+    return MomentoClient(credential, ConnectionOptions("local", client_timeout=client_timeout))
+
+
+async def asked_together(ours: MomentoClient, keys: list[bytes], cache: str = "tests") -> list[object]:
+    gets = (ours.arun(cache, operations.get(key)) for key in keys)
+    return await asyncio.gather(*gets, return_exceptions=True)
+
+
+def test_gets_asked_for_together_are_one_call(server: LocalServer) -> None:
+    """Each task gets the value of its own key, or None for a miss."""
+    ours = client(server.port)
+    values = asyncio.run(asked_together(ours, [*KEYS, b"missing"]))
+    assert [*(b"value of " + key for key in KEYS), None] == values
+    assert {"GetBatch": 1} == dict(server.calls)
+
+
+def test_a_get_on_its_own_is_a_get(server: LocalServer) -> None:
+    """What nobody shares is not wrapped into a batch."""
+    assert [b"value of key0"] == asyncio.run(asked_together(client(server.port), [b"key0"]))
+    assert {"Get": 1} == dict(server.calls)
+
+
+def test_a_key_that_several_want_is_asked_for_once(server: LocalServer) -> None:
+    """A hot key costs one operation, however many tasks read it at the same moment."""
+    assert [b"value of key0"] * 5 == asyncio.run(asked_together(client(server.port), [b"key0"] * 5))
+    assert {"Get": 1} == dict(server.calls)
+
+
+def test_a_call_carries_so_many_keys_and_no_more(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that fails takes no more than its own down with it."""
+    monkeypatch.setattr(batching, "MOST_TOGETHER", 4)
+    assert [b"value of " + key for key in KEYS] == asyncio.run(asked_together(client(server.port), KEYS))
+    assert {"GetBatch": 3} == dict(server.calls)
+
+
+def test_caches_do_not_travel_together(server: LocalServer) -> None:
+    """One call is for one cache: each task hears of its own."""
+    ours = client(server.port)
+
+    async def main() -> list[object]:
+        here, elsewhere = await asyncio.gather(
+            asked_together(ours, KEYS[:2]), asked_together(ours, KEYS[:2], "missing")
+        )
+        return [*here, *elsewhere]
+
+    first, second, third, fourth = asyncio.run(main())
+    assert (b"value of key0", b"value of key1") == (first, second)
+    assert isinstance(third, CacheNotFound)
+    assert isinstance(fourth, CacheNotFound)
+
+
+def test_each_task_gets_an_exception_of_its_own(server: LocalServer) -> None:
+    """An exception that were shared would gather the traceback of everyone who raises it."""
+    failures = asyncio.run(asked_together(client(server.port, "a-wrong-key"), KEYS[:3]))
+    assert all(isinstance(failure, AuthenticationFailed) for failure in failures)
+    assert 3 == len({id(failure) for failure in failures})
+
+
+def test_a_task_that_is_cancelled_takes_nothing_from_the_others(server: LocalServer) -> None:
+    """Its key may be in the same call, and even be the same key."""
+    ours = client(server.port)
+
+    async def main() -> list[object]:
+        tasks = [
+            asyncio.ensure_future(ours.arun("tests", operations.get(key))) for key in (KEYS[0], *KEYS[:2])
+        ]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        return await asyncio.gather(*tasks[1:])
+
+    assert [b"value of key0", b"value of key1"] == asyncio.run(main())
+
+
+def test_a_call_that_nobody_waits_for_any_more_is_cancelled(silent_port: int) -> None:
+    """Cancelling every task that shares a call cancels the call."""
+    ours = client(silent_port)
+
+    async def main() -> None:
+        tasks = [asyncio.ensure_future(ours.arun("tests", operations.get(key))) for key in KEYS[:2]]
+        for _ in range(3):  # asked for, sent, under way
+            await asyncio.sleep(0)
+        assert 1 == gate._in_flight
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    asyncio.run(main())
+    for _ in range(1000):
+        if not gate._in_flight:
+            break
+        time.sleep(0.01)
+    assert 0 == gate._in_flight
+
+
+def test_what_is_cancelled_before_it_is_sent_is_never_sent(server: LocalServer) -> None:
+    """A task that ends in the round in which it asked costs Momento nothing."""
+    ours = client(server.port)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(ours.arun("tests", operations.get(b"key0")))
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    assert {} == dict(server.calls)
+
+
+def test_a_call_that_times_out_fails_all_who_wait_for_it(silent_port: int) -> None:
+    """Nobody is left waiting."""
+    failures = asyncio.run(asked_together(client(silent_port, client_timeout=0.3), KEYS[:3]))
+    assert all(isinstance(failure, TransportError) for failure in failures), failures
+
+
+def test_a_new_event_loop_has_gatherings_of_its_own(server: LocalServer) -> None:
+    """A loop that was closed leaves nothing that the next could stumble over."""
+    ours = client(server.port)
+    for _ in range(3):
+        assert [b"value of key0", b"value of key1"] == asyncio.run(asked_together(ours, KEYS[:2]))

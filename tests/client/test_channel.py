@@ -1,0 +1,76 @@
+"""Our own channel: what it repeats, and how it connects."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+from momento.config.transport.transport_strategy import StaticGrpcConfiguration
+
+from django_momento.client.calls import Increment, KeysExist
+from django_momento.client.channel import CACHE, CONTROL, Channel
+from django_momento.credentials.api_key import Secret
+from django_momento.credentials.credential import Credential
+from tests.kit.capture import capturing
+
+PATIENT = StaticGrpcConfiguration(timedelta(seconds=10))
+NO_KEEPALIVE = StaticGrpcConfiguration(
+    timedelta(seconds=10), keepalive_permit_without_calls=None, keepalive_time=None, keepalive_timeout=None
+)
+
+METADATA = (("cache", "tests"), ("authorization", "a-key"))
+
+
+def channel(port: int, configuration: StaticGrpcConfiguration = PATIENT) -> Channel:
+    credential = Credential(Secret("a-key"), "opaque", "test", "127.0.0.1", "127.0.0.1", port)
+    return Channel(CACHE, credential, configuration)
+
+
+def test_a_read_is_repeated_until_it_is_answered() -> None:
+    """A server that is briefly unavailable costs a pause, not an error."""
+    with capturing(failures=2) as server:
+        ours = channel(server.port)
+        assert ours.ask(METADATA, KeysExist((b"k",))) == [False]
+        ours.close()
+    assert len(server.seen) == 3
+
+
+def test_a_call_that_counts_is_never_repeated() -> None:
+    """Increment may have taken effect although its answer was lost: twice would be once too often."""
+    with capturing(failures=1) as server:
+        ours = channel(server.port)
+        with pytest.raises(grpc.RpcError) as caught:
+            ours.send(METADATA, Increment(b"k", 1, 5)).result()
+        ours.close()
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert len(server.seen) == 1
+
+
+def test_nothing_is_opened_before_the_first_call() -> None:
+    """A channel that is never used costs nothing, and can be closed."""
+    ours = channel(1)
+    ours.close()
+
+
+def test_keepalive_that_is_off_stays_off() -> None:
+    """Lambda's preset has none, and an option that is left out is not one of zero."""
+    assert channel(1, NO_KEEPALIVE)._keepalive() == []
+    assert {name: value for name, value in channel(1)._options(0) if "keepalive" in name} == {
+        "grpc.keepalive_permit_without_calls": 1,
+        "grpc.keepalive_time_ms": 5000,
+        "grpc.keepalive_timeout_ms": 1000,
+    }
+
+
+def test_the_port_of_tls_means_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything but a loopback port is encrypted, with the configured root certificates."""
+    opened: list[Any] = []
+    monkeypatch.setattr(grpc, "ssl_channel_credentials", lambda roots: ("tls", roots))
+    monkeypatch.setattr(grpc, "secure_channel", lambda *args: opened.append(args[:2]))
+    credential = Credential(Secret("a-key"), "v2", "test", "cache.example.com", "control.example.com")
+    configuration = StaticGrpcConfiguration(timedelta(seconds=1), root_certificates_pem=b"roots")
+    Channel(CACHE, credential, configuration)._open(0)
+    Channel(CONTROL, credential, configuration)._open(0)
+    assert opened == [("cache.example.com", ("tls", b"roots")), ("control.example.com", ("tls", b"roots"))]

@@ -1,0 +1,157 @@
+"""The client exchanges what it sends over while it is used: for another key or endpoint, and after idling."""
+
+from __future__ import annotations
+
+import gc
+import logging
+
+import pytest
+
+from django_momento.client import line, operations
+from django_momento.client.line import LONGEST_IDLE
+from django_momento.exceptions import AuthenticationFailed, CredentialError, ServerError
+from django_momento.local import LocalServer
+from tests.kit import sites as fixtures
+from tests.kit.clock import Clock
+from tests.kit.sites import (
+    VERBS,
+    Run,
+    Site,
+    accepted,
+    connected,
+    eventually,
+    run_async,
+    run_sync,
+    use,
+)
+
+run, server, site = fixtures.run, fixtures.server, fixtures.site
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_call_whose_key_is_refused_is_answered_with_the_new_one(
+    server: LocalServer, site: Site, run: Run, verb: str
+) -> None:
+    """Whichever way it was sent, over the same connections, after one look at where the key is kept."""
+    use(site, run_sync)
+    use(site, run_async)
+    before = accepted(server)
+    site.move(server, "new")
+    server.accept_only("new")
+    run(site.client, VERBS[verb]())
+    use(site, run)
+    assert (1, before) == (site.fetches, accepted(server))
+    assert {"circuit_openings": 0, "keys_replaced": 1} == site.client.counts
+    assert site.client.credential is site.credential
+
+
+def test_calls_together_are_answered_with_the_new_key_if_some_were_refused(
+    server: LocalServer, site: Site, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were answered before the server changed its mind are not sent again."""
+    run(site.client, operations.set(b"k", b"v", 60_000))
+    site.move(server, "new")
+    keys: list[str] = []
+    authenticate = server._dispatcher._authenticate
+
+    def change_its_mind(metadata: dict[str, str]) -> None:
+        keys.append(metadata["authorization"])
+        if len(keys) == 2:
+            server.accept_only("new")
+        authenticate(metadata)
+
+    monkeypatch.setattr(server._dispatcher, "_authenticate", change_its_mind)
+    asked = [b"k", *(b"%d" % number for number in range(3000))]
+    assert {b"k": b"v"} == run(site.client, operations.get_many(asked))
+    # Four chunks of which one was answered, the first use of the new key, and the three others again.
+    assert ["old"] * 4 + ["new"] * 4 == keys
+    assert 1 == site.fetches
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_key_without_a_successor_is_refused_at_the_price_of_one_fetch(
+    server: LocalServer, site: Site, run: Run, verb: str
+) -> None:
+    """The error stands, and Secrets Manager is left alone while the cool-down lasts."""
+    server.accept_only("new")
+    for _ in range(20):
+        with pytest.raises(AuthenticationFailed, match="refused the API key"):
+            run(site.client, VERBS[verb]())
+    assert (1, 0) == (site.fetches, site.client.counts["keys_replaced"])
+
+
+def test_a_new_key_that_is_refused_too_is_not_put_to_use(
+    server: LocalServer, site: Site, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The secret may be ahead of the server; the old key may still do elsewhere, and no key is shown."""
+    site.move(server, "newest-key")
+    server.accept_only("new")
+    with pytest.raises(AuthenticationFailed):
+        run(site.client, operations.get(b"k"))
+    assert "old" == site.client.credential.api_key
+    assert "the old one stays: Momento at" in caplog.text
+    assert "newest-key" not in caplog.text
+
+
+def test_a_key_that_cannot_be_fetched_leaves_the_error_that_there_was(
+    server: LocalServer, site: Site, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The caller learns that the key was refused, and the log why there is no other."""
+    server.accept_only("new")
+    site.error = CredentialError("ThrottlingException.", "Wait.")
+    with pytest.raises(AuthenticationFailed):
+        run(site.client, operations.get(b"k"))
+    assert "the old one stays: ThrottlingException. Wait." in caplog.text
+
+
+def test_a_changed_endpoint_moves_all_calls_and_closes_the_old_connections(
+    server: LocalServer, site: Site, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No call fails, and nothing is left at the old place."""
+    caplog.set_level(logging.INFO, "django_momento")
+    use(site, run)
+    assert connected(server) > 0
+    with LocalServer(caches=["tests"], api_keys=["new"], admin_port=0) as other:
+        site.move(other, "new")
+        server.accept_only("new")
+        use(site, run)
+        server.reset_calls()
+        use(site, run)
+        assert ({}, other.address) == (server.calls, site.client.credential.endpoint)
+        gc.collect()  # The SDK leaves a call that was refused to it, and with it the connection.
+        eventually(lambda: connected(server) == 0)
+        assert ["The API key of Momento was replaced: the test."] == [
+            record.getMessage() for record in caplog.records if record.levelno == logging.INFO
+        ]
+
+
+def test_a_closed_client_stays_closed_whatever_key_there_is(
+    server: LocalServer, site: Site, run: Run
+) -> None:
+    """A fetch that lands after the end connects to nothing."""
+    use(site, run)
+    site.client.close()
+    site.move(server, "new")
+    site.client._rotation.refreshed()
+    with pytest.raises(ServerError, match="closed"):
+        run(site.client, operations.get(b"k"))
+    gc.collect()
+    eventually(lambda: connected(server) == 0)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_container_that_was_frozen_calls_over_a_new_connection(
+    server: LocalServer, site: Site, run: Run, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load balancer has dropped the old: no call may find that out by its deadline."""
+    clock = Clock()
+    monkeypatch.setattr(line, "time", clock)
+    for _ in range(2):
+        run(site.client, VERBS[verb]())
+    before = accepted(server)
+    clock.advance(LONGEST_IDLE + 1)
+    run(site.client, VERBS[verb]())
+    assert 2 * before == accepted(server)
+    eventually(lambda: connected(server) == before)
+    run(site.client, VERBS[verb]())
+    assert 2 * before == accepted(server)

@@ -1,0 +1,123 @@
+"""Futures of other threads, awaited on whichever event loop is running."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from threading import Thread
+
+import pytest
+
+from django_momento.client.futures import arrival
+
+
+def settled_elsewhere(*futures: Future[str]) -> None:
+    """Settle futures from another thread, as gRPC does."""
+
+    def settle() -> None:
+        for future in futures:
+            future.set_result("answer")
+
+    thread = Thread(target=settle)
+    thread.start()
+    thread.join()
+
+
+def test_an_answer_arrives_from_another_thread() -> None:
+    """What a thread of gRPC's sets wakes the task that waits."""
+
+    async def main() -> str:
+        future: Future[str] = Future()
+        waiting = asyncio.ensure_future(arrival((future,)))
+        await asyncio.sleep(0)
+        settled_elsewhere(future)
+        await waiting
+        return future.result()
+
+    assert "answer" == asyncio.run(main())
+
+
+def test_a_future_that_failed_has_arrived_too() -> None:
+    """Its error is for whoever reads it."""
+
+    async def main() -> Future[str]:
+        future: Future[str] = Future()
+        future.set_exception(LookupError("there"))
+        await arrival((future,))
+        return future
+
+    assert isinstance(asyncio.run(main()).exception(), LookupError)
+
+
+def test_a_future_that_is_done_already_is_awaited_all_the_same() -> None:
+    """An answer may be faster than the task."""
+
+    async def main() -> None:
+        future: Future[str] = Future()
+        future.set_result("answer")
+        await arrival((future,))
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_several_are_awaited_until_the_last_has_arrived() -> None:
+    """One that is missing keeps the task waiting; each is announced once, when it is done."""
+    announced = []
+
+    async def main() -> None:
+        futures: list[Future[str]] = [Future() for _ in range(3)]
+        waiting = asyncio.ensure_future(arrival(futures, each=lambda: announced.append(1)))
+        await asyncio.sleep(0)
+        settled_elsewhere(*futures[:2])
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        settled_elsewhere(futures[2])
+        await waiting
+
+    asyncio.run(main())
+    assert [1, 1, 1] == announced
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_cancelling_the_task_cancels_what_only_it_waits_for(shared: bool) -> None:
+    """A request that is gone does not keep its RPC; what others wait for too goes on."""
+
+    async def main() -> list[Future[str]]:
+        futures: list[Future[str]] = [Future(), Future()]
+        waiting = asyncio.ensure_future(arrival(futures, shared=shared))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return futures
+
+    assert [not shared] * 2 == [future.cancelled() for future in asyncio.run(main())]
+
+
+def test_an_answer_after_a_cancellation_is_dropped() -> None:
+    """The answer may be on its way when the task is cancelled."""
+
+    async def main() -> None:
+        future: Future[str] = Future()
+        waiting = asyncio.ensure_future(arrival((future,), shared=True))
+        await asyncio.sleep(0)
+        settled_elsewhere(future)
+        waiting.cancel()
+        await asyncio.sleep(0)
+        assert waiting.cancelled()
+
+    asyncio.run(main())
+
+
+def test_an_answer_to_a_closed_loop_is_dropped() -> None:
+    """A loop may end while calls are in flight; their answers find nobody, and nothing breaks."""
+    future: Future[str] = Future()
+
+    async def main() -> None:
+        waiting = asyncio.ensure_future(arrival((future,), shared=True))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+
+    asyncio.run(main())
+    settled_elsewhere(future)
+    assert "answer" == future.result()

@@ -1,0 +1,251 @@
+"""The process-wide clients: one per configuration, made once, forgotten by forked children."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+
+from django_momento.cache import MomentoCache
+from django_momento.client import registry as module
+from django_momento.client.registry import connections
+from django_momento.conf.options import ConnectionOptions
+from django_momento.credentials import credential
+from django_momento.exceptions import CredentialError
+from django_momento.local import LocalServer
+from tests.conftest import CACHE_NAME, MakeCache, local_options
+from tests.kit import aws as fixtures
+from tests.kit.aws import FakeAws
+
+# pytest finds fixtures by the names of a module.
+aws_environment, fake_aws = fixtures.aws_environment, fixtures.fake_aws
+
+EMBEDDED = ConnectionOptions("embedded")
+
+
+@pytest.fixture
+def fetches(monkeypatch: pytest.MonkeyPatch) -> list[ConnectionOptions]:
+    """What was fetched, by whichever thread."""
+    fetched: list[ConnectionOptions] = []
+    fetch = credential.fetch
+
+    def counted(options: ConnectionOptions) -> credential.Credential:
+        fetched.append(options)
+        return fetch(options)
+
+    monkeypatch.setattr(module.credential, "fetch", counted)
+    return fetched
+
+
+def at_once(count: int, act: Callable[[], Any]) -> list[Any]:
+    """Run something in many threads, released together; answer what each answered or raised."""
+    gate = threading.Barrier(count)
+
+    def released() -> Any:
+        gate.wait()
+        try:
+            return act()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
+            return error
+
+    with ThreadPoolExecutor(count) as pool:
+        return [future.result() for future in [pool.submit(released) for _ in range(count)]]
+
+
+def test_equal_options_share_a_client(fetches: list[ConnectionOptions]) -> None:
+    """Two aliases of one Momento account use one connection."""
+    client = connections.client(EMBEDDED)
+    assert connections.client(ConnectionOptions("embedded")) is client
+    assert connections.client(ConnectionOptions("embedded", client_timeout=3.0)) is not client
+    assert len(fetches) == 2
+
+
+def test_two_hundred_threads_cost_one_secret_and_one_client(
+    momento: LocalServer, fake_aws: FakeAws, settings: Any
+) -> None:
+    """However many requests a cold process gets at once: one GetSecretValue, one CacheClient."""
+    secret = {"api_key": "any", "endpoint": momento.address}
+    fake_aws.body = json.dumps({"SecretString": json.dumps(secret)}).encode()
+    options = {"SECRET_ID": "Momento_Auth_Token", "REGION": "us-west-2", "CLIENT_TIMEOUT": 30}
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django_momento.cache.MomentoCache",
+            "LOCATION": CACHE_NAME,
+            "OPTIONS": options,
+        }
+    }
+
+    def use() -> Any:
+        cache = caches["default"]
+        assert isinstance(cache, MomentoCache)
+        cache.set("key", "value")
+        return connections.client(cache.options.connection), cache.get("key")
+
+    answers = at_once(200, use)
+    assert [answer for answer in answers if isinstance(answer, Exception)] == []
+    assert len({id(client) for client, _ in answers}) == 1
+    assert {value for _, value in answers} == {"value"}
+    assert fake_aws.requests == 1
+
+
+def test_threads_share_a_failure_and_the_next_call_tries_again(
+    fetches: list[ConnectionOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that cannot be had is asked for once by those who wait, and once more by who comes later."""
+    options = ConnectionOptions("env")
+    monkeypatch.delenv("MOMENTO_API_KEY", raising=False)
+    with pytest.raises(CredentialError):
+        connections.client(options)
+    with pytest.raises(CredentialError):
+        connections.client(options)
+    assert len(fetches) == 2
+    monkeypatch.setenv("MOMENTO_API_KEY", "any")
+    monkeypatch.setenv("MOMENTO_ENDPOINT", "127.0.0.1:1")
+    assert connections.client(options) is connections.client(options)
+
+
+def test_waiting_threads_hear_of_one_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred threads do not ask a Secrets Manager that fails two hundred times, one after the other."""
+    asked = []
+
+    def fails(options: ConnectionOptions) -> credential.Credential:
+        asked.append(options)
+        time.sleep(0.2)
+        raise CredentialError("No.")
+
+    monkeypatch.setattr(module.credential, "fetch", fails)
+    errors = at_once(200, lambda: connections.client(EMBEDDED))
+    assert {type(error) for error in errors} == {CredentialError}
+    assert len({id(error) for error in errors}) == len(asked) < 200
+
+
+def test_two_hundred_tasks_cost_one_client(fetches: list[ConnectionOptions]) -> None:
+    """A cold process may get all of its first requests on one event loop."""
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*(connections.of(EMBEDDED).aconnected() for _ in range(200)))
+
+    assert len({id(client) for client in asyncio.run(main())}) == 1
+    assert len(fetches) == 1
+
+
+def test_tasks_and_threads_share_a_client(fetches: list[ConnectionOptions]) -> None:
+    """Both faces of a cache use the same connection, whichever came first."""
+    first = asyncio.run(connections.of(EMBEDDED).aconnected())
+    assert connections.client(EMBEDDED) is first
+    assert asyncio.run(connections.of(EMBEDDED).aconnected()) is first
+    assert len(fetches) == 1
+
+
+def test_a_task_hears_of_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the thread that fetches is the task's, and the next call tries again."""
+    monkeypatch.delenv("MOMENTO_API_KEY", raising=False)
+    for _ in range(2):
+        with pytest.raises(CredentialError):
+            asyncio.run(connections.of(ConnectionOptions("env")).aconnected())
+
+
+def test_an_event_loop_goes_on_while_a_key_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other requests do not wait for the first one's secret, and one that is gone takes nothing with it."""
+    fetched, go_on = threading.Event(), threading.Event()
+    fetch = credential.fetch
+
+    def slow(options: ConnectionOptions) -> credential.Credential:
+        fetched.set()
+        assert go_on.wait(60)
+        return fetch(options)
+
+    monkeypatch.setattr(module.credential, "fetch", slow)
+
+    async def main() -> None:
+        impatient = asyncio.ensure_future(connections.of(EMBEDDED).aconnected())
+        patient = asyncio.ensure_future(connections.of(EMBEDDED).aconnected())
+        await asyncio.to_thread(fetched.wait, 60)
+        impatient.cancel()
+        await asyncio.sleep(0)
+        assert impatient.cancelled()
+        go_on.set()
+        assert await patient is connections.client(EMBEDDED)
+
+    asyncio.run(main())
+
+
+def test_close_makes_the_next_call_start_anew(make_cache: MakeCache) -> None:
+    """Closing is for shutdowns, but a call after it still works."""
+    cache = make_cache()
+    cache.set("key", "value")
+    first = connections.client(cache.options.connection)
+    connections.close()
+    assert cache.get("key") == "value"
+    assert connections.client(cache.options.connection) is not first
+
+
+def test_a_forked_child_makes_its_own_client(make_cache: MakeCache) -> None:
+    """gunicorn forks after the application was loaded, and perhaps used: both sides go on working."""
+    cache = make_cache()
+    cache.set("parent", "value")
+    inherited = connections.client(cache.options.connection)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            if (
+                cache.get("parent") == "value"
+                and connections.client(cache.options.connection) is not inherited
+            ):
+                cache.set("child", "value")
+                status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert cache.get("child") == "value"
+    assert connections.client(cache.options.connection) is inherited
+
+
+def test_a_forked_child_uses_its_parents_embedded_server() -> None:
+    """gRPC cannot serve in a child of a process that served; the parent's server is there for it."""
+    cache = MomentoCache("embedded", {"OPTIONS": {"CREDENTIALS": "embedded"}})
+    cache.set("key", "parent's")
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            cache.set("key", f"{cache.get('key')} and child's")
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert cache.get("key") == "parent's and child's"
+
+
+def test_clients_of_different_servers_do_not_mix(momento: LocalServer) -> None:
+    """The endpoint is part of what tells clients apart."""
+    with LocalServer(caches=[CACHE_NAME]) as other:
+        here = MomentoCache(CACHE_NAME, {"OPTIONS": local_options(momento)})
+        there = MomentoCache(CACHE_NAME, {"OPTIONS": local_options(other)})
+        here.set("key", "here")
+        there.set("key", "there")
+        assert [here.get("key"), there.get("key")] == ["here", "there"]
+
+
+def key_from_the_cache() -> str:
+    """A callable as CREDENTIALS may name one, which needs what it is there to provide."""
+    options = ConnectionOptions("tests.client.test_registry.key_from_the_cache")
+    connections.client(options)
+    raise AssertionError("unreachable")
+
+
+def test_a_callable_that_uses_the_cache_it_is_to_open_is_told_so() -> None:
+    """It would wait for itself, and all others with it."""
+    options = ConnectionOptions("tests.client.test_registry.key_from_the_cache")
+    with pytest.raises(CredentialError) as failed:
+        connections.client(options)
+    assert "uses this very cache" in str(failed.value.__cause__)

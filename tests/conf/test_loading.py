@@ -1,0 +1,117 @@
+"""What an alias comes to, where that is more than its options: encryption keys from the secret."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+
+from django_momento.cache import MomentoCache
+from django_momento.client import operations
+from django_momento.client.registry import connections
+from django_momento.credentials.api_key import Secret
+from django_momento.exceptions import CredentialError
+from django_momento.local import LocalServer
+
+
+def new_key() -> str:
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+@pytest.fixture
+def secret(tmp_path: Path, momento: LocalServer, settings: Any) -> Path:
+    """A file with a secret, and CACHES that takes both keys from it."""
+    path = tmp_path / "momento.json"
+    options = {"CREDENTIALS": "file", "API_KEY_FILE": str(path), "ENCRYPTION_KEY": "secret"}
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django_momento.cache.MomentoCache",
+            "LOCATION": "tests",
+            "OPTIONS": {**options, "ENDPOINT": momento.address},
+        }
+    }
+    write(path, encryption_key=new_key())
+    return path
+
+
+def write(path: Path, **fields: str) -> None:
+    path.write_text(json.dumps({"api_key": "a-key", **fields}))
+
+
+def cache() -> MomentoCache:
+    made = caches["default"]
+    assert isinstance(made, MomentoCache)
+    return made
+
+
+def raw(key: str) -> bytes:
+    """What Momento holds under a key of the cache."""
+    ours = cache()
+    data = connections.client(ours.options.connection).run(
+        "tests", operations.get(ours.make_key(key).encode())
+    )
+    assert data is not None
+    return data
+
+
+def test_values_are_encrypted_with_the_key_that_came_with_the_api_key(secret: Path) -> None:
+    """What is stored shows nothing of the value, and reads back."""
+    cache().set("key", "a telling value")
+    assert b"telling" not in raw("key")
+    assert "a telling value" == cache().get("key")
+
+
+def test_async_verbs_take_the_key_from_the_secret_too(secret: Path) -> None:
+    """Also as the first call of a cold process, whose event loop must not wait for the secret."""
+
+    async def main() -> Any:
+        await cache().aset("key", "a telling value")
+        assert ["key"] == list(await cache().aget_many(["key"]))
+        return await cache().aget("key")
+
+    assert "a telling value" == asyncio.run(main())
+
+
+def test_a_new_process_with_the_old_key_second_reads_what_it_wrote(secret: Path) -> None:
+    """As with keys in the settings, the first encrypts and all decrypt."""
+    old = json.loads(secret.read_text())["encryption_key"]
+    cache().set("key", "value")
+    write(secret, encryption_key=f"{new_key()},{old}")
+    connections.close()
+    assert "value" == cache().get("key")
+
+
+def test_keys_that_are_replaced_while_the_process_runs_are_used(
+    secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The codec follows the credential in use."""
+    cache().set("key", "value")
+    client = connections.client(cache().options.connection)
+    client._link.credential = replace(client.credential, encryption_keys=Secret(new_key()))
+    assert "nothing" == cache().get("key", "nothing")
+    cache().set("key", "another")
+    assert "another" == cache().get("key")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "is not there"),
+        ({"encryption_key": "c2hvcnQ="}, "holds a key of 5 bytes"),
+        ({"encryption_key": "!"}, "not base64"),
+    ],
+)
+def test_a_secret_without_a_usable_key_says_so(secret: Path, fields: dict[str, str], words: str) -> None:
+    """The message says where the key belongs and how one is made, and nothing of what was found."""
+    write(secret, **fields)
+    with pytest.raises(CredentialError, match=words) as failed:
+        cache().set("key", "value")
+    assert "openssl rand -base64 32" in failed.value.fix
+    assert "c2hvcnQ" not in str(failed.value)

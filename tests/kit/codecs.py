@@ -1,0 +1,85 @@
+"""Every way to configure a codec, for the tests of what is stored."""
+
+from __future__ import annotations
+
+import ast
+from itertools import product
+from typing import Any, NamedTuple
+
+import pytest
+
+from django_momento.codec.codec import Codec
+from django_momento.codec.compressors import COMPRESSORS, find_compressor
+from django_momento.codec.protection import Encryption, EncryptionKey, Seal, Signature, signing_key
+from django_momento.codec.serializers import SERIALIZERS, find_serializer
+from django_momento.exceptions import UnreadableValue
+
+KEY = b":1:key"
+SECRET, OTHER_SECRET = signing_key("secret"), signing_key("another secret")
+ENCRYPTION_KEY = EncryptionKey(bytes(range(32)))
+OTHER_ENCRYPTION_KEY = EncryptionKey(bytes(range(16)))
+
+DOTTED_PATH = "tests.kit.codecs.Literals"
+SEALS: dict[str, list[Seal]] = {
+    "neither": [],
+    "SIGN": [Signature([SECRET])],
+    "ENCRYPTION_KEY": [Encryption([ENCRYPTION_KEY])],
+    "both": [Encryption([ENCRYPTION_KEY]), Signature([SECRET])],
+}
+
+
+class Literals:
+    """A site's own serializer: Python's literals as text."""
+
+    def dumps(self, value: Any) -> bytes:
+        return repr(value).encode()
+
+    def loads(self, data: bytes) -> Any:
+        return ast.literal_eval(data.decode())
+
+
+class Configuration(NamedTuple):
+    """What OPTIONS say of values. ``seal`` names one of ``SEALS``, as the table in docs/values.md does."""
+
+    serializer: str = "pickle"
+    seal: str = "SIGN"
+    compressor: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.serializer}-{self.seal}-{self.compressor}"
+
+    def codec(self, seals: list[Seal] | None = None, compress_min_length: int = 64) -> Codec:
+        """Make a codec, with other seals than those of the configuration if there are any."""
+        return Codec(
+            find_serializer(self.serializer),
+            SEALS[self.seal] if seals is None else seals,
+            find_compressor(self.compressor) if self.compressor else None,
+            compress_min_length,
+        )
+
+
+# Older ones believe the lengths that a forger writes, and so are not used without a seal.
+HAS_CAREFUL_MSGPACK = not find_serializer("msgpack").hazard
+needs_careful_msgpack = pytest.mark.skipif(not HAS_CAREFUL_MSGPACK, reason="needs ormsgpack 1.13")
+
+CONFIGURATIONS = [
+    Configuration(*parts)
+    for parts in product([*SERIALIZERS, DOTTED_PATH], SEALS, [None, *COMPRESSORS])
+    if HAS_CAREFUL_MSGPACK or parts[:2] != ("msgpack", "neither")
+]
+
+unpickled: list[str] = []
+
+
+class Touchy:
+    """Tells when it is unpickled, as an attacker's object would do worse."""
+
+    def __reduce__(self) -> Any:
+        return unpickled.append, ("unpickled",)
+
+
+def refusal(codec: Codec, data: bytes, key: bytes = KEY) -> str:
+    """Answer for what reason a codec does not read stored data, which it must not."""
+    with pytest.raises(UnreadableValue) as refused:
+        codec.decode(key, data)
+    return str(refused.value)

@@ -1,0 +1,100 @@
+"""A client of Momento without Django, and where its key is kept, which a test may move."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from django_momento.client import operations
+from django_momento.client.calls import Steps
+from django_momento.client.client import MomentoClient
+from django_momento.conf.options import ConnectionOptions
+from django_momento.credentials.credential import Credential
+from django_momento.exceptions import CredentialError
+from django_momento.local import LocalServer
+from django_momento.redaction import Secret
+from tests.kit.admin import command
+from tests.processes.running import patience
+from tests.processes.sockets import established
+
+Run = Callable[[MomentoClient, Steps[Any]], Any]
+
+
+def run_sync(client: MomentoClient, steps: Steps[Any]) -> Any:
+    return client.run("tests", steps)
+
+
+def run_async(client: MomentoClient, steps: Steps[Any]) -> Any:
+    return asyncio.run(client.arun("tests", steps))
+
+
+# One call through the SDK and one of our own, a stream, and several calls together.
+VERBS: dict[str, Callable[[], Steps[Any]]] = {
+    "get": lambda: operations.get(b"k"),
+    "has_key": lambda: operations.has_key(b"k"),
+    "get_many": lambda: operations.get_many([b"j", b"k"]),
+    "delete_many": lambda: operations.delete_many([b"j", b"k"]),
+    "incr": lambda: operations.incr(b"k", 1),
+}
+
+
+class Site:
+    """A client, and where its key is kept: ``credential``, or ``error`` if it cannot be had."""
+
+    def __init__(self, server: LocalServer, **options: Any) -> None:
+        self.fetches = 0
+        self.error: CredentialError | None = None
+        self.move(server, "old")
+        self.client = MomentoClient(
+            self.credential, ConnectionOptions("local", **{"client_timeout": 30.0, **options}), self._fetch
+        )
+
+    def move(self, server: LocalServer, key: str) -> None:
+        self.credential = Credential(Secret(key), "opaque", "the test", "127.0.0.1", "127.0.0.1", server.port)
+
+    def _fetch(self) -> Credential:
+        self.fetches += 1
+        if self.error is not None:
+            raise self.error
+        return self.credential
+
+
+def use(site: Site, run: Run) -> None:
+    for verb in VERBS.values():
+        run(site.client, verb())
+
+
+def accepted(server: LocalServer) -> int:
+    return int(command(server.admin_port, "/connections")["accepted"])
+
+
+def connected(server: LocalServer) -> int:
+    return established(os.getpid(), server.address)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    for _ in patience():
+        if holds():
+            return
+    pytest.fail("it did not come to that")
+
+
+@pytest.fixture(params=[run_sync, run_async], ids=["sync", "async"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Both drivers must do the same."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    with LocalServer(caches=["tests"], api_keys=["old"], admin_port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def site(server: LocalServer) -> Site:
+    return Site(server)
