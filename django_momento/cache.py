@@ -28,11 +28,11 @@ from django.core.cache.backends.base import (
 )
 
 from .client import operations
-from .client.calls import Steps
+from .client.calls import Operation
 from .client.registry import Connection, connections
-from .conf.loading import Coding, codec_of, options_of
+from .conf.loading import ValueCodec, build_codec, load_options
 from .conf.options import CacheOptions
-from .events import journal
+from .events import events
 from .exceptions import MomentoCacheError, UnreadableValue
 
 T = TypeVar("T")
@@ -69,15 +69,15 @@ class MomentoCache(BaseCache):
     @cached_property
     def options(self) -> CacheOptions:
         """The settings, parsed. Raises ConfigurationError."""
-        return options_of(type(self), *self._settings)
+        return load_options(type(self), *self._settings)
 
     @cached_property
     def _connection(self) -> Connection:
         return connections.of(self.options.connection)
 
     @cached_property
-    def _codec(self) -> Coding:
-        return codec_of(self.options, self._connection)
+    def _codec(self) -> ValueCodec:
+        return build_codec(self.options, self._connection)
 
     def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> int:
         """Answer a timeout in seconds as a TTL in whole milliseconds; 0 means that it is already over."""
@@ -95,7 +95,7 @@ class MomentoCache(BaseCache):
         """See get()."""
         return await self._arun(self._get(self._momento_key(key, version), default), default)
 
-    def _get(self, key: bytes, default: Any) -> Steps[Any]:
+    def _get(self, key: bytes, default: Any) -> Operation[Any]:
         data = yield from operations.get(key)
         return default if data is None else self._decoded(key, data, default)
 
@@ -109,7 +109,7 @@ class MomentoCache(BaseCache):
         """See set()."""
         await self._arun(self._set(key, value, timeout, version), None)
 
-    def _set(self, key: Any, value: Any, timeout: Any, version: int | None) -> Steps[None]:
+    def _set(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation[None]:
         yield from operations.set(*self._item(key, value, timeout, version))
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
@@ -122,7 +122,7 @@ class MomentoCache(BaseCache):
         """See add()."""
         return await self._arun(self._add(key, value, timeout, version), False)
 
-    def _add(self, key: Any, value: Any, timeout: Any, version: int | None) -> Steps[bool]:
+    def _add(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation[bool]:
         return (yield from operations.add(*self._item(key, value, timeout, version)))
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
@@ -206,7 +206,7 @@ class MomentoCache(BaseCache):
         named = self._named(keys, version)
         return await self._arun(self._get_many(named), {}) if named else {}
 
-    def _get_many(self, named: dict[bytes, Any]) -> Steps[dict[Any, Any]]:
+    def _get_many(self, named: dict[bytes, Any]) -> Operation[dict[Any, Any]]:
         found = yield from operations.get_many(list(named))
         values = {key: self._decoded(key, data, _MISSING) for key, data in found.items()}
         return {named[key]: value for key, value in values.items() if value is not _MISSING}
@@ -226,7 +226,7 @@ class MomentoCache(BaseCache):
         """See set_many()."""
         return await self._arun(self._set_many(data, timeout, version), list(data)) if data else []
 
-    def _set_many(self, data: Mapping[Any, Any], timeout: Any, version: int | None) -> Steps[list[Any]]:
+    def _set_many(self, data: Mapping[Any, Any], timeout: Any, version: int | None) -> Operation[list[Any]]:
         named = self._named(data, version)
         # Encoded here and not before: the keys for it may come with the API key.
         items = {key: self._codec.encode(key, data[name]) for key, name in named.items()}
@@ -260,7 +260,7 @@ class MomentoCache(BaseCache):
         """See decr_version()."""
         return await self.aincr_version(key, -delta, version)
 
-    def _incr_version(self, key: Any, delta: int, version: int | None) -> Steps[int | None]:
+    def _incr_version(self, key: Any, delta: int, version: int | None) -> Operation[int | None]:
         old_version = self.version if version is None else version
         new_version: int = old_version + delta
         old_key, new_key = self._momento_key(key, old_version), self._momento_key(key, new_version)
@@ -300,7 +300,7 @@ class MomentoCache(BaseCache):
             return self._codec.decode(key, data)
         except UnreadableValue as error:
             # The key, never the value: that may be anything, and anybody's.
-            journal.note(
+            events.record(
                 self.options.alias,
                 "unreadable_values",
                 "the value of key %r reads as a miss, because %s.",
@@ -309,14 +309,14 @@ class MomentoCache(BaseCache):
             )
             return default
 
-    def _run(self, steps: Steps[T], otherwise: T) -> T:
+    def _run(self, steps: Operation[T], otherwise: T) -> T:
         try:
             client = self._connection.client or self._connection.connected()
             return client.run(self.options.cache_name, steps)
         except MomentoCacheError as error:
             return self._failed(error, otherwise)
 
-    async def _arun(self, steps: Steps[T], otherwise: T) -> T:
+    async def _arun(self, steps: Operation[T], otherwise: T) -> T:
         try:
             client = self._connection.client or await self._connection.aconnected()
             return await client.arun(self.options.cache_name, steps)
@@ -328,7 +328,7 @@ class MomentoCache(BaseCache):
         if not self.options.ignore_exceptions:
             raise error
         message = "ignored %s: %s" if self.options.log_ignored_exceptions else ""
-        journal.note(self.options.alias, "ignored_exceptions", message, type(error).__name__, error)
+        events.record(self.options.alias, "ignored_exceptions", message, type(error).__name__, error)
         return otherwise
 
 

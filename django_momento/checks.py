@@ -16,7 +16,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 from django.core.exceptions import ImproperlyConfigured
 
 from .cache import MomentoCache
-from .codec.imports import UnusableOption, dotted
+from .codec.imports import OptionError, import_dotted
 from .conf.options import CREDENTIAL_SOURCES
 from .configured_caches import make_cache, momento_aliases
 from .grpc_checks import TAG
@@ -186,12 +186,12 @@ def _max_ttl(cache: MomentoCache) -> str:
     return f"{cache.options.max_ttl:.12g}"
 
 
-def _refused(concerns: str, number: str) -> list[CheckMessage]:
+def _refused(category: str, number: str) -> list[CheckMessage]:
     """Answer an error for each alias whose settings are refused for one kind of reason."""
     return [
         Error(_cause(alias, error), hint=_fix(error), id=f"django_momento.{number}")
         for alias, made in _made_caches()
-        if isinstance(error := made, Exception) and getattr(error, "concerns", "settings") == concerns
+        if isinstance(error := made, Exception) and getattr(error, "concerns", "settings") == category
     ]
 
 
@@ -200,8 +200,8 @@ def _missing_callables(number: str) -> Iterator[CheckMessage]:
         source = cache.options.connection.credentials
         if source not in CREDENTIAL_SOURCES:
             try:
-                dotted(source, "CREDENTIALS")
-            except UnusableOption as error:
+                import_dotted(source, "CREDENTIALS")
+            except OptionError as error:
                 message = f"{where}['OPTIONS']['CREDENTIALS'] {error.cause}"
                 yield Error(message, hint=error.fix, id=f"django_momento.{number}")
 

@@ -68,7 +68,7 @@ def _pairs(url: ParseResult) -> list[tuple[str, str]]:
         raise ConfigurationError(f"{WHERE} has an escape that is not UTF-8.", "Write a % as %25.") from None
     rest = [unquote(part).strip("/") for part in (url.netloc, url.path, url.fragment)]
     if api_key_path([rest, pairs]) is not None:
-        raise ConfigurationError(f"{WHERE} holds a Momento API key.", API_KEY_FIX, concerns="API key")
+        raise ConfigurationError(f"{WHERE} holds a Momento API key.", API_KEY_FIX, category="API key")
     if "@" in url.netloc:
         raise ConfigurationError(
             f"{WHERE} has a user name or a password, which Momento has not.",

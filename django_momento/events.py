@@ -18,7 +18,7 @@ logger = logging.getLogger("django_momento")
 PAUSE = 10.0
 
 
-class Journal:
+class Events:
     """Events by cache alias and kind, since the process started."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Journal:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._logged: dict[tuple[str, str], tuple[float, int]] = {}
 
-    def note(self, alias: str, kind: str, message: str = "", *args: object) -> None:
+    def record(self, alias: str, kind: str, message: str = "", *args: object) -> None:
         """Count an event; log the message, unless there was one like it just now or it is empty."""
         event = (alias, kind)
         with self._lock:
@@ -51,7 +51,7 @@ class Journal:
         self.__init__()  # type: ignore[misc]  # this very class: nothing subclasses it
 
 
-journal = Journal()
+events = Events()
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     # Not only for the counts: a thread that does not exist in the child may hold the lock.
-    os.register_at_fork(after_in_child=journal.forget)
+    os.register_at_fork(after_in_child=events.forget)

@@ -37,13 +37,13 @@ class _Explained(Exception):
 class ConfigurationError(_Explained, ImproperlyConfigured):
     """``CACHES`` is wrong: the message names the alias, the setting, what was given and what is allowed.
 
-    ``concerns`` says what: ``"LOCATION"``, ``"CREDENTIALS"`` where none or several sources of the API key are
+    ``category`` says what: ``"LOCATION"``, ``"CREDENTIALS"`` where none or several sources of the API key are
     configured, ``"API key"`` where one stands in the settings itself, or ``"settings"`` for everything else.
     """
 
-    def __init__(self, cause: str, fix: str = "", concerns: str = "settings") -> None:
+    def __init__(self, cause: str, fix: str = "", category: str = "settings") -> None:
         super().__init__(cause, fix)
-        self.concerns = concerns
+        self.category = category
 
 
 class MomentoCacheError(_Explained):

@@ -1,6 +1,6 @@
 """Strings that show themselves to no one, and other text without what in it looks like a key.
 
-For what is read as a secret there is ``Secret``. For text that only might hold one, because somebody put a
+For what is read as a secret there is ``SecretStr``. For text that only might hold one, because somebody put a
 key in the wrong place or another program quotes it, there are the functions. Pure text. They look at the
 form alone: a key that has none, such as a local server may accept, they cannot tell from other text.
 """
@@ -16,7 +16,7 @@ _KEY = re.compile(r"(?<![A-Za-z0-9])ey[JA][A-Za-z0-9+/=_.-]{13,}")
 _LONG_RUN = re.compile(r"[A-Za-z0-9+=_-]{32,}")
 
 
-class Secret(str):
+class SecretStr(str):
     """A string that shows itself to no one: debug pages, error trackers and logs print ``repr``."""
 
     __slots__ = ()
@@ -25,7 +25,7 @@ class Secret(str):
         return f"'{MASK}'"
 
     @classmethod
-    def decoded(cls, content: bytes) -> Secret | None:
+    def decoded(cls, content: bytes) -> SecretStr | None:
         """Answer bytes as text, or None if they are not UTF-8.
 
         Pass them without giving them a name: bytes show themselves in the frames of a traceback. For the same
@@ -42,14 +42,14 @@ def looks_like_a_key(text: str) -> bool:
     return _KEY.search(text) is not None
 
 
-def masked(text: str) -> str:
+def redact(text: str) -> str:
     """Answer a text without what looks like a key, or like another long and random word."""
     return _LONG_RUN.sub(_masked_if_random, _KEY.sub(MASK, text))
 
 
-def shown(value: object) -> str:
+def redacted_repr(value: object) -> str:
     """Answer the ``repr`` of a value somebody gave, for a message that says that it will not do."""
-    return masked(repr(value))
+    return redact(repr(value))
 
 
 def _masked_if_random(run: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from django.core.cache import caches
 
 from django_momento.cache import MomentoCache
 from django_momento.client.registry import connections
-from django_momento.events import journal
+from django_momento.events import events
 from django_momento.local import LocalServer
 
 CACHE_NAME = "tests"
@@ -35,7 +35,7 @@ def _no_clients_left() -> Iterator[None]:
     """Clients and what was noted are process-wide: no test may inherit another's."""
     yield
     connections.close()
-    journal.forget()
+    events.forget()
 
 
 def local_options(server: LocalServer, **options: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from django_momento import events as module
-from django_momento.events import PAUSE, Journal, journal
+from django_momento.events import PAUSE, Events, events
 from tests.kit.at_once import at_once
 from tests.kit.clock import Clock
 
@@ -27,7 +27,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_an_event_is_logged_with_its_cache(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """One of several caches fails: the log says which."""
-    Journal().note("sessions", "ignored_exceptions", "ignored %s: %s", "CallTimedOut", "100 % of it.")
+    Events().record("sessions", "ignored_exceptions", "ignored %s: %s", "CallTimedOut", "100 % of it.")
     assert ["Cache 'sessions': ignored CallTimedOut: 100 % of it."] == messages(caplog)
 
 
@@ -35,11 +35,11 @@ def test_one_of_many_events_is_logged_with_the_number_of_the_others(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Thousands a minute are one warning every few seconds, and none of them goes unmentioned."""
-    ours = Journal()
+    ours = Events()
     for seconds in (0, PAUSE, 1, PAUSE - 1):
         clock.advance(seconds)
         for _ in range(1000):
-            ours.note("default", "unreadable_values", "unreadable")
+            ours.record("default", "unreadable_values", "unreadable")
     held_back = "Cache 'default': unreadable (%d more since the last such warning)"
     assert ["Cache 'default': unreadable", held_back % 999, held_back % 1999] == messages(caplog)
     assert {"unreadable_values": 4000} == ours.counts("default")
@@ -49,9 +49,9 @@ def test_caches_and_kinds_of_events_do_not_silence_each_other(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each has its own count and its own pause."""
-    ours = Journal()
+    ours = Events()
     for alias, kind in [("a", "one"), ("a", "two"), ("b", "one")] * 2:
-        ours.note(alias, kind, f"{kind} happened")
+        ours.record(alias, kind, f"{kind} happened")
     assert [
         "Cache 'a': one happened",
         "Cache 'a': two happened",
@@ -62,22 +62,22 @@ def test_caches_and_kinds_of_events_do_not_silence_each_other(
 
 def test_what_is_not_to_be_logged_is_counted(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """And is mentioned by number if one of its kind is logged later."""
-    ours = Journal()
+    ours = Events()
     for _ in range(3):
-        ours.note("default", "ignored_exceptions")
+        ours.record("default", "ignored_exceptions")
     assert [] == messages(caplog)
-    ours.note("default", "ignored_exceptions", "ignored")
+    ours.record("default", "ignored_exceptions", "ignored")
     assert {"ignored_exceptions": 4} == ours.counts("default")
     assert ["Cache 'default': ignored (3 more since the last such warning)"] == messages(caplog)
 
 
 def test_threads_that_note_together_are_all_counted(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """No event is lost, and one warning is logged for all of them."""
-    ours = Journal()
+    ours = Events()
 
     def note() -> None:
         for _ in range(500):
-            ours.note("default", "ignored_exceptions", "ignored")
+            ours.record("default", "ignored_exceptions", "ignored")
 
     at_once(16, note)
     assert {"ignored_exceptions": 8000} == ours.counts("default")
@@ -87,11 +87,11 @@ def test_threads_that_note_together_are_all_counted(clock: Clock, caplog: pytest
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_counts_for_itself() -> None:
     """Also if a thread of its parent, which it does not have, was just writing."""
-    journal.note("default", "ignored_exceptions")
+    events.record("default", "ignored_exceptions")
     locked, forked = threading.Event(), threading.Event()
 
     def write() -> None:
-        with journal._lock:
+        with events._lock:
             locked.set()
             assert forked.wait(60)
 
@@ -102,11 +102,11 @@ def test_a_forked_child_counts_for_itself() -> None:
     if child == 0:
         status = 1
         try:
-            journal.note("default", "unreadable_values")
-            status = 0 if journal.counts("default") == {"unreadable_values": 1} else 2
+            events.record("default", "unreadable_values")
+            status = 0 if events.counts("default") == {"unreadable_values": 1} else 2
         finally:
             os._exit(status)
     forked.set()
     writer.join()
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert {"ignored_exceptions": 1} == journal.counts("default")
+    assert {"ignored_exceptions": 1} == events.counts("default")

@@ -15,7 +15,7 @@ from django.core.cache import caches
 from django_momento import events as journal_module
 from django_momento.cache import MomentoCache
 from django_momento.client import breaker
-from django_momento.events import PAUSE, journal
+from django_momento.events import PAUSE, events
 from django_momento.exceptions import (
     CircuitOpen,
     ConfigurationError,
@@ -152,13 +152,13 @@ def test_failing_open_answers_what_a_miss_would(
             answer = called(cache, method)
             assert (type(neutral), neutral) == (type(answer), answer)
     if verb(method) == "close":
-        assert ([], {}) == (ignored(caplog), journal.counts("default"))
+        assert ([], {}) == (ignored(caplog), events.counts("default"))
         return
     (record,) = ignored(caplog)
     assert ("django_momento", logging.WARNING) == (record.name, record.levelno)
     assert f"Cache 'default': ignored {away.error.__name__}: " in record.getMessage()
     failures = 9 if verb(method) == "get_or_set" else 3
-    assert {"ignored_exceptions": failures} == journal.counts("default")
+    assert {"ignored_exceptions": failures} == events.counts("default")
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if verb(method) != "close"])
@@ -170,7 +170,7 @@ def test_failing_loud_raises_our_exceptions(away: Away, method: str) -> None:
     assert isinstance(caught.value, MomentoCacheError)
     assert caught.value.cause
     assert caught.value.fix
-    assert {} == journal.counts("default")
+    assert {} == events.counts("default")
 
 
 @pytest.mark.parametrize("circumstance", ["server_down", "breaker_open"])
@@ -236,11 +236,11 @@ def test_a_warning_says_how_many_there_were_since_the_last(
     first, second = ignored(caplog)
     assert "since the last" not in first.getMessage()
     assert second.getMessage().endswith("(49 more since the last such warning)")
-    assert {"ignored_exceptions": 51} == journal.counts("default")
+    assert {"ignored_exceptions": 51} == events.counts("default")
 
 
 def test_what_is_not_logged_is_still_counted(away: Away, caplog: pytest.LogCaptureFixture) -> None:
     """LOG_IGNORED_EXCEPTIONS is about the log alone."""
     cache = away.cache(IGNORE_EXCEPTIONS=True, LOG_IGNORED_EXCEPTIONS=False)
     cache.get("key")
-    assert ([], {"ignored_exceptions": 1}) == (ignored(caplog), journal.counts("default"))
+    assert ([], {"ignored_exceptions": 1}) == (ignored(caplog), events.counts("default"))

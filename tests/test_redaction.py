@@ -7,7 +7,7 @@ import secrets
 
 import pytest
 
-from django_momento.redaction import MASK, Secret, looks_like_a_key, masked, shown
+from django_momento.redaction import MASK, SecretStr, looks_like_a_key, redact, redacted_repr
 from tests.kit.aws import AGENT_TOKEN, ARN, CELL, KEYS, shown_of
 
 READABLE = [
@@ -33,21 +33,21 @@ def test_a_key_is_recognized_wherever_it_stands(key: str, text: str) -> None:
     whole = text.format(key=key)
 
     assert looks_like_a_key(whole)
-    assert MASK in masked(whole)
-    assert [] == shown_of(key, masked(whole))
+    assert MASK in redact(whole)
+    assert [] == shown_of(key, redact(whole))
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_the_beginning_of_a_key_is_recognized_too(key: str) -> None:
     """A line of a terminal or a field of a form cuts it."""
-    assert [] == shown_of(key, masked(key[:40]))
+    assert [] == shown_of(key, redact(key[:40]))
 
 
 @pytest.mark.parametrize("text", READABLE)
 def test_what_is_not_a_key_stays_as_it_is(text: str) -> None:
     """Names, ARNs, paths and AWS's sentences are what a message is about."""
     assert not looks_like_a_key(text)
-    assert text == masked(text)
+    assert text == redact(text)
 
 
 @pytest.mark.parametrize(
@@ -55,19 +55,19 @@ def test_what_is_not_a_key_stays_as_it_is(text: str) -> None:
 )
 def test_other_random_words_are_masked_in_what_others_say(text: str) -> None:
     """An error of somebody else's may quote a token; as a value it may be anything."""
-    assert f"so: {MASK}." == masked(f"so: {text}.")
+    assert f"so: {MASK}." == redact(f"so: {text}.")
     assert not looks_like_a_key(text)
 
 
 def test_a_session_token_of_aws_is_masked_for_the_most_part() -> None:
     """Its slashes are those of paths, so that a short run between two of them may stay."""
-    assert len(masked(AGENT_TOKEN)) < len(AGENT_TOKEN) / 2
+    assert len(redact(AGENT_TOKEN)) < len(AGENT_TOKEN) / 2
 
 
 @pytest.mark.parametrize("value", [1, None, "name", b"bytes", ["a", {"b": 1}], object])
 def test_a_value_is_shown_as_python_writes_it(value: object) -> None:
     """Quotes and types tell what is wrong with a setting."""
-    assert repr(value) == shown(value)
+    assert repr(value) == redacted_repr(value)
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -76,12 +76,12 @@ def test_a_key_in_a_value_is_not_shown(key: str, wrap: object) -> None:
     """However deep it is."""
     assert callable(wrap)
 
-    assert [] == shown_of(key, shown(wrap(key)))
+    assert [] == shown_of(key, redacted_repr(wrap(key)))
 
 
 def test_a_secret_shows_itself_to_no_one() -> None:
     """Logs, debug pages and error trackers print ``repr``."""
-    secret = Secret("open sesame")
+    secret = SecretStr("open sesame")
 
     assert ("'**********'", "['**********']", "open sesame") == (repr(secret), repr([secret]), str(secret))
 
@@ -91,7 +91,7 @@ def test_a_secret_shows_itself_to_no_one() -> None:
 )
 def test_bytes_become_a_secret_or_nothing(content: bytes, text: str | None) -> None:
     """A byte order mark is an editor's, not the key's; an error would have the bytes in it."""
-    decoded = Secret.decoded(content)
+    decoded = SecretStr.decoded(content)
 
     assert text == decoded
-    assert type(decoded) in (Secret, type(None))
+    assert type(decoded) in (SecretStr, type(None))

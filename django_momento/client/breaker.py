@@ -12,7 +12,7 @@ import threading
 from time import monotonic
 
 from ..exceptions import CallTimedOut, CircuitOpen, MomentoCacheError, TransportError
-from .retry import Pauses
+from .retry import Backoff
 
 # Calls that failed one after the other, none between them succeeding. Such calls fail in milliseconds, so
 # some may pass: a server that refuses one call in three must not be given up, and where many calls are in
@@ -40,7 +40,7 @@ class CircuitBreaker:
         self.last_success = 0.0
         self.openings = 0
         self._lock = threading.Lock()
-        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
+        self._pauses = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._run = 0
         self._run_began = 0.0
         self._probe_at = 0.0

@@ -21,7 +21,7 @@ MAX_ITEM_BYTES = 5 * 1024 * 1024
 MAX_MESSAGE_BYTES = 5_243_000
 
 
-class Value:
+class Struct:
     """Something with fields and no more, which nobody changes: equal to another with equal fields.
 
     Written out because a process pays for the classes that a dataclass generates with its first cache call,
@@ -43,7 +43,7 @@ class Value:
         return f"{type(self).__name__}{self._fields()!r}"
 
 
-class Call(Value, Generic[T]):
+class Call(Struct, Generic[T]):
     """A call on one cache, answered by a ``T``. The class is named as its RPC, unless ``rpc`` differs."""
 
     __slots__ = ()
@@ -53,7 +53,7 @@ class Call(Value, Generic[T]):
     control: ClassVar[bool] = False
     streamed: ClassVar[bool] = False
     # Momento's SDKs repeat a call after UNAVAILABLE or INTERNAL only where doing it twice changes nothing.
-    repeatable: ClassVar[bool] = True
+    retryable: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         if "rpc" not in cls.__dict__:
@@ -102,7 +102,7 @@ class SetIfAbsent(Call[bool]):
     __slots__ = ("key", "ttl", "value")
 
     rpc: ClassVar[str] = "SetIfNotExists"
-    repeatable: ClassVar[bool] = False
+    retryable: ClassVar[bool] = False
 
     def __init__(self, key: bytes, value: bytes, ttl: int) -> None:
         self.key = key
@@ -136,7 +136,7 @@ class Increment(Call[int]):
 
     __slots__ = ("amount", "key", "ttl")
 
-    repeatable: ClassVar[bool] = False
+    retryable: ClassVar[bool] = False
 
     def __init__(self, key: bytes, amount: int, ttl: int) -> None:
         self.key = key
@@ -208,7 +208,7 @@ class UpdateTtl(Call[bool]):
 
     __slots__ = ("key", "ttl")
 
-    repeatable: ClassVar[bool] = False
+    retryable: ClassVar[bool] = False
 
     def __init__(self, key: bytes, ttl: int) -> None:
         self.key = key
@@ -244,7 +244,7 @@ class FlushCache(Call[None]):
     __slots__ = ("cache",)
 
     control: ClassVar[bool] = True
-    repeatable: ClassVar[bool] = False
+    retryable: ClassVar[bool] = False
 
     def __init__(self, cache: str) -> None:
         self.cache = cache
@@ -256,7 +256,7 @@ class FlushCache(Call[None]):
         return None
 
 
-class CreateCache(Value):
+class CreateCache(Struct):
     __slots__ = ()
 
 
@@ -277,8 +277,8 @@ CALLS: tuple[type[Call[Any]], ...] = (
 
 # What an operation yields: one call, answered by its answer or by its error thrown in; or a list of calls to
 # be sent together, answered by a list with an error in the place of each call that failed.
-Asked = Call[Any] | CreateCache | list[Call[Any]]
-Steps = Generator[Asked, Any, T]
+Request = Call[Any] | CreateCache | list[Call[Any]]
+Operation = Generator[Request, Any, T]
 
 
 def _hit(response: Any, pb: Any) -> bytes | None:

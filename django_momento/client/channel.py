@@ -34,7 +34,7 @@ Metadata = tuple[tuple[str, str], ...]
 _LONGEST_RECONNECT_PAUSE_MS = 2000
 
 # Momento's SDKs repeat what ended so, and nothing else.
-REPEATED_STATUSES = ["UNAVAILABLE", "INTERNAL"]
+RETRYABLE_STATUSES = ["UNAVAILABLE", "INTERNAL"]
 
 # Threads that read answers which are streams, for async calls only; started as they are needed.
 _READERS = 32
@@ -54,15 +54,15 @@ CONTROL = Service("control_client.ScsControl", controlclient_pb2, controlclient_
 
 def _retry_policy() -> str:
     """Repeat what the SDK repeats, when it does: never a call that counts, never one refused for a limit."""
-    repeatable = [{"service": CACHE.name, "method": call.rpc} for call in CALLS if call.repeatable]
+    retryable = [{"service": CACHE.name, "method": call.rpc} for call in CALLS if call.retryable]
     policy = {
         "maxAttempts": 4,
         "initialBackoff": "0.01s",
         "maxBackoff": "0.1s",
         "backoffMultiplier": 2,
-        "retryableStatusCodes": REPEATED_STATUSES,
+        "retryableStatusCodes": RETRYABLE_STATUSES,
     }
-    return json.dumps({"methodConfig": [{"name": repeatable, "retryPolicy": policy}]})
+    return json.dumps({"methodConfig": [{"name": retryable, "retryPolicy": policy}]})
 
 
 class Future(Protocol):

@@ -18,10 +18,10 @@ from ..credentials.credential import Credential
 from ..exceptions import AuthenticationFailed, MomentoCacheError, TransportError
 from .batching import Gatherings
 from .breaker import CircuitBreaker
-from .calls import Asked, Call, Get, Steps
-from .channel import REPEATED_STATUSES, Future
+from .calls import Call, Get, Operation, Request
+from .channel import RETRYABLE_STATUSES, Future
 from .fork_gate import gate
-from .futures import arrival
+from .futures import wait_for
 from .rotation import Rotation
 from .transport import FAILURES, Link
 
@@ -33,7 +33,7 @@ logger = logging.getLogger("django_momento")
 _PAUSES = (0.01, 0.02, 0.04)
 
 
-class MomentoClient:
+class Client:
     """Momento for any number of caches, threads and event loops. It connects at its first call.
 
     ``fetch`` answers the credential anew, when the one in use is refused or expires; ``watch`` answers a
@@ -73,7 +73,7 @@ class MomentoClient:
         """How often, since it was made, its breaker opened and its key was replaced."""
         return {"circuit_openings": self._breaker.openings, "keys_replaced": self._rotation.replaced}
 
-    def run(self, cache: str, steps: Steps[T]) -> T:
+    def run(self, cache: str, steps: Operation[T]) -> T:
         """Drive an operation on the cache of that name to its answer.
 
         Raises MomentoCacheError, or whatever the operation makes of one.
@@ -90,7 +90,7 @@ class MomentoClient:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
-    async def arun(self, cache: str, steps: Steps[T]) -> T:
+    async def arun(self, cache: str, steps: Operation[T]) -> T:
         """See run(). Works on any number of event loops; cancelling the task cancels what is in flight."""
         try:
             asked = next(steps)
@@ -110,7 +110,7 @@ class MomentoClient:
             self._closed = True
             self._link.close()
 
-    def _send(self, cache: str, asked: Asked) -> Any:
+    def _send(self, cache: str, asked: Request) -> Any:
         if self._breaker.is_open or time() >= self._rotation.due_at:
             self._look_after(cache)
         link, started = self._link, monotonic()
@@ -159,8 +159,8 @@ class MomentoClient:
     def _is_worth_it(self, asked: Any, started: float, error: MomentoCacheError) -> bool:
         # Half the timeout, so that the last attempt ends well before twice the timeout.
         return (
-            getattr(asked, "repeatable", False)
-            and error.status in REPEATED_STATUSES
+            getattr(asked, "retryable", False)
+            and error.status in RETRYABLE_STATUSES
             and monotonic() - started < self.timeout / 2
         )
 
@@ -179,7 +179,7 @@ class MomentoClient:
             settled = [link.settled(call, sent) for call, sent in zip(calls, started, strict=True)]
         return [link.outcome(cache, call, result) for call, result in zip(calls, settled, strict=True)]
 
-    async def _asend(self, cache: str, asked: Asked) -> Any:
+    async def _asend(self, cache: str, asked: Request) -> Any:
         if self._breaker.is_open or time() >= self._rotation.due_at:
             self._look_after(cache)
         link, started = self._link, monotonic()
@@ -210,7 +210,7 @@ class MomentoClient:
         except BaseException:
             gate.leave()
             raise
-        await arrival((future,), each=gate.leave)
+        await wait_for((future,), each=gate.leave)
         try:
             return link.read(asked, future)
         except FAILURES as error:
@@ -227,7 +227,7 @@ class MomentoClient:
 
     async def _aoutcomes(self, link: Link, cache: str, calls: list[Call[Any]]) -> list[Any]:
         futures = [self._started(link, cache, call) for call in calls]
-        await arrival(futures)
+        await wait_for(futures)
         settled = [_settled(future) for future in futures]
         return [link.outcome(cache, call, result) for call, result in zip(calls, settled, strict=True)]
 
@@ -253,7 +253,7 @@ class MomentoClient:
         if self._link is link:
             self._cache = cache
             if flight := self._rotation.arefreshed():
-                await arrival((flight,), shared=True)
+                await wait_for((flight,), shared=True)
         return self._link
 
     def _adopt(self, credential: Credential) -> bool:

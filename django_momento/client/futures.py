@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 
-async def arrival(
+async def wait_for(
     futures: Sequence[Any], *, shared: bool = False, each: Callable[[], object] | None = None
 ) -> None:
     """Wait until every future is done, be it a ``grpc.Future`` or a ``concurrent.futures.Future``.

@@ -23,10 +23,10 @@ from .calls import (
     Increment,
     ItemGetTtl,
     KeysExist,
+    Operation,
     Set,
     SetBatch,
     SetIfAbsent,
-    Steps,
     UpdateTtl,
 )
 
@@ -42,12 +42,12 @@ TOGETHER = 64
 STREAMS_TOGETHER = 8
 
 
-def get(key: bytes) -> Steps[bytes | None]:
+def get(key: bytes) -> Operation[bytes | None]:
     value: bytes | None = yield Get(key)
     return value
 
 
-def set(key: bytes, value: bytes, ttl: int) -> Steps[None]:  # noqa: A001 - Django's name for it
+def set(key: bytes, value: bytes, ttl: int) -> Operation[None]:  # noqa: A001 - Django's name for it
     if ttl <= 0:
         yield Delete(key)
         return
@@ -55,7 +55,7 @@ def set(key: bytes, value: bytes, ttl: int) -> Steps[None]:  # noqa: A001 - Djan
     yield Set(key, value, ttl)
 
 
-def add(key: bytes, value: bytes, ttl: int) -> Steps[bool]:
+def add(key: bytes, value: bytes, ttl: int) -> Operation[bool]:
     """Answer whether the key was absent; store nothing if ``ttl`` is already over."""
     if ttl <= 0:
         return not (yield from has_key(key))
@@ -64,14 +64,14 @@ def add(key: bytes, value: bytes, ttl: int) -> Steps[bool]:
     return stored
 
 
-def touch(key: bytes, ttl: int) -> Steps[bool]:
+def touch(key: bytes, ttl: int) -> Operation[bool]:
     if ttl <= 0:
         return (yield from delete(key))
     found: bool = yield UpdateTtl(key, ttl)
     return found
 
 
-def delete(key: bytes) -> Steps[bool]:
+def delete(key: bytes) -> Operation[bool]:
     """Answer whether there was something to delete, which Momento's own Delete does not say."""
     (found,) = yield KeysExist((key,))
     # Sent even if nothing was found: reads are eventually consistent, and a value just written must go too.
@@ -79,12 +79,12 @@ def delete(key: bytes) -> Steps[bool]:
     return bool(found)
 
 
-def has_key(key: bytes) -> Steps[bool]:
+def has_key(key: bytes) -> Operation[bool]:
     (found,) = yield KeysExist((key,))
     return bool(found)
 
 
-def incr(key: bytes, delta: int) -> Steps[int | None]:
+def incr(key: bytes, delta: int) -> Operation[int | None]:
     """Add to an integer and leave its expiry where it was; answer None if there is no such key.
 
     Raises TypeError if the value is not an integer, OverflowError if the sum has more than 64 bits.
@@ -113,7 +113,7 @@ def incr(key: bytes, delta: int) -> Steps[int | None]:
     return total
 
 
-def get_many(keys: Sequence[bytes]) -> Steps[dict[bytes, bytes]]:
+def get_many(keys: Sequence[bytes]) -> Operation[dict[bytes, bytes]]:
     """Answer what was found. Each key is asked for once, however often it is named."""
     keys = list(dict.fromkeys(keys))
     if len(keys) == 1:
@@ -128,7 +128,7 @@ def get_many(keys: Sequence[bytes]) -> Steps[dict[bytes, bytes]]:
     return found
 
 
-def set_many(items: Mapping[bytes, bytes], ttl: int) -> Steps[dict[bytes, MomentoCacheError]]:
+def set_many(items: Mapping[bytes, bytes], ttl: int) -> Operation[dict[bytes, MomentoCacheError]]:
     """Answer the keys that could not be stored, each with its error. Raises only if nothing was stored."""
     if ttl <= 0:
         yield from delete_many(list(items))
@@ -151,7 +151,7 @@ def set_many(items: Mapping[bytes, bytes], ttl: int) -> Steps[dict[bytes, Moment
     return failed
 
 
-def delete_many(keys: Sequence[bytes]) -> Steps[None]:
+def delete_many(keys: Sequence[bytes]) -> Operation[None]:
     errors = []
     for some in _groups(list(dict.fromkeys(keys)), TOGETHER):
         outcomes = yield [Delete(key) for key in some]
@@ -160,7 +160,7 @@ def delete_many(keys: Sequence[bytes]) -> Steps[None]:
         raise errors[0]
 
 
-def incr_version(key: bytes, new_key: bytes, recode: Callable[[bytes], bytes | None]) -> Steps[bool]:
+def incr_version(key: bytes, new_key: bytes, recode: Callable[[bytes], bytes | None]) -> Operation[bool]:
     """Move a value to another key with the time it has left; answer whether there was one.
 
     ``recode`` turns what is stored under ``key`` into what belongs under ``new_key``, because a stored
@@ -176,11 +176,11 @@ def incr_version(key: bytes, new_key: bytes, recode: Callable[[bytes], bytes | N
     return True
 
 
-def clear(cache: str) -> Steps[None]:
+def clear(cache: str) -> Operation[None]:
     yield FlushCache(cache)
 
 
-def create() -> Steps[bool]:
+def create() -> Operation[bool]:
     """Create the cache; answer False if there is one of that name already."""
     created: bool = yield CreateCache()
     return created

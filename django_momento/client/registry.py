@@ -17,24 +17,24 @@ from ..conf.options import ConnectionOptions
 from ..credentials import credential
 from ..exceptions import CredentialError
 from .fork_gate import gate
-from .futures import arrival
+from .futures import wait_for
 
 if TYPE_CHECKING:
-    from .client import MomentoClient
+    from .client import Client
 
 
 class Connection:
     """The place of one client: ``client`` is the client, or None until it is first wanted."""
 
     def __init__(self, options: ConnectionOptions) -> None:
-        self.client: MomentoClient | None = None
+        self.client: Client | None = None
         self._options = options
         self._lock = threading.Lock()
-        self._attempt: Future[MomentoClient] | None = None
+        self._attempt: Future[Client] | None = None
         # The thread that makes it, which must not wait for itself.
         self._maker: int | None = None
 
-    def connected(self) -> MomentoClient:
+    def connected(self) -> Client:
         """Answer the client, made if there is none.
 
         Raises CredentialError if no API key can be had; the next call then tries again.
@@ -49,7 +49,7 @@ class Connection:
             )
         return attempt.result()
 
-    async def aconnected(self) -> MomentoClient:
+    async def aconnected(self) -> Client:
         """See connected(). While a secret is fetched, the event loop goes on."""
         attempt, is_ours = self._joined()
         if is_ours:
@@ -60,7 +60,7 @@ class Connection:
             except RuntimeError as error:  # the process may have no more threads, or be about to end
                 self._give_up(attempt, error)
         if not attempt.done():
-            await arrival((attempt,), shared=True)
+            await wait_for((attempt,), shared=True)
         return attempt.result()
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class Connection:
         """Drop the client without closing it: in a forked child the connections are the parent's."""
         self.__init__(self._options)  # type: ignore[misc]  # this very class: nothing subclasses it
 
-    def _joined(self) -> tuple[Future[MomentoClient], bool]:
+    def _joined(self) -> tuple[Future[Client], bool]:
         """Answer the attempt at a client that all share, and whether it is the caller's to make."""
         with self._lock:
             if self._attempt is not None:
@@ -82,17 +82,17 @@ class Connection:
             self._attempt = Future()
             return self._attempt, True
 
-    def _make(self, attempt: Future[MomentoClient]) -> None:
+    def _make(self, attempt: Future[Client]) -> None:
         self._maker = threading.get_ident()
         try:
             # Not during a fork: the child would wait for ever on the locks of imports that are half done.
             with gate:
                 # Imported here: the SDK and grpc cost a fifth of a second that no import should pay.
-                from .client import MomentoClient
+                from .client import Client
 
                 watch = credential.watched(self._options)
                 seen = watch() if watch is not None else None
-                client = MomentoClient(
+                client = Client(
                     credential.fetch(self._options),
                     self._options,
                     fetch=partial(credential.fetch, self._options, refresh=True),
@@ -107,7 +107,7 @@ class Connection:
                     self.client = client
             attempt.set_result(client)
 
-    def _give_up(self, attempt: Future[MomentoClient], error: BaseException) -> None:
+    def _give_up(self, attempt: Future[Client], error: BaseException) -> None:
         # Forgotten before it is told, so that whoever hears of the failure can try again.
         with self._lock:
             if self._attempt is attempt:
@@ -115,7 +115,7 @@ class Connection:
         attempt.set_exception(error)
 
 
-class Connections:
+class ClientRegistry:
     """Every connection of the process, by its options."""
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class Connections:
                 connection = self._connections.setdefault(options, Connection(options))
         return connection
 
-    def client(self, options: ConnectionOptions) -> MomentoClient:
+    def client(self, options: ConnectionOptions) -> Client:
         """Answer the client for these options; see Connection.connected()."""
         return self.of(options).connected()
 
@@ -146,6 +146,6 @@ class Connections:
             connection.forget()
 
 
-connections = Connections()
+connections = ClientRegistry()
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(after_in_child=connections.forget)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 
 
-class Pauses:
+class Backoff:
     """Answers one pause after another, in seconds, until it is reset."""
 
     def __init__(self, first: float, longest: float) -> None:

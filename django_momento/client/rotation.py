@@ -16,7 +16,7 @@ from time import monotonic, time
 
 from ..credentials.credential import Credential
 from ..exceptions import MomentoCacheError
-from .retry import Pauses
+from .retry import Backoff
 
 logger = logging.getLogger("django_momento")
 
@@ -57,7 +57,7 @@ class Rotation:
         self._seen = seen
         self._lock = threading.Lock()
         self._flight: Future[None] | None = None
-        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
+        self._pauses = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._not_before = 0.0
         self._ahead_at = _ahead_of(credential.expires_at)
         self.replaced = 0

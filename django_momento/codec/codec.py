@@ -22,7 +22,7 @@ from typing import Any
 
 from ..exceptions import UnreadableValue
 from .compressors import Compressor, decompressed
-from .imports import UnusableOption
+from .imports import OptionError
 from .protection import Encryption, Seal, Signature, Unsealed
 from .serializers import DOTTED_NUMBER, SERIALIZERS, Serializer
 
@@ -56,7 +56,7 @@ class Codec:
         compress_min_length: int = 1024,
     ) -> None:
         if serializer.hazard and not seals:
-            raise UnusableOption(
+            raise OptionError(
                 "SERIALIZER",
                 f"needs a seal here: {serializer.hazard}.",
                 "Set SIGN or ENCRYPTION_KEY, or upgrade.",

@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import Any, NamedTuple, Protocol
 
 from ..exceptions import UnreadableValue
-from .imports import UnusableOption, optional
+from .imports import OptionError, import_optional
 
 # Stored values depend on these numbers: they never change, and none is ever used again. They fit one byte.
 COMPRESSORS = {"zlib": 1, "gzip": 2, "lzma": 3, "zstd": 4, "lz4": 5}
@@ -67,7 +67,7 @@ def decompressed(number: int, data: bytes, most_bytes: int) -> bytes:
         raise UnreadableValue(f"its compressor ({number:#x}) is not known to this version")
     try:
         decompress = find_compressor(name).decompress
-    except UnusableOption:
+    except OptionError:
         raise UnreadableValue(f"it is compressed with {name}, whose package is not installed") from None
     try:
         return decompress(data, most_bytes)
@@ -125,9 +125,9 @@ def _lzma() -> Compressor:
 def _zstd() -> Compressor:
     try:
         # In the standard library from Python 3.14 on; the extra has it for older ones.
-        zstd: Any = optional("compression.zstd", "zstd", _OPTION)
-    except UnusableOption:
-        zstd = optional("backports.zstd", "zstd", _OPTION)
+        zstd: Any = import_optional("compression.zstd", "zstd", _OPTION)
+    except OptionError:
+        zstd = import_optional("backports.zstd", "zstd", _OPTION)
     options = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
     return Compressor(
         COMPRESSORS["zstd"],
@@ -139,7 +139,7 @@ def _zstd() -> Compressor:
 def _lz4() -> Compressor:
     # Its blocks rather than its frames: they cost 10 us and 14 bytes less. A block begins with the length, so
     # that it can be checked before memory is set aside.
-    block = optional("lz4.block", "lz4", _OPTION)
+    block = import_optional("lz4.block", "lz4", _OPTION)
 
     def decompress(data: bytes, most_bytes: int) -> bytes:
         if int.from_bytes(data[:_LZ4_LENGTH_BYTES], "little") > most_bytes:

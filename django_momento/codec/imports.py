@@ -13,7 +13,7 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 
-class UnusableOption(Exception):
+class OptionError(Exception):
     """An option names what cannot be used. ``cause`` reads on after the option; ``fix`` is a sentence."""
 
     def __init__(self, option: str, cause: str, fix: str) -> None:
@@ -23,24 +23,24 @@ class UnusableOption(Exception):
         self.fix = fix
 
 
-def optional(module: str, extra: str, option: str) -> ModuleType:
+def import_optional(module: str, extra: str, option: str) -> ModuleType:
     """Import a module that comes with an extra of this package. Raises UnusableOption."""
     try:
         return import_module(module)
     except ImportError as error:
-        raise UnusableOption(
+        raise OptionError(
             option,
             f"needs the module {module}, which cannot be imported ({error}).",
             f"Install it: python -m pip install 'django-momento[{extra}]'.",
         ) from error
 
 
-def dotted(path: str, option: str) -> Any:
+def import_dotted(path: str, option: str) -> Any:
     """Import what a dotted path names. Raises UnusableOption, whatever the import raises."""
     try:
         return import_string(path)
     except Exception as error:
-        raise UnusableOption(
+        raise OptionError(
             option,
             f"is {path!r}, which cannot be imported ({type(error).__name__}: {error}).",
             "Check the path, and that its module can be imported on its own.",

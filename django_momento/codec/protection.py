@@ -16,7 +16,7 @@ from typing import Protocol
 
 from ..exceptions import UnreadableValue
 from ..redaction import MASK
-from .imports import optional
+from .imports import import_optional
 
 SIGNATURE_BYTES = 16
 NONCE_BYTES = 12
@@ -140,8 +140,8 @@ class Encryption:
     most_bytes = MOST_SEALED_BYTES
 
     def __init__(self, keys: Iterable[bytes]) -> None:
-        aead = optional("cryptography.hazmat.primitives.ciphers.aead", "encryption", "ENCRYPTION_KEY")
-        self._invalid = optional("cryptography.exceptions", "encryption", "ENCRYPTION_KEY").InvalidTag
+        aead = import_optional("cryptography.hazmat.primitives.ciphers.aead", "encryption", "ENCRYPTION_KEY")
+        self._invalid = import_optional("cryptography.exceptions", "encryption", "ENCRYPTION_KEY").InvalidTag
         ciphers = [aead.AESGCM(key) for key in keys]
         self._encrypt = ciphers[0].encrypt
         self._decrypts = [cipher.decrypt for cipher in ciphers]

@@ -12,7 +12,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .imports import UnusableOption, dotted, optional
+from .imports import OptionError, import_dotted, import_optional
 
 # Stored values depend on these numbers: they never change, and none is ever used again. They fit four bits.
 SERIALIZERS = {"pickle": 1, "json": 2, "msgpack": 3}
@@ -76,7 +76,7 @@ JSON = Serializer(SERIALIZERS["json"], _as_json, _from_json, bare=True)
 
 
 def _msgpack() -> Serializer:
-    ormsgpack = optional("ormsgpack", "msgpack", _OPTION)
+    ormsgpack = import_optional("ormsgpack", "msgpack", _OPTION)
     # Left to itself it stores a date as text and an enum's member as its value: what would come back as
     # something else is refused, as it is by JSON.
     refuse = (
@@ -102,19 +102,19 @@ def _msgpack() -> Serializer:
 
 
 def _of_dotted_path(path: str) -> Serializer:
-    found = dotted(path, _OPTION)
+    found = import_dotted(path, _OPTION)
     if isinstance(found, type):
         try:
             found = found()
         except Exception as error:
-            raise UnusableOption(
+            raise OptionError(
                 _OPTION,
                 f"is {path!r}, a class that cannot be instantiated ({type(error).__name__}: {error}).",
                 "It is called without arguments.",
             ) from error
     for name in ("dumps", "loads"):
         if not callable(getattr(found, name, None)):
-            raise UnusableOption(
+            raise OptionError(
                 _OPTION, f"is {path!r}, which has no method {name}().", "Give it dumps() and loads()."
             )
 

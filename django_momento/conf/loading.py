@@ -17,31 +17,31 @@ from django.utils.module_loading import import_string
 from ..client.registry import Connection
 from ..codec.codec import Codec
 from ..codec.compressors import find_compressor
-from ..codec.imports import UnusableOption
+from ..codec.imports import OptionError
 from ..codec.protection import Encryption, Seal, Signature, encryption_keys, signing_key
 from ..codec.serializers import find_serializer
 from ..credentials.credential import Credential
 from ..exceptions import ConfigurationError, CredentialError
-from ..redaction import Secret
+from ..redaction import SecretStr
 from .options import CacheOptions, parse
 
 # What ENCRYPTION_KEY says where the keys are in the secret that holds the API key.
 FROM_THE_SECRET = "secret"  # noqa: S105 - a word, not a secret
 
 # Stands for the keys as long as they are not known, and is never used for a value.
-_ANY_KEY = Secret("A" * 22)
+_ANY_KEY = SecretStr("A" * 22)
 
 _kept: dict[tuple[type, str], tuple[str, dict[str, Any], CacheOptions]] = {}
 
 
-class Coding(Protocol):
+class ValueCodec(Protocol):
     """What a cache needs of a codec; see ``codec.Codec``."""
 
     def encode(self, key: bytes, value: Any) -> bytes: ...
     def decode(self, key: bytes, data: bytes) -> Any: ...
 
 
-def options_of(backend: type, location: str, params: Mapping[str, Any]) -> CacheOptions:
+def load_options(backend: type, location: str, params: Mapping[str, Any]) -> CacheOptions:
     """Answer the options of the alias with this backend, LOCATION and settings. Raises ConfigurationError."""
     for (kept_backend, _), (kept_location, kept_params, options) in list(_kept.items()):
         if kept_backend is backend and kept_location == location and kept_params == params:
@@ -52,7 +52,7 @@ def options_of(backend: type, location: str, params: Mapping[str, Any]) -> Cache
     return options
 
 
-def codec_of(options: CacheOptions, connection: Connection) -> Coding:
+def build_codec(options: CacheOptions, connection: Connection) -> ValueCodec:
     """Answer the codec for these options. Raises ConfigurationError, for a missing package for one.
 
     Where the encryption keys come with the API key, it asks the connection for them when it is first used.
@@ -60,25 +60,25 @@ def codec_of(options: CacheOptions, connection: Connection) -> Coding:
     secrets = _secret_keys() if options.sign else ()
     if options.encryption_key == FROM_THE_SECRET:
         return _CodecOfTheSecret(options, connection, secrets)
-    return _codec(options, secrets, Secret(options.encryption_key or ""))
+    return _codec(options, secrets, SecretStr(options.encryption_key or ""))
 
 
-def _secret_keys() -> tuple[Secret | bytes, ...]:
+def _secret_keys() -> tuple[SecretStr | bytes, ...]:
     # Wrapped, because frames with local variables end up on debug pages and in error trackers.
     keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    return tuple(Secret(key) if isinstance(key, str) else key for key in keys)
+    return tuple(SecretStr(key) if isinstance(key, str) else key for key in keys)
 
 
 class _CodecOfTheSecret:
     """A codec whose encryption keys are in the secret of the API key, and are replaced along with it."""
 
     def __init__(
-        self, options: CacheOptions, connection: Connection, secrets: tuple[Secret | bytes, ...]
+        self, options: CacheOptions, connection: Connection, secrets: tuple[SecretStr | bytes, ...]
     ) -> None:
         self._options = options
         self._connection = connection
         self._secrets = secrets
-        self._keys: Secret | None = None
+        self._keys: SecretStr | None = None
         # What is missing is found now, and not with the first value.
         self._codec = _codec(options, secrets, _ANY_KEY)
 
@@ -111,7 +111,7 @@ class _CodecOfTheSecret:
 
 
 @lru_cache(maxsize=64)
-def _codec(options: CacheOptions, secrets: tuple[Secret | bytes, ...], encryption_key: Secret) -> Codec:
+def _codec(options: CacheOptions, secrets: tuple[SecretStr | bytes, ...], encryption_key: SecretStr) -> Codec:
     try:
         serializer = find_serializer(options.serializer)
         compressor = find_compressor(options.compressor) if options.compressor else None
@@ -122,7 +122,7 @@ def _codec(options: CacheOptions, secrets: tuple[Secret | bytes, ...], encryptio
         if options.sign:
             seals.append(Signature([signing_key(secret) for secret in secrets]))
         return Codec(serializer, seals, compressor, options.compress_min_length)
-    except UnusableOption as error:
+    except OptionError as error:
         where = f"CACHES[{options.alias!r}]['OPTIONS']['{error.option}']"
         raise ConfigurationError(f"{where} {error.cause}", error.fix) from error
 

@@ -17,17 +17,17 @@ from ..codec.serializers import SERIALIZERS
 from ..endpoint import DEFAULT_LOCAL_PORT, Endpoint
 from ..exceptions import ConfigurationError
 from ..pasted_keys import api_key_path
-from ..redaction import Secret, masked, shown
+from ..redaction import SecretStr, redact, redacted_repr
 from .types import (
+    BOOLEAN,
     BYTES,
     ENCRYPTION_KEYS,
     ENDPOINT,
     FILE,
-    FLAG,
     PATH,
     SECONDS,
     TEXT,
-    Kind,
+    OptionType,
     one_of,
     one_of_or_dotted_path,
 )
@@ -45,7 +45,7 @@ class Option(NamedTuple):
     """
 
     name: str
-    kind: Kind
+    kind: OptionType
     default: str
     meaning: str
     sources: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ OPTIONS = {
         ),
         Option(
             "AGENT_FALLBACK",
-            FLAG,
+            BOOLEAN,
             "`False`",
             "ask Secrets Manager with boto3 where the agent cannot be reached or is not ready",
             ("agent",),
@@ -139,7 +139,7 @@ OPTIONS = {
         ),
         Option(
             "SIGN",
-            FLAG,
+            BOOLEAN,
             "`False` for `json` and for what is encrypted, else `True`",
             "authenticate values with a key derived from `SECRET_KEY` (`SECRET_KEY_FALLBACKS` still read)",
         ),
@@ -153,9 +153,14 @@ OPTIONS = {
         Option("COMPRESSOR", one_of(*COMPRESSORS), "", "compress values: Momento bills by the KiB"),
         Option("COMPRESS_MIN_LENGTH", BYTES, "`1024`", "bytes; shorter values are not compressed"),
         Option(
-            "IGNORE_EXCEPTIONS", FLAG, "`False`", "fail open: a cache that cannot be reached reads as a miss"
+            "IGNORE_EXCEPTIONS",
+            BOOLEAN,
+            "`False`",
+            "fail open: a cache that cannot be reached reads as a miss",
         ),
-        Option("LOG_IGNORED_EXCEPTIONS", FLAG, "`True`", "log what `IGNORE_EXCEPTIONS` hides, as warnings"),
+        Option(
+            "LOG_IGNORED_EXCEPTIONS", BOOLEAN, "`True`", "log what `IGNORE_EXCEPTIONS` hides, as warnings"
+        ),
     )
 }
 
@@ -199,7 +204,7 @@ class CacheOptions:
     max_ttl: float = 86400.0
     serializer: str = "pickle"
     sign: bool = True
-    encryption_key: Secret | None = None
+    encryption_key: SecretStr | None = None
     compressor: str | None = None
     compress_min_length: int = 1024
     ignore_exceptions: bool = False
@@ -217,7 +222,7 @@ def parse(alias: str, location: object, params: Mapping[str, Any]) -> CacheOptio
         raise ConfigurationError(
             f"{where}['LOCATION'] must be the name of a Momento cache, not {location!r}.",
             "Name a cache of your Momento account; `momento_check --create` can create it.",
-            concerns="LOCATION",
+            category="LOCATION",
         )
     refuse_unknown(where, params, DJANGO_SETTINGS, elsewhere=OPTIONS)
     given = params.get("OPTIONS", {})
@@ -243,7 +248,7 @@ def _refuse_api_key(where: str, given: Mapping[str, Any]) -> None:
     # Nothing reads a key from here, but logs and error reports would show it.
     path = api_key_path(given)
     if path is not None:
-        raise ConfigurationError(f"{where}{path} holds a Momento API key.", API_KEY_FIX, concerns="API key")
+        raise ConfigurationError(f"{where}{path} holds a Momento API key.", API_KEY_FIX, category="API key")
 
 
 def refuse_unknown(
@@ -257,7 +262,7 @@ def refuse_unknown(
     The message names the nearest that is, or that it belongs ``elsewhere``; it shows no value.
     """
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"{where} must be a dict, not {shown(given)}.")
+        raise ConfigurationError(f"{where} must be a dict, not {redacted_repr(given)}.")
     for name in given:
         if name in known:
             continue
@@ -268,7 +273,7 @@ def refuse_unknown(
             fix = f"{spelled} belongs {'in' if elsewhere is OPTIONS else 'beside'} OPTIONS."
         else:
             fix = _nearest(str(name), known)
-        raise ConfigurationError(f"{where} has an unknown setting {shown(name)}.", fix)
+        raise ConfigurationError(f"{where} has an unknown setting {redacted_repr(name)}.", fix)
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
@@ -293,8 +298,8 @@ def _checked(where: str, option: Option, value: object) -> Any:
     try:
         return option.kind.check(value)
     except ValueError as error:
-        reason = f": it {masked(str(error))}" if str(error) else ""
-        given = "not usable" if option.kind.secret else shown(value)
+        reason = f": it {redact(str(error))}" if str(error) else ""
+        given = "not usable" if option.kind.secret else redacted_repr(value)
         raise ConfigurationError(
             f"{where}['OPTIONS']['{option.name}'] is {given}{reason}.",
             f"Allowed: {option.kind.allowed}.",
@@ -317,14 +322,14 @@ def _credential_source(where: str, values: Mapping[str, Any]) -> str:
             f"{where}['OPTIONS'] does not say where the Momento API key comes from.",
             "Give SECRET_ID, the name of a secret in AWS Secrets Manager, or CREDENTIALS: "
             f"{', '.join(map(repr, CREDENTIAL_SOURCES[1:]))}, or the dotted path of a callable.",
-            concerns="CREDENTIALS",
+            category="CREDENTIALS",
         )
     for name, sources, what in _NEEDED:
         if source in sources and name not in values:
             raise ConfigurationError(
                 f"{where}['OPTIONS'] has CREDENTIALS {source!r} but no {name}.",
                 f"Give {name}, {what}.",
-                concerns="CREDENTIALS",
+                category="CREDENTIALS",
             )
     kind = source if source in CREDENTIAL_SOURCES else CALLABLE
     for name in values:
@@ -332,7 +337,7 @@ def _credential_source(where: str, values: Mapping[str, Any]) -> str:
             raise ConfigurationError(
                 f"{where}['OPTIONS']['{name}'] has no meaning with CREDENTIALS {source!r}.",
                 f"Leave it out, or set CREDENTIALS to {_alternatives(OPTIONS[name].sources)}.",
-                concerns="CREDENTIALS",
+                category="CREDENTIALS",
             )
     if source == "local" and values.get("ENDPOINT") is not None and not values["ENDPOINT"].is_plaintext:
         raise ConfigurationError(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..codec.protection import encryption_keys
 from ..endpoint import Endpoint
-from ..redaction import Secret
+from ..redaction import SecretStr
 from . import spelling
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ _MOST_SECONDS = 10**9
 _DOTTED_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
-class Kind(NamedTuple):
+class OptionType(NamedTuple):
     """A type of option: what it allows, how a value is checked, how a URL spells it.
 
     ``from_text`` raises ValueError for what it cannot read; ``in_url`` has examples of what it can. No
@@ -64,61 +64,63 @@ def _existing_file(value: str | Path) -> Path:
     raise ValueError("names no file")
 
 
-def _encryption_keys(value: Any) -> Secret:
+def _encryption_keys(value: Any) -> SecretStr:
     if not isinstance(value, str):
         raise ValueError
     if value != "secret":
         encryption_keys(value)
-    return Secret(value)
+    return SecretStr(value)
 
 
-def one_of(*choices: str) -> Kind:
-    return Kind("one of " + ", ".join(map(repr, choices)), _checked_by(choices.__contains__, str))
+def one_of(*choices: str) -> OptionType:
+    return OptionType("one of " + ", ".join(map(repr, choices)), _checked_by(choices.__contains__, str))
 
 
-def one_of_or_dotted_path(*choices: str) -> Kind:
+def one_of_or_dotted_path(*choices: str) -> OptionType:
     """A choice, or the dotted path of something to import; whether it can be imported shows when it is."""
 
     def accepts(value: Any) -> bool:
         return isinstance(value, str) and (value in choices or _DOTTED_PATH.fullmatch(value) is not None)
 
-    return Kind("one of " + ", ".join(map(repr, choices)) + ", or a dotted path", _checked_by(accepts, str))
+    return OptionType(
+        "one of " + ", ".join(map(repr, choices)) + ", or a dotted path", _checked_by(accepts, str)
+    )
 
 
-TEXT = Kind(
+TEXT = OptionType(
     "a string that is not empty", _checked_by(lambda value: isinstance(value, str) and bool(value), str)
 )
-FLAG = Kind(
+BOOLEAN = OptionType(
     "True or False",
     _checked_by(lambda value: isinstance(value, bool), bool),
     spelling.switch,
     in_url="true, false, yes, no, on, off, 1, 0",
 )
-SECONDS = Kind(
+SECONDS = OptionType(
     "a number of seconds above 0, at most a billion",
     _checked_by(_is_number, float),
     spelling.seconds,
     in_url="90, 30s, 5m, 1h, 2d, 500ms",
 )
-FILE = Kind(
+FILE = OptionType(
     "the path of an existing file",
     _checked_by(_is_path, _existing_file),
 )
-ENDPOINT = Kind(
+ENDPOINT = OptionType(
     "a Momento endpoint, or HOST:PORT on loopback",
     _checked_by(lambda value: isinstance(value, str) and bool(value), Endpoint.parse),
 )
-PATH = Kind(
+PATH = OptionType(
     "the path of a file",
     _checked_by(_is_path, Path),
 )
-BYTES = Kind(
+BYTES = OptionType(
     "a whole number of bytes, 0 or more",
     _checked_by(lambda value: type(value) is int and value >= 0, int),
     spelling.size,
     in_url="1024, 64k, 1KiB, 2M",
 )
-ENCRYPTION_KEYS = Kind(
+ENCRYPTION_KEYS = OptionType(
     "base64 of 16 or 32 bytes, or several with commas between them, or 'secret'",
     _encryption_keys,
     secret=True,

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 from django_momento.credentials.api_key import json_object
 from django_momento.exceptions import AgentUnavailable, CredentialError
-from django_momento.redaction import MASK, Secret, shown
+from django_momento.redaction import MASK, SecretStr, redacted_repr
 
 from . import agent_token
 from .aws import FIXES, Asker, AwsSecret, region_of, sentence
@@ -71,14 +71,14 @@ _TOO_MANY = 429
 
 class _Answer(NamedTuple):
     status: int
-    text: Secret
+    text: SecretStr
 
     @classmethod
-    def read(cls, status: int, body: bytes, token: Secret) -> _Answer:
+    def read(cls, status: int, body: bytes, token: SecretStr) -> _Answer:
         # In a function of its own, so that no frame of a traceback has the bytes, which show themselves.
         text = body.decode(errors="replace")
         # What refuses a request may quote it.
-        return cls(status, Secret(text if status == 200 else text.replace(token, MASK)))
+        return cls(status, SecretStr(text if status == 200 else text.replace(token, MASK)))
 
     @property
     def is_not_ready(self) -> bool:
@@ -93,7 +93,7 @@ class _Answer(NamedTuple):
 
 def get_secret_value(
     secret_id: str, version_stage: str, region: str | None, refresh: bool = False
-) -> tuple[Secret, str | None]:
+) -> tuple[SecretStr, str | None]:
     """Fetch a secret from the agent; answer its text, and the region that had it if the agent says so.
 
     ``refresh`` makes the agent skip its cache, if it is one that can. The agent asks its own region: one that
@@ -158,11 +158,11 @@ def _ask(path: str) -> _Answer:
 
 
 def _port() -> int:
-    text = Secret(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT)
+    text = SecretStr(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT)
     if re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) < 65536:
         return int(text)
     raise CredentialError(
-        f"Environment variable {PORT_VARIABLE} is {shown(str(text))}, which is not a port.",
+        f"Environment variable {PORT_VARIABLE} is {redacted_repr(str(text))}, which is not a port.",
         f"Set it to the agent's port, or leave it out for {DEFAULT_PORT}.",
     )
 
@@ -182,7 +182,7 @@ def _refusal(asked: AwsSecret, answer: _Answer) -> CredentialError:
     return CredentialError(f"{asked} cannot be read: {_quoted(answer)}.", _SEE_ITS_LOG)
 
 
-def _error_of_aws(text: Secret) -> tuple[str | None, str]:
+def _error_of_aws(text: SecretStr) -> tuple[str | None, str]:
     """Answer the code and the words of an error that AWS told the agent, if it is one."""
     typed = _CODE.search(text)
     if typed is None:
@@ -199,11 +199,11 @@ def _quoted(answer: _Answer) -> str:
     return f"the agent answered {answer.status}{': ' if said else ''}{said}"
 
 
-def _secret(asked: AwsSecret, document: dict[str, object]) -> tuple[Secret, str | None]:
+def _secret(asked: AwsSecret, document: dict[str, object]) -> tuple[SecretStr, str | None]:
     text = document.get("SecretString")
-    if not isinstance(text, Secret):
+    if not isinstance(text, SecretStr):
         binary = document.get("SecretBinary")
-        if not isinstance(binary, Secret):
+        if not isinstance(binary, SecretStr):
             raise CredentialError(
                 f"{asked} cannot be read: the agent answered something that is not GetSecretValue's JSON.",
                 f"Check that the agent is what listens on {HOST}:{_port()}, and see its log.",
@@ -222,8 +222,8 @@ def _secret(asked: AwsSecret, document: dict[str, object]) -> tuple[Secret, str 
     return text, region or asked.region
 
 
-def _from_base64(text: Secret) -> Secret | None:
+def _from_base64(text: SecretStr) -> SecretStr | None:
     try:
-        return Secret.decoded(base64.b64decode(text, validate=True))
+        return SecretStr.decoded(base64.b64decode(text, validate=True))
     except binascii.Error:
         return None

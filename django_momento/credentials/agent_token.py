@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from django_momento.exceptions import CredentialError
-from django_momento.redaction import Secret, shown
+from django_momento.redaction import SecretStr, redacted_repr
 
 from . import file
 
@@ -31,33 +31,33 @@ FIX = (
 _SENDABLE = re.compile(r"[ -~]+")
 
 
-def read() -> Secret:
+def read() -> SecretStr:
     """Answer the token. Raises CredentialError."""
     source, value = _configured()
     if not value.startswith(_FILE_SCHEME):
         return _checked(value, source)
     path = Path(value.removeprefix(_FILE_SCHEME))
-    source = f"file {shown(str(path))}"
+    source = f"file {redacted_repr(str(path))}"
     try:
         return _checked(file.read(path), source)
     except ValueError as error:
         raise _unusable(f"{source} {error}") from None
 
 
-def _configured() -> tuple[str, Secret]:
+def _configured() -> tuple[str, SecretStr]:
     first, *others = VARIABLES
     if os.environ.get(first):
-        return f"environment variable {first}", Secret(os.environ[first])
+        return f"environment variable {first}", SecretStr(os.environ[first])
     if FILE.exists():
-        return "", Secret(f"{_FILE_SCHEME}{FILE}")
+        return "", SecretStr(f"{_FILE_SCHEME}{FILE}")
     for name in others:
         if os.environ.get(name):
-            return f"environment variable {name}", Secret(os.environ[name])
+            return f"environment variable {name}", SecretStr(os.environ[name])
     raise _unusable(f"there is no file {FILE}, nor one of the environment variables {', '.join(VARIABLES)}")
 
 
-def _checked(token: Secret, source: str) -> Secret:
-    token = Secret(token.strip())
+def _checked(token: SecretStr, source: str) -> SecretStr:
+    token = SecretStr(token.strip())
     if not _SENDABLE.fullmatch(token):
         raise _unusable(f"{source} {'holds characters that no token has' if token else 'is empty'}")
     return token

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..endpoint import Endpoint
-from ..redaction import Secret, shown
+from ..redaction import SecretStr, redacted_repr
 
 # What an HTTP header can carry. Of any other key gRPC would only say "Invalid metadata", at every call.
 _SENDABLE = re.compile(r"[!-~]+")
@@ -35,7 +35,7 @@ class ApiKey:
     ``expires`` is when a JWT says that it does, as it is written there.
     """
 
-    secret: Secret
+    secret: SecretStr
     kind: str
     endpoint: str | None = None
     hosts: tuple[str, str] | None = None
@@ -52,17 +52,17 @@ class ApiKey:
             raise ValueError("is empty")
         envelope = json_object(_base64_decoded(text))
         if _texts(envelope, "api_key", "endpoint"):
-            key = Secret(envelope["api_key"])
+            key = SecretStr(envelope["api_key"])
             expires = _jwt_claims(key).get("exp")
             return cls(key, "legacy", endpoint=str(envelope["endpoint"]), expires=expires)
         claims = _jwt_claims(text)
         expires = claims.get("exp")
         if claims.get("t") == "g":
-            return cls(Secret(text), "v2", expires=expires)
+            return cls(SecretStr(text), "v2", expires=expires)
         if _texts(claims, "c", "cp"):
             hosts = str(claims["c"]), str(claims["cp"])
-            return cls(Secret(text), "v1", hosts=hosts, expires=expires)
-        return cls(Secret(text), "opaque", expires=expires)
+            return cls(SecretStr(text), "v1", hosts=hosts, expires=expires)
+        return cls(SecretStr(text), "opaque", expires=expires)
 
 
 @dataclass(frozen=True)
@@ -72,21 +72,21 @@ class SecretDocument:
     ``expires`` is its ``validUntil`` as it is written there; ``encryption_key`` is for the codec.
     """
 
-    key: Secret
-    endpoint: Secret | None = None
+    key: SecretStr
+    endpoint: SecretStr | None = None
     expires: object = None
-    encryption_key: Secret | None = None
+    encryption_key: SecretStr | None = None
 
     @classmethod
-    def read(cls, text: Secret) -> SecretDocument:
+    def read(cls, text: SecretStr) -> SecretDocument:
         """Read a plaintext key, or a JSON object with ``apiKey`` or ``api_key``.
 
         Beside it there may be ``endpoint``, ``validUntil`` and ``encryption_key``. Raises ValueError, saying
         what is missing and which names there are, but no value.
         """
-        stripped = Secret(text.strip())
+        stripped = SecretStr(text.strip())
         if not stripped.startswith("{"):
-            return cls(Secret(stripped.strip('"').strip()))
+            return cls(SecretStr(stripped.strip('"').strip()))
         document = json_object(stripped)
         if not document:
             raise ValueError("looks like JSON, but is not valid or has nothing in it")
@@ -105,20 +105,22 @@ def parse_endpoint(text: str) -> Endpoint:
     try:
         return Endpoint.parse(text.strip())
     except ValueError as error:
-        given = shown(str(text)) if len(text) <= _LONGEST_SHOWN else f"of {len(text)} characters"
+        given = redacted_repr(str(text)) if len(text) <= _LONGEST_SHOWN else f"of {len(text)} characters"
         raise ValueError(f"names the endpoint {given}, which {error}") from None
 
 
 def _shown_name(name: str) -> str:
     # Whoever takes the two fields of AWS's console for one another has the key where a name should be.
-    return shown(str(name)) if len(name) <= _LONGEST_NAME_SHOWN else f"a name of {len(name)} characters"
+    return (
+        redacted_repr(str(name)) if len(name) <= _LONGEST_NAME_SHOWN else f"a name of {len(name)} characters"
+    )
 
 
-def _text(document: dict[str, Any], name: str) -> Secret:
-    text = document.get(name) or Secret("")
-    if not isinstance(text, Secret):
+def _text(document: dict[str, Any], name: str) -> SecretStr:
+    text = document.get(name) or SecretStr("")
+    if not isinstance(text, SecretStr):
         raise ValueError(f"has an {name!r} that is not a string")
-    return Secret(text.strip())
+    return SecretStr(text.strip())
 
 
 def _texts(document: dict[str, Any], *names: str) -> bool:
@@ -127,7 +129,7 @@ def _texts(document: dict[str, Any], *names: str) -> bool:
 
 def _base64_decoded(text: str) -> str:
     try:
-        return Secret(base64.b64decode(text, validate=True).decode())
+        return SecretStr(base64.b64decode(text, validate=True).decode())
     except (binascii.Error, ValueError):
         return ""
 
@@ -152,11 +154,11 @@ def json_object(text: str) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict):
         return {}
-    return {Secret(name): _wrapped(value) for name, value in document.items()}
+    return {SecretStr(name): _wrapped(value) for name, value in document.items()}
 
 
 def _wrapped(value: Any) -> Any:
     # At once, so that no local variable on the way shows a key. Of what is nested no more is needed.
     if isinstance(value, list | dict):
         return bool(value)
-    return Secret(value) if isinstance(value, str) else value
+    return SecretStr(value) if isinstance(value, str) else value

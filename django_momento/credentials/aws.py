@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from django_momento.exceptions import CredentialError
-from django_momento.redaction import masked
+from django_momento.redaction import redact
 
 # What AWS says of an error is a sentence or two; a proxy in between may answer with a page.
 _LONGEST_MESSAGE = 500
@@ -138,4 +138,4 @@ def partition_of(region: str) -> str:
 
 def sentence(text: str) -> str:
     """Answer what somebody else said as a part of one line of ours, without what looks like a key."""
-    return masked(" ".join(text.split()))[:_LONGEST_MESSAGE].rstrip(".")
+    return redact(" ".join(text.split()))[:_LONGEST_MESSAGE].rstrip(".")

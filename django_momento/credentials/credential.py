@@ -16,7 +16,7 @@ from functools import partial
 from ..conf.options import ConnectionOptions
 from ..endpoint import DEFAULT_LOCAL_PORT, TLS_PORT, Endpoint
 from ..exceptions import AgentUnavailable, CredentialError
-from ..redaction import Secret, shown
+from ..redaction import SecretStr, redacted_repr
 from .api_key import ApiKey, SecretDocument, parse_endpoint
 from .expiry import unix_seconds
 
@@ -36,14 +36,14 @@ class Credential:
     ``encryption_keys`` is what the secret says beside the key, as it is written there.
     """
 
-    api_key: Secret
+    api_key: SecretStr
     kind: str
     source: str
     cache_host: str
     control_host: str
     port: int = TLS_PORT
     expires_at: float | None = None
-    encryption_keys: Secret | None = None
+    encryption_keys: SecretStr | None = None
     fetched_at: float = field(default_factory=time.time, compare=False)
 
     @property
@@ -120,14 +120,14 @@ def _secret_id(options: ConnectionOptions) -> str:
 
 def _from_environment(options: ConnectionOptions, refresh: bool) -> Credential:
     source = f"Environment variable {options.api_key_variable}"
-    text = Secret(os.environ.get(options.api_key_variable, ""))
+    text = SecretStr(os.environ.get(options.api_key_variable, ""))
     if not text:
         raise CredentialError(
             f"{source} is not set, or empty.",
             f"Set it to a Momento API key, and {options.endpoint_variable} to your region's endpoint.",
         )
     # Wrapped like the key, which it is where somebody took the two for one another.
-    named = Secret(os.environ.get(options.endpoint_variable, ""))
+    named = SecretStr(os.environ.get(options.endpoint_variable, ""))
     endpoint = _endpoint(options, named, f"Environment variable {options.endpoint_variable}")
     return _credential(text, endpoint, source)
 
@@ -136,7 +136,7 @@ def _from_file(options: ConnectionOptions, refresh: bool) -> Credential:
     from . import file
 
     assert options.api_key_file is not None  # noqa: S101 - options.parse() has made sure
-    source = f"File {shown(str(options.api_key_file))}"
+    source = f"File {redacted_repr(str(options.api_key_file))}"
     try:
         text = file.read(options.api_key_file)
     except ValueError as error:
@@ -157,7 +157,7 @@ def _from_callable(options: ConnectionOptions, refresh: bool) -> Credential:
 
 def _from_local(options: ConnectionOptions, refresh: bool) -> Credential:
     host, port = options.endpoint or Endpoint("127.0.0.1", DEFAULT_LOCAL_PORT)
-    return Credential(Secret(""), "none", "momento-local, which needs no key", host, host, port or 0)
+    return Credential(SecretStr(""), "none", "momento-local, which needs no key", host, host, port or 0)
 
 
 def _from_embedded(options: ConnectionOptions, refresh: bool) -> Credential:
@@ -177,7 +177,7 @@ _SOURCES: dict[str, Callable[[ConnectionOptions, bool], Credential]] = {
 }
 
 
-def _endpoint(options: ConnectionOptions, named: Secret | None, source: str) -> Endpoint | None:
+def _endpoint(options: ConnectionOptions, named: SecretStr | None, source: str) -> Endpoint | None:
     """Answer the configured endpoint, or else the one that a source names beside the key."""
     if options.endpoint is not None or not named:
         return options.endpoint
@@ -187,7 +187,7 @@ def _endpoint(options: ConnectionOptions, named: Secret | None, source: str) -> 
         raise CredentialError(f"{source} {error}.", _WHERE_ENDPOINTS_ARE) from None
 
 
-def _credential(text: Secret, configured: Endpoint | None, source: str) -> Credential:
+def _credential(text: SecretStr, configured: Endpoint | None, source: str) -> Credential:
     """Take a secret's text apart; a configured endpoint wins over the secret's, and that over the key's."""
     try:
         document = SecretDocument.read(text)

@@ -9,7 +9,7 @@ import secrets
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 
 if TYPE_CHECKING:
     from django_momento.local import LocalServer
@@ -20,7 +20,7 @@ class Embedded(NamedTuple):
 
     host: str
     port: int
-    api_key: Secret
+    api_key: SecretStr
 
 
 class EmbeddedServer:
@@ -29,7 +29,7 @@ class EmbeddedServer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._server: LocalServer | None = None
-        self._api_key = Secret("")
+        self._api_key = SecretStr("")
 
     def started(self) -> Embedded:
         """Answer the server, started if it is not running."""
@@ -37,7 +37,7 @@ class EmbeddedServer:
             if self._server is None:
                 from django_momento.local import LocalServer
 
-                self._api_key = Secret(secrets.token_urlsafe(32))
+                self._api_key = SecretStr(secrets.token_urlsafe(32))
                 self._server = LocalServer(api_keys=[self._api_key], create_missing_caches=True).start()
             return Embedded(self._server.host, self._server.port, self._api_key)
 

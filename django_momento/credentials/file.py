@@ -9,13 +9,13 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 
 # What Secrets Manager allows a secret. A file that is larger is another file.
 MOST_BYTES = 65_536
 
 
-def read(path: Path) -> Secret:
+def read(path: Path) -> SecretStr:
     """Answer the text of a file. Raises ValueError, with words to put after the file's name."""
     try:
         mode = path.stat().st_mode
@@ -25,7 +25,7 @@ def read(path: Path) -> Secret:
             # A pipe would keep the process waiting for who knows how long.
             raise ValueError("is not a regular file")
         with path.open("rb") as file:
-            text = Secret.decoded(file.read(MOST_BYTES))
+            text = SecretStr.decoded(file.read(MOST_BYTES))
             is_whole = not file.read(1)
     except FileNotFoundError:
         raise ValueError("does not exist") from None

@@ -12,7 +12,7 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import NamedTuple
 
 from django_momento.exceptions import CredentialError
-from django_momento.redaction import Secret, masked
+from django_momento.redaction import SecretStr, redact
 
 _BE_A_FUNCTION = "CREDENTIALS must be the dotted path of a function in a module that can be imported."
 _ANSWER_A_KEY = "It must be a function without arguments that answers a key, or a key and an endpoint."
@@ -32,7 +32,7 @@ class _Failure(NamedTuple):
     told: RaisedByCallable | None = None
 
 
-def call(path: str) -> tuple[Secret, Secret | None]:
+def call(path: str) -> tuple[SecretStr, SecretStr | None]:
     """Call what a dotted path names; answer the key, and the endpoint if there is one.
 
     Raises CredentialError.
@@ -43,12 +43,12 @@ def call(path: str) -> tuple[Secret, Secret | None]:
     return outcome
 
 
-def _outcome(path: str) -> tuple[Secret, Secret | None] | _Failure:
+def _outcome(path: str) -> tuple[SecretStr, SecretStr | None] | _Failure:
     module, _, name = path.rpartition(".")
     try:
         function = getattr(import_module(module), name)
     except Exception as error:  # noqa: BLE001 - a module may raise anything while it is imported
-        reason = f"cannot be imported: {type(error).__name__}: {masked(str(error))}"
+        reason = f"cannot be imported: {type(error).__name__}: {redact(str(error))}"
         return _Failure(reason, _BE_A_FUNCTION, _told(error))
     if not callable(function):
         return _Failure(f"cannot be called: it is {_kind(function)}", _ANSWER_A_KEY)
@@ -63,12 +63,12 @@ def _outcome(path: str) -> tuple[Secret, Secret | None] | _Failure:
         return _Failure(reason, _SEE_TRACEBACK, _told(error))
 
 
-def _taken(answer: object) -> tuple[Secret, Secret | None] | _Failure:
+def _taken(answer: object) -> tuple[SecretStr, SecretStr | None] | _Failure:
     match answer:
         case str() as key:
-            return Secret(key), None
+            return SecretStr(key), None
         case (str() as key, str() | None as endpoint):
-            return Secret(key), None if endpoint is None else Secret(endpoint)
+            return SecretStr(key), None if endpoint is None else SecretStr(endpoint)
     if isawaitable(answer):
         if hasattr(answer, "close"):
             answer.close()  # Else Python warns that nobody awaited it.
@@ -83,4 +83,4 @@ def _kind(value: object) -> str:
 
 
 def _told(error: Exception) -> RaisedByCallable:
-    return RaisedByCallable(masked("".join(traceback.format_exception(error)).rstrip()))
+    return RaisedByCallable(redact("".join(traceback.format_exception(error)).rstrip()))

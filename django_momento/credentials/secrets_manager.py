@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django_momento.exceptions import CredentialError
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 
 from .aws import Asker, AwsSecret, region_of, sentence
 
@@ -54,7 +54,7 @@ _CHECK_AWS_SETTINGS = (
 _TELL_TALES = ("botocore.parsers", "botocore.auth", "botocore.endpoint")
 
 
-def get_secret_value(secret_id: str, version_stage: str, region: str | None) -> tuple[Secret, str]:
+def get_secret_value(secret_id: str, version_stage: str, region: str | None) -> tuple[SecretStr, str]:
     """Fetch a secret with boto3; answer its text and the region that had it. Raises CredentialError.
 
     Takes at most ATTEMPTS times CONNECT_TIMEOUT and READ_TIMEOUT, and pauses of 1 and 2 seconds at most
@@ -109,10 +109,10 @@ def _secrets_kept_from_logs() -> Iterator[None]:
         yield
 
 
-def _text(answer: Any) -> Secret | None:
+def _text(answer: Any) -> SecretStr | None:
     if "SecretString" in answer:
-        return Secret(answer["SecretString"])
-    return Secret.decoded(answer.get("SecretBinary", b""))
+        return SecretStr(answer["SecretString"])
+    return SecretStr.decoded(answer.get("SecretBinary", b""))
 
 
 def _refused(asked: AwsSecret, error: ClientError) -> CredentialError:

@@ -18,15 +18,15 @@ from django.core.exceptions import ImproperlyConfigured
 from ..cache import MomentoCache
 from ..checks import IMPORT_FIX
 from ..client import operations
-from ..client.calls import ItemGetTtl, Steps
-from ..client.client import MomentoClient
+from ..client.calls import ItemGetTtl, Operation
+from ..client.client import Client
 from ..client.registry import connections
 from ..conf.options import CacheOptions
 from ..configured_caches import make_cache
 from ..exceptions import CacheNotFound, LimitExceeded, MomentoCacheError, ServerError
 from . import limits
 from .latency import Latency
-from .limits import Fact
+from .limits import Measurement
 
 PROBE_TIMEOUT = 60
 READ_BACK_FIX = "Check SERIALIZER, SIGN and KEY_FUNCTION, and that no other process empties this cache."
@@ -46,7 +46,7 @@ class Step:
     cause: str = ""
     fix: str = ""
     latency: Latency | None = None
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[Measurement, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -60,7 +60,7 @@ class Step:
 class _Found(NamedTuple):
     says: str
     latency: Latency | None = None
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[Measurement, ...] = ()
 
 
 def _no_progress(name: str, done: int, of: int) -> None:
@@ -112,7 +112,7 @@ class _Examination:
         self._create = create
         self._progress = progress
         self._cache: MomentoCache
-        self._client: MomentoClient
+        self._client: Client
         self._latency: Latency
         self._missing: CacheNotFound | None = None
 
@@ -203,7 +203,7 @@ class _Examination:
         return self._client.run(self._cache.options.cache_name, steps)
 
 
-def _remaining(key: bytes) -> Steps[int | None]:
+def _remaining(key: bytes) -> Operation[int | None]:
     milliseconds: int | None = yield ItemGetTtl(key)
     return milliseconds
 

@@ -22,7 +22,7 @@ _CALLS_TOOK_AT_MOST = 60.0
 
 
 @dataclass(frozen=True)
-class Fact:
+class Measurement:
     """One thing that was found, and what it is measured by.
 
     ``name`` and the unit of ``value`` and ``allowed`` are stable; ``says`` is for people, and empty if there
@@ -36,39 +36,39 @@ class Fact:
     ok: bool = True
 
 
-def of_credential(credential: Credential, now: float) -> tuple[Fact, ...]:
+def of_credential(credential: Credential, now: float) -> tuple[Measurement, ...]:
     """Answer where the API key came from, when, and when it ends; ``now`` is in seconds since 1970."""
-    facts = [Fact("kind", credential.kind), Fact("source", credential.source)]
+    facts = [Measurement("kind", credential.kind), Measurement("source", credential.source)]
     if credential.api_key:
         age = now - credential.fetched_at
         says = "fetched just now" if age < 1 else f"fetched {duration(age)} ago"
-        facts.append(Fact("fetched_at", credential.fetched_at, says))
+        facts.append(Measurement("fetched_at", credential.fetched_at, says))
     if credential.expires_at is not None:
         left = credential.expires_at - now
         at = datetime.fromtimestamp(credential.expires_at, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         says = f"expires in {duration(left)}, at {at}" if left > 0 else f"expired at {at}"
-        facts.append(Fact("expires_at", credential.expires_at, says, ok=left > 0))
+        facts.append(Measurement("expires_at", credential.expires_at, says, ok=left > 0))
     return tuple(facts)
 
 
-def of_ttl(timeout: float | None, max_ttl: float, kept: float | None) -> Fact:
+def of_ttl(timeout: float | None, max_ttl: float, kept: float | None) -> Measurement:
     """Compare TIMEOUT and MAX_TTL with the seconds that Momento ``kept`` of MAX_TTL, if that is known."""
     name, allowed = "ttl_seconds", ON_DEMAND_SECONDS
     if kept is not None and kept < max_ttl - _CALLS_TOOK_AT_MOST:
         says = f"Momento cut MAX_TTL, {duration(max_ttl)}, to {duration(kept)}: set MAX_TTL to that"
-        return Fact(name, kept, says, allowed, ok=False)
+        return Measurement(name, kept, says, allowed, ok=False)
     granted = "" if kept is None else ", which Momento granted"
     says = f"TIMEOUT is {_timeout(timeout)}, MAX_TTL {duration(max_ttl)}{granted}; on demand it allows 24 h"
     if timeout is None or timeout > max_ttl:
-        return Fact(name, kept, f"{says}: no value lives as long as TIMEOUT says", allowed, ok=False)
-    return Fact(name, kept, says, allowed)
+        return Measurement(name, kept, f"{says}: no value lives as long as TIMEOUT says", allowed, ok=False)
+    return Measurement(name, kept, says, allowed)
 
 
-def of_item_size(overhead: int) -> tuple[Fact, Fact]:
+def of_item_size(overhead: int) -> tuple[Measurement, Measurement]:
     """Compare what the configuration adds to a key and its value, in bytes, with what Momento meters."""
     left = METERED_BYTES - overhead
     return (
-        Fact(
+        Measurement(
             "overhead_bytes",
             overhead,
             f"prefix, version and format add {overhead} bytes: a key and a text of {left} bytes together "
@@ -76,7 +76,7 @@ def of_item_size(overhead: int) -> tuple[Fact, Fact]:
             METERED_BYTES,
             ok=left > 0,
         ),
-        Fact(
+        Measurement(
             "largest_item_bytes",
             MAX_ITEM_BYTES,
             f"key and value may have 5 MiB, which cost {MAX_ITEM_BYTES // METERED_BYTES:,} operations",
@@ -85,14 +85,14 @@ def of_item_size(overhead: int) -> tuple[Fact, Fact]:
     )
 
 
-def of_rate(per_second: float) -> Fact:
+def of_rate(per_second: float) -> Measurement:
     """Compare how many gets a second were measured with what Momento allows."""
     says = (
         f"one thread makes {per_second:,.0f} gets a second; on demand the account has {ON_DEMAND_OPERATIONS}"
     )
     if per_second > ON_DEMAND_OPERATIONS:
         says += ", and LimitExceeded for what is over"
-    return Fact("operations_per_second", per_second, says, ON_DEMAND_OPERATIONS)
+    return Measurement("operations_per_second", per_second, says, ON_DEMAND_OPERATIONS)
 
 
 def duration(seconds: float) -> str:

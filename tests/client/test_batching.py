@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from django_momento.client import batching, operations
-from django_momento.client.client import MomentoClient
+from django_momento.client.client import Client
 from django_momento.client.fork_gate import gate
 from django_momento.conf.options import ConnectionOptions
-from django_momento.credentials.api_key import Secret
 from django_momento.credentials.credential import Credential
 from django_momento.exceptions import AuthenticationFailed, CacheNotFound, TransportError
 from django_momento.local import LocalServer
+from django_momento.redaction import SecretStr
 
 KEYS = [f"key{number}".encode() for number in range(10)]
 
@@ -39,12 +39,12 @@ def silent_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def client(port: int, api_key: str = "a-key", client_timeout: float = 10) -> MomentoClient:
-    credential = Credential(Secret(api_key), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
-    return MomentoClient(credential, ConnectionOptions("local", client_timeout=client_timeout))
+def client(port: int, api_key: str = "a-key", client_timeout: float = 10) -> Client:
+    credential = Credential(SecretStr(api_key), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
+    return Client(credential, ConnectionOptions("local", client_timeout=client_timeout))
 
 
-async def asked_together(ours: MomentoClient, keys: list[bytes], cache: str = "tests") -> list[object]:
+async def asked_together(ours: Client, keys: list[bytes], cache: str = "tests") -> list[object]:
     gets = (ours.arun(cache, operations.get(key)) for key in keys)
     return await asyncio.gather(*gets, return_exceptions=True)
 

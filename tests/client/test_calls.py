@@ -115,4 +115,4 @@ def test_what_may_be_repeated_is_what_the_sdk_repeats(call: type[calls.Call[Any]
         attempt_number=1,
         overall_deadline=datetime.now(timezone.utc),
     )
-    assert call.repeatable == DefaultEligibilityStrategy().is_eligible_for_retry(props)
+    assert call.retryable == DefaultEligibilityStrategy().is_eligible_for_retry(props)

@@ -11,8 +11,8 @@ from momento.config.transport.transport_strategy import StaticGrpcConfiguration
 
 from django_momento.client.calls import Increment, KeysExist
 from django_momento.client.channel import CACHE, CONTROL, Channel
-from django_momento.credentials.api_key import Secret
 from django_momento.credentials.credential import Credential
+from django_momento.redaction import SecretStr
 from tests.kit.capture import capturing
 
 PATIENT = StaticGrpcConfiguration(timedelta(seconds=10))
@@ -24,7 +24,7 @@ METADATA = (("cache", "tests"), ("authorization", "a-key"))
 
 
 def channel(port: int, configuration: StaticGrpcConfiguration = PATIENT) -> Channel:
-    credential = Credential(Secret("a-key"), "opaque", "test", "127.0.0.1", "127.0.0.1", port)
+    credential = Credential(SecretStr("a-key"), "opaque", "test", "127.0.0.1", "127.0.0.1", port)
     return Channel(CACHE, credential, configuration)
 
 
@@ -69,7 +69,7 @@ def test_the_port_of_tls_means_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Any] = []
     monkeypatch.setattr(grpc, "ssl_channel_credentials", lambda roots: ("tls", roots))
     monkeypatch.setattr(grpc, "secure_channel", lambda *args: opened.append(args[:2]))
-    credential = Credential(Secret("a-key"), "v2", "test", "cache.example.com", "control.example.com")
+    credential = Credential(SecretStr("a-key"), "v2", "test", "cache.example.com", "control.example.com")
     configuration = StaticGrpcConfiguration(timedelta(seconds=1), root_certificates_pem=b"roots")
     Channel(CACHE, credential, configuration)._open(0)
     Channel(CONTROL, credential, configuration)._open(0)

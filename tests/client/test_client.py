@@ -13,11 +13,10 @@ from momento.errors import UnknownException
 from momento.responses import CacheGet
 
 from django_momento.client import operations
-from django_momento.client.calls import Get, KeysExist, Steps
-from django_momento.client.client import MomentoClient
+from django_momento.client.calls import Get, KeysExist, Operation
+from django_momento.client.client import Client
 from django_momento.client.fork_gate import gate
 from django_momento.conf.options import ConnectionOptions
-from django_momento.credentials.api_key import Secret
 from django_momento.credentials.credential import Credential
 from django_momento.exceptions import (
     AuthenticationFailed,
@@ -29,23 +28,24 @@ from django_momento.exceptions import (
     ServerUnavailable,
 )
 from django_momento.local import LocalServer
+from django_momento.redaction import SecretStr
 
 KEY = "the-right-key"
 
 
-def client(port: int, api_key: str = KEY, **options: Any) -> MomentoClient:
-    credential = Credential(Secret(api_key), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
-    return MomentoClient(credential, ConnectionOptions("local", **options))
+def client(port: int, api_key: str = KEY, **options: Any) -> Client:
+    credential = Credential(SecretStr(api_key), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
+    return Client(credential, ConnectionOptions("local", **options))
 
 
-Run = Callable[[MomentoClient, str, Steps[Any]], Any]
+Run = Callable[[Client, str, Operation[Any]], Any]
 
 
-def run_sync(ours: MomentoClient, cache: str, steps: Steps[Any]) -> Any:
+def run_sync(ours: Client, cache: str, steps: Operation[Any]) -> Any:
     return ours.run(cache, steps)
 
 
-def run_async(ours: MomentoClient, cache: str, steps: Steps[Any]) -> Any:
+def run_async(ours: Client, cache: str, steps: Operation[Any]) -> Any:
     return asyncio.run(ours.arun(cache, steps))
 
 
@@ -123,7 +123,7 @@ def eventually(act: Any) -> Any:
 def test_an_error_is_thrown_into_the_operation(server: LocalServer, run: Run) -> None:
     """An operation may answer an error, or clean up after it, as any function may."""
 
-    def steps() -> Steps[str]:
+    def steps() -> Operation[str]:
         try:
             yield Get(b"")
         except InvalidArgument as error:
@@ -136,7 +136,7 @@ def test_an_error_is_thrown_into_the_operation(server: LocalServer, run: Run) ->
 def test_calls_sent_together_fail_apart(server: LocalServer, run: Run) -> None:
     """One call that fails leaves the answers of the others."""
 
-    def steps() -> Steps[list[Any]]:
+    def steps() -> Operation[list[Any]]:
         outcomes: list[Any] = yield [KeysExist((b"a",)), KeysExist((b"",)), KeysExist((b"b", b"c"))]
         return outcomes
 

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from django_momento.client.futures import arrival
+from django_momento.client.futures import wait_for
 
 
 def settled_elsewhere(*futures: Future[str]) -> None:
@@ -28,7 +28,7 @@ def test_an_answer_arrives_from_another_thread() -> None:
 
     async def main() -> str:
         future: Future[str] = Future()
-        waiting = asyncio.ensure_future(arrival((future,)))
+        waiting = asyncio.ensure_future(wait_for((future,)))
         await asyncio.sleep(0)
         settled_elsewhere(future)
         await waiting
@@ -43,7 +43,7 @@ def test_a_future_that_failed_has_arrived_too() -> None:
     async def main() -> Future[str]:
         future: Future[str] = Future()
         future.set_exception(LookupError("there"))
-        await arrival((future,))
+        await wait_for((future,))
         return future
 
     assert isinstance(asyncio.run(main()).exception(), LookupError)
@@ -55,7 +55,7 @@ def test_a_future_that_is_done_already_is_awaited_all_the_same() -> None:
     async def main() -> None:
         future: Future[str] = Future()
         future.set_result("answer")
-        await arrival((future,))
+        await wait_for((future,))
 
     asyncio.run(asyncio.wait_for(main(), 10))
 
@@ -66,7 +66,7 @@ def test_several_are_awaited_until_the_last_has_arrived() -> None:
 
     async def main() -> None:
         futures: list[Future[str]] = [Future() for _ in range(3)]
-        waiting = asyncio.ensure_future(arrival(futures, each=lambda: announced.append(1)))
+        waiting = asyncio.ensure_future(wait_for(futures, each=lambda: announced.append(1)))
         await asyncio.sleep(0)
         settled_elsewhere(*futures[:2])
         await asyncio.sleep(0)
@@ -84,7 +84,7 @@ def test_cancelling_the_task_cancels_what_only_it_waits_for(shared: bool) -> Non
 
     async def main() -> list[Future[str]]:
         futures: list[Future[str]] = [Future(), Future()]
-        waiting = asyncio.ensure_future(arrival(futures, shared=shared))
+        waiting = asyncio.ensure_future(wait_for(futures, shared=shared))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -99,7 +99,7 @@ def test_an_answer_after_a_cancellation_is_dropped() -> None:
 
     async def main() -> None:
         future: Future[str] = Future()
-        waiting = asyncio.ensure_future(arrival((future,), shared=True))
+        waiting = asyncio.ensure_future(wait_for((future,), shared=True))
         await asyncio.sleep(0)
         settled_elsewhere(future)
         waiting.cancel()
@@ -114,7 +114,7 @@ def test_an_answer_to_a_closed_loop_is_dropped() -> None:
     future: Future[str] = Future()
 
     async def main() -> None:
-        waiting = asyncio.ensure_future(arrival((future,), shared=True))
+        waiting = asyncio.ensure_future(wait_for((future,), shared=True))
         await asyncio.sleep(0)
         assert not waiting.done()
 

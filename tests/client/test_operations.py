@@ -18,16 +18,16 @@ from django_momento.client.calls import (
     Increment,
     ItemGetTtl,
     KeysExist,
+    Operation,
     Set,
     SetBatch,
     SetIfAbsent,
-    Steps,
     UpdateTtl,
 )
 from django_momento.exceptions import FailedPrecondition, ServerUnavailable, ValueTooLarge
 
 
-def driven(steps: Steps[Any], *answers: Any) -> tuple[list[Any], Any]:
+def driven(steps: Operation[Any], *answers: Any) -> tuple[list[Any], Any]:
     """Feed the answers one by one, throwing those that are errors; answer what was asked, and the result."""
     asked = []
     remaining = list(answers)
@@ -76,7 +76,7 @@ VERBS = [
 
 @pytest.mark.parametrize(("steps", "answers", "calls", "result"), VERBS)
 def test_a_verb_makes_these_calls_and_answers_this(
-    steps: Steps[Any], answers: list[Any], calls: list[Any], result: Any
+    steps: Operation[Any], answers: list[Any], calls: list[Any], result: Any
 ) -> None:
     """Each verb is the calls that the documentation's table says, in that order."""
     assert (calls, result) == driven(steps, *answers)

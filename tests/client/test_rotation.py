@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from django_momento.client.futures import arrival
+from django_momento.client.futures import wait_for
 from django_momento.client.rotation import FIRST_PAUSE, LONGEST_PAUSE, Rotation
 from django_momento.exceptions import CredentialError
 from tests.kit import rotating as fixtures
@@ -46,7 +46,7 @@ def test_threads_and_tasks_share_one_fetch(rotation: Rotation, source: Source, h
     async def task() -> list[str]:
         flights.append(flight := rotation.arefreshed())
         assert flight is not None
-        await arrival((flight,), shared=True)
+        await wait_for((flight,), shared=True)
         return list(holder.keys)
 
     async def tasks() -> list[list[str]]:
@@ -71,7 +71,7 @@ def test_the_loop_goes_on_while_a_task_fetches(rotation: Rotation, source: Sourc
     async def task() -> None:
         flight = rotation.arefreshed()
         assert flight is not None
-        await arrival((flight,), shared=True)
+        await wait_for((flight,), shared=True)
 
     async def main() -> None:
         first, second = asyncio.ensure_future(task()), asyncio.ensure_future(task())

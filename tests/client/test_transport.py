@@ -14,7 +14,7 @@ from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials.credential import Credential
 from django_momento.exceptions import ServerError
 from django_momento.local import LocalServer
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 from tests.kit.admin import command
 from tests.processes.running import patience
 from tests.processes.sockets import established
@@ -27,7 +27,7 @@ def server() -> Iterator[LocalServer]:
 
 
 def credential(server: LocalServer, key: str) -> Credential:
-    return Credential(Secret(key), "opaque", "the test", "127.0.0.1", "127.0.0.1", server.port)
+    return Credential(SecretStr(key), "opaque", "the test", "127.0.0.1", "127.0.0.1", server.port)
 
 
 @pytest.fixture

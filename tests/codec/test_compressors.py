@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_momento.codec.compressors import COMPRESSORS, decompressed, find_compressor
-from django_momento.codec.imports import UnusableOption
+from django_momento.codec.imports import OptionError
 from django_momento.exceptions import UnreadableValue
 from tests.kit.codecs import KEY, Configuration, refusal
 
@@ -84,7 +84,7 @@ def test_a_compressor_without_its_package_names_the_extra(name: str, monkeypatch
     find_compressor.cache_clear()
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
     monkeypatch.setitem(sys.modules, MODULES[name], None)
-    with pytest.raises(UnusableOption) as raised:
+    with pytest.raises(OptionError) as raised:
         find_compressor(name)
 
     assert "COMPRESSOR" == raised.value.option

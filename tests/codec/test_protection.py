@@ -9,7 +9,7 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from django_momento.codec.imports import UnusableOption
+from django_momento.codec.imports import OptionError
 from django_momento.codec.protection import Encryption, EncryptionKey, Seal, Signature, encryption_keys
 from django_momento.exceptions import UnreadableValue
 from tests.kit.codecs import ENCRYPTION_KEY, KEY, OTHER_ENCRYPTION_KEY, SECRET, Configuration
@@ -156,7 +156,7 @@ def test_a_key_shows_itself_to_no_one() -> None:
 def test_encryption_without_its_package_names_the_extra(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Values are never stored in the clear because a package is missing."""
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UnusableOption) as raised:
+    with pytest.raises(OptionError) as raised:
         Encryption([ENCRYPTION_KEY])
 
     assert "ENCRYPTION_KEY" == raised.value.option

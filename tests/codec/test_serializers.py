@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from django_momento.codec.imports import UnusableOption
+from django_momento.codec.imports import OptionError
 from django_momento.codec.serializers import find_serializer
 from tests.kit.codecs import KEY, Configuration, Literals, needs_careful_msgpack, refusal
 
@@ -54,8 +54,8 @@ class Deaf:
 an_object = Literals()
 
 
-def unusable(name: str) -> UnusableOption:
-    with pytest.raises(UnusableOption) as raised:
+def unusable(name: str) -> OptionError:
+    with pytest.raises(OptionError) as raised:
         find_serializer(name)
     assert "SERIALIZER" == raised.value.option
     assert raised.value.fix
@@ -141,7 +141,7 @@ def test_what_is_no_msgpack_is_unreadable(data: bytes) -> None:
 def test_msgpack_that_believes_a_forger_needs_a_seal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before 1.13 ormsgpack sets memory aside for as many entries as a header claims: 6 KB took 2.5 GB."""
     monkeypatch.setattr("ormsgpack.__version__", "1.12.2")
-    with pytest.raises(UnusableOption) as raised:
+    with pytest.raises(OptionError) as raised:
         Configuration("msgpack", "neither").codec()
 
     assert "SERIALIZER" == raised.value.option

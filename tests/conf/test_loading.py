@@ -16,9 +16,9 @@ from django.core.cache import caches
 from django_momento.cache import MomentoCache
 from django_momento.client import operations
 from django_momento.client.registry import connections
-from django_momento.credentials.api_key import Secret
 from django_momento.exceptions import CredentialError
 from django_momento.local import LocalServer
+from django_momento.redaction import SecretStr
 
 
 def new_key() -> str:
@@ -94,7 +94,7 @@ def test_keys_that_are_replaced_while_the_process_runs_are_used(
     """The codec follows the credential in use."""
     cache().set("key", "value")
     client = connections.client(cache().options.connection)
-    client._link.credential = replace(client.credential, encryption_keys=Secret(new_key()))
+    client._link.credential = replace(client.credential, encryption_keys=SecretStr(new_key()))
     assert "nothing" == cache().get("key", "nothing")
     cache().set("key", "another")
     assert "another" == cache().get("key")

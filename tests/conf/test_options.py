@@ -12,7 +12,7 @@ import pytest
 from django_momento.conf.options import CALLABLE, OPTIONS, CacheOptions, ConnectionOptions, parse
 from django_momento.endpoint import Endpoint
 from django_momento.exceptions import ConfigurationError
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 
 HERE = __file__
 SOURCES: dict[str, dict[str, Any]] = {
@@ -66,7 +66,7 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
     ),
     "SIGN": ([(True, True), (False, False)], NOT_FLAGS),
     "ENCRYPTION_KEY": (
-        [(keys, Secret(keys)) for keys in ("secret", "A" * 22, f"{'A' * 43}=, {'-_' * 11}")],
+        [(keys, SecretStr(keys)) for keys in ("secret", "A" * 22, f"{'A' * 43}=, {'-_' * 11}")],
         ["", None, 1, b"A" * 22, ["A" * 22], "Secret", "hunter2", "A" * 22 + ",hunter2", "A" * 22 + ","],
     ),
     "COMPRESSOR": (

@@ -12,7 +12,7 @@ from django_momento.credentials import agent as agent_source
 from django_momento.credentials.agent import get_secret_value
 from django_momento.exceptions import CredentialError
 from django_momento.local import LocalServer
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 from tests.kit import agent as agents
 from tests.kit import aws as fixtures
 from tests.kit.agent import SecretsManagerAgent
@@ -32,7 +32,7 @@ def test_a_secret_is_fetched_with_the_region_that_had_it(
     text, region = get_secret_value("team/momento", "AWSCURRENT", None)
 
     assert (value if isinstance(value, str) else value.decode(), REGION) == (str(text), region)
-    assert Secret is type(text)
+    assert SecretStr is type(text)
 
 
 def test_a_request_is_the_documented_one(aws: SecretsManager, agent: SecretsManagerAgent) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from django_momento.credentials import agent_token
 from django_momento.exceptions import CredentialError
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 from tests.kit import aws as fixtures
 from tests.kit.aws import AGENT_TOKEN, report, shown_of
 
@@ -31,7 +31,7 @@ def test_a_token_comes_from_the_environment(name: str, monkeypatch: pytest.Monke
     monkeypatch.setenv(name, AGENT_TOKEN)
     token = agent_token.read()
 
-    assert (AGENT_TOKEN, Secret) == (str(token), type(token))
+    assert (AGENT_TOKEN, SecretStr) == (str(token), type(token))
 
 
 def test_a_token_comes_from_the_installer_s_file() -> None:

@@ -11,9 +11,10 @@ import pytest
 from django.utils.html import escape
 from django.views.debug import ExceptionReporter
 
-from django_momento.credentials.api_key import ApiKey, Secret, SecretDocument, parse_endpoint
+from django_momento.credentials.api_key import ApiKey, SecretDocument, parse_endpoint
 from django_momento.credentials.credential import Credential
 from django_momento.endpoint import Endpoint
+from django_momento.redaction import SecretStr
 from tests.kit.aws import (
     CELL,
     INNER_KEY,
@@ -36,16 +37,16 @@ def envelope(**document: object) -> str:
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        (V2_KEY, ApiKey(Secret(V2_KEY), "v2")),
-        (V1_KEY, ApiKey(Secret(V1_KEY), "v1", hosts=HOSTS)),
-        (LEGACY_KEY, ApiKey(Secret(INNER_KEY), "legacy", endpoint=CELL)),
-        (INNER_KEY, ApiKey(Secret(INNER_KEY), "opaque")),
+        (V2_KEY, ApiKey(SecretStr(V2_KEY), "v2")),
+        (V1_KEY, ApiKey(SecretStr(V1_KEY), "v1", hosts=HOSTS)),
+        (LEGACY_KEY, ApiKey(SecretStr(INNER_KEY), "legacy", endpoint=CELL)),
+        (INNER_KEY, ApiKey(SecretStr(INNER_KEY), "opaque")),
     ],
     ids=["v2", "v1", "legacy", "inner"],
 )
 def test_a_key_is_recognized_by_its_form(text: str, key: ApiKey) -> None:
     """Each of Momento's forms says what it is, and where to connect if it knows."""
-    assert key == ApiKey.read(Secret(text))
+    assert key == ApiKey.read(SecretStr(text))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_key_is_recognized_by_its_form(text: str, key: ApiKey) -> None:
 )
 def test_what_momento_does_not_issue_is_opaque(text: str) -> None:
     """A local server may be told to accept anything; nothing in it is taken for an endpoint."""
-    assert ApiKey(Secret(text), "opaque") == ApiKey.read(Secret(text))
+    assert ApiKey(SecretStr(text), "opaque") == ApiKey.read(SecretStr(text))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_what_momento_does_not_issue_is_opaque(text: str) -> None:
 def test_a_key_that_no_header_can_carry_is_refused(text: str) -> None:
     """A key pasted with a line break would fail at every call, with a text that does not say why."""
     with pytest.raises(ValueError, match="spaces or line breaks") as refused:
-        ApiKey.read(Secret(text))
+        ApiKey.read(SecretStr(text))
 
     assert [] == shown_of(text, report(refused.value))
 
@@ -122,25 +123,25 @@ def test_an_empty_key_is_refused() -> None:
 )
 def test_a_secret_holds_a_key_in_many_ways(text: str, key: str) -> None:
     """Plain, quoted by a shell, or in JSON as Momento's rotation writes it: the key comes out bare."""
-    document = SecretDocument.read(Secret(text.format(key=key)))
+    document = SecretDocument.read(SecretStr(text.format(key=key)))
 
-    assert (key, Secret, None) == (document.key, type(document.key), document.endpoint)
+    assert (key, SecretStr, None) == (document.key, type(document.key), document.endpoint)
 
 
 @pytest.mark.parametrize("name", ["apiKey", "api_key"])
 @pytest.mark.parametrize("endpoint", [CELL, f" {CELL}\n", "127.0.0.1:8080"])
 def test_a_json_secret_may_name_the_endpoint(name: str, endpoint: str) -> None:
     """A v2 key names none itself, so that the secret may say it beside the key."""
-    document = SecretDocument.read(Secret(json.dumps({name: V2_KEY, "endpoint": endpoint})))
+    document = SecretDocument.read(SecretStr(json.dumps({name: V2_KEY, "endpoint": endpoint})))
 
-    assert SecretDocument(Secret(V2_KEY), endpoint.strip()) == document
+    assert SecretDocument(SecretStr(V2_KEY), endpoint.strip()) == document
 
 
 @pytest.mark.parametrize("text", ["", " ", '""', '" "', '{"api_key": " "}'])
 def test_a_secret_without_a_key_in_it_is_an_empty_key(text: str) -> None:
     """However nothing is written, the answer is that it is empty."""
     with pytest.raises(ValueError, match=r"^is empty$"):
-        ApiKey.read(SecretDocument.read(Secret(text)).key)
+        ApiKey.read(SecretDocument.read(SecretStr(text)).key)
 
 
 @pytest.mark.parametrize(
@@ -167,18 +168,18 @@ def test_a_secret_without_a_key_in_it_is_an_empty_key(text: str) -> None:
 def test_a_secret_that_holds_no_key_says_what_it_holds(text: str, reason: str) -> None:
     """The names in a JSON secret tell what to change; a key stays hidden, even in a name's place."""
     with pytest.raises(ValueError, match=re.escape(reason)) as refused:
-        SecretDocument.read(Secret(text))
+        SecretDocument.read(SecretStr(text))
 
     assert [] == shown_of(V2_KEY, report(refused.value)) + shown_of(LEGACY_KEY, str(refused.value))
 
 
-@pytest.mark.parametrize("text", [CELL, f" {CELL}\n", Secret(CELL)])
+@pytest.mark.parametrize("text", [CELL, f" {CELL}\n", SecretStr(CELL)])
 def test_an_endpoint_may_have_blanks_around_it(text: str) -> None:
     """Files and consoles add line breaks."""
     assert Endpoint(CELL) == parse_endpoint(text)
 
 
-@pytest.mark.parametrize("text", [f"https://{CELL}", Secret(f"https://{CELL}")])
+@pytest.mark.parametrize("text", [f"https://{CELL}", SecretStr(f"https://{CELL}")])
 def test_a_wrong_endpoint_is_named_with_what_is_wrong(text: str) -> None:
     """An endpoint is no secret, even where it was kept with one."""
     expected = (
@@ -201,11 +202,11 @@ def test_a_key_in_the_endpoint_s_place_is_not_shown(key: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_shows_itself_to_no_one(key: str) -> None:
     """Logs, debug pages and error trackers print ``repr``, of the key or of what holds it."""
-    secret = Secret(key)
+    secret = SecretStr(key)
     holders = [
         secret,
         ApiKey.read(secret),
-        SecretDocument.read(Secret(json.dumps({"api_key": key, "endpoint": CELL}))),
+        SecretDocument.read(SecretStr(json.dumps({"api_key": key, "endpoint": CELL}))),
         Credential(secret, "v2", "a test", *HOSTS),
     ]
     shown = "".join(f"{it!r}{it!a}{pprint.pformat(it)}{[it]}{ ({'x': it}) }" for it in holders)
@@ -218,7 +219,7 @@ def test_a_key_shows_itself_to_no_one(key: str) -> None:
 def test_django_s_debug_page_shows_no_key(text: str) -> None:
     """The page lists the local variables of every frame, and DEBUG is on where keys are first tried."""
     with pytest.raises(ValueError, match=r"JSON|string") as refused:
-        SecretDocument.read(Secret(text.format(key=V2_KEY)))
+        SecretDocument.read(SecretStr(text.format(key=V2_KEY)))
 
     error = refused.value
     assert error.__traceback__ is not None
@@ -229,5 +230,5 @@ def test_django_s_debug_page_shows_no_key(text: str) -> None:
 
 def test_a_secret_is_still_the_string_it_holds() -> None:
     """gRPC needs the key itself: only its ``repr`` is another."""
-    assert V2_KEY == str(Secret(V2_KEY)) == f"{Secret(V2_KEY)}"
-    assert {V2_KEY} == {Secret(V2_KEY)}
+    assert V2_KEY == str(SecretStr(V2_KEY)) == f"{SecretStr(V2_KEY)}"
+    assert {V2_KEY} == {SecretStr(V2_KEY)}

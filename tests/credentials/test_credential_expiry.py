@@ -12,7 +12,7 @@ import pytest
 
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials.credential import Credential, fetch
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 from tests.kit.aws import CELL, LEGACY_KEY, V2_KEY, jwt
 
 HOSTS = {"c": f"cache.{CELL}", "cp": f"control.{CELL}"}
@@ -120,10 +120,10 @@ def test_a_secret_may_hold_the_encryption_key_too(fetched: Any, text: str, keys:
 
 def test_the_same_key_may_be_for_another_place() -> None:
     """A changed key needs no new connection, a changed place does."""
-    one = Credential(Secret("key"), "v2", "a test", "cache.a", "control.a")
-    elsewhere = Credential(Secret("key"), "v2", "a test", "cache.b", "control.b")
-    renewed = Credential(Secret("another"), "v2", "another test", "cache.a", "control.a", expires_at=1.0)
-    other_port = Credential(Secret("key"), "v2", "a test", "cache.a", "control.a", 8080)
+    one = Credential(SecretStr("key"), "v2", "a test", "cache.a", "control.a")
+    elsewhere = Credential(SecretStr("key"), "v2", "a test", "cache.b", "control.b")
+    renewed = Credential(SecretStr("another"), "v2", "another test", "cache.a", "control.a", expires_at=1.0)
+    other_port = Credential(SecretStr("key"), "v2", "a test", "cache.a", "control.a", 8080)
 
     assert (True, False) == (one.same_key(elsewhere), one.same_place(elsewhere))
     assert (False, True) == (one.same_key(renewed), one.same_place(renewed))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from django_momento.credentials import file
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 from tests.kit.aws import V2_KEY, report, shown_of
 
 
@@ -26,7 +26,7 @@ def test_a_file_is_read_as_it_is(text: str, tmp_path: Path) -> None:
     path.write_bytes(text.encode())
     read = file.read(path)
 
-    assert (text, Secret) == (str(read), type(read))
+    assert (text, SecretStr) == (str(read), type(read))
 
 
 def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from django_momento.credentials.function import RaisedByCallable, call
 from django_momento.exceptions import CredentialError
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 from tests.kit.aws import (
     CELL,
     KEYS,
@@ -55,7 +55,7 @@ class Source:
     ("current", "key", "endpoint"),
     [
         (lambda: V2_KEY, V2_KEY, None),
-        (lambda: Secret(V2_KEY), V2_KEY, None),
+        (lambda: SecretStr(V2_KEY), V2_KEY, None),
         (lambda: (V2_KEY, CELL), V2_KEY, CELL),
         (lambda: [V2_KEY, CELL], V2_KEY, CELL),
         (lambda: (V1_KEY, None), V1_KEY, None),
@@ -72,8 +72,8 @@ def test_a_callable_answers_a_key_and_perhaps_an_endpoint(
     site.current = current
     answered, named = call("site_keys.current")
 
-    assert (key, endpoint, Secret) == (str(answered), named, type(answered))
-    assert type(named) in (Secret, type(None))
+    assert (key, endpoint, SecretStr) == (str(answered), named, type(answered))
+    assert type(named) in (SecretStr, type(None))
 
 
 def test_a_callable_is_called_anew_each_time(site: Any) -> None:

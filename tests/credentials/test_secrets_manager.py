@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from django_momento.credentials import secrets_manager
-from django_momento.credentials.api_key import Secret
 from django_momento.credentials.secrets_manager import get_secret_value
 from tests.kit import aws as fixtures
 from tests.kit.aws import (
@@ -31,7 +30,7 @@ def test_a_secret_is_fetched_with_the_region_that_had_it(aws: SecretsManager, va
     text, region = get_secret_value("team/momento", "AWSCURRENT", REGION)
 
     assert (value if isinstance(value, str) else value.decode(), REGION) == (str(text), region)
-    assert Secret is type(text)
+    assert SecretStr is type(text)
 
 
 def test_an_arn_s_region_wins_over_the_configured_one(aws: SecretsManager) -> None:

@@ -14,7 +14,7 @@ import pytest
 from django_momento.conf.options import ConnectionOptions, parse
 from django_momento.credentials.credential import Credential, fetch, watched
 from django_momento.exceptions import CredentialError
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 from tests.kit.aws import (
     CELL,
     INNER_KEY,
@@ -74,7 +74,7 @@ def test_a_key_comes_out_of_a_file(
     key_file.write_text(text)
     credential = fetch(options(CREDENTIALS="file", API_KEY_FILE=key_file, **given))
 
-    expected = Credential(Secret(key), kind, f"File '{key_file}'", f"cache.{cell}", f"control.{cell}")
+    expected = Credential(SecretStr(key), kind, f"File '{key_file}'", f"cache.{cell}", f"control.{cell}")
     assert expected == credential
 
 

@@ -12,7 +12,7 @@ from django_momento.cache import MomentoCache
 from django_momento.diagnostics import examination
 from django_momento.diagnostics.examination import Step, examine
 from django_momento.diagnostics.latency import Latency
-from django_momento.diagnostics.limits import Fact
+from django_momento.diagnostics.limits import Measurement
 from django_momento.local import LocalServer
 from django_momento.local.limits import ON_DEMAND
 from tests.conftest import MakeCache
@@ -81,11 +81,11 @@ def test_a_value_that_does_not_come_back_fails_the_round_trip(
     assert "SERIALIZER" in last.fix
 
 
-def facts_of(step: Step) -> dict[str, Fact]:
+def facts_of(step: Step) -> dict[str, Measurement]:
     return {fact.name: fact for fact in step.facts}
 
 
-def limits() -> dict[str, Fact]:
+def limits() -> dict[str, Measurement]:
     *_, last = examine("default", requests=3)
     assert ("limits", True) == (last.name, last.ok)
     return facts_of(last)
@@ -207,7 +207,9 @@ def test_mistakes_are_those_of_the_alias_that_was_asked_for(settings: Any) -> No
 
 def test_a_step_is_a_dict_for_machines() -> None:
     """The names in the JSON are those of the documentation."""
-    step = Step("latency", 0.5, "found", latency=Latency.of([7.0]), facts=(Fact("rate", 5, "5 a second"),))
+    step = Step(
+        "latency", 0.5, "found", latency=Latency.of([7.0]), facts=(Measurement("rate", 5, "5 a second"),)
+    )
     answer = step.as_dict()
 
     assert ["cause", "error", "facts", "fix", "found", "latency", "name", "ok", "seconds"] == sorted(answer)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from django_momento.credentials.api_key import Secret
 from django_momento.credentials.credential import Credential
 from django_momento.diagnostics import limits
+from django_momento.redaction import SecretStr
 
 DAY = 86400.0
 NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC
@@ -16,10 +16,12 @@ NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC
 
 def credential(**given: Any) -> Credential:
     hosts = {"cache_host": "cache.cell.example", "control_host": "control.cell.example"}
-    return Credential(**{"api_key": Secret("a-key"), "kind": "v2", "source": "Secret 'a'", **hosts, **given})
+    return Credential(
+        **{"api_key": SecretStr("a-key"), "kind": "v2", "source": "Secret 'a'", **hosts, **given}
+    )
 
 
-def said(found: tuple[limits.Fact, ...]) -> list[str]:
+def said(found: tuple[limits.Measurement, ...]) -> list[str]:
     return [fact.says for fact in found if fact.says]
 
 

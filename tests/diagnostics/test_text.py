@@ -10,7 +10,7 @@ from django.core.management.color import color_style, no_style
 
 from django_momento.diagnostics.examination import Step
 from django_momento.diagnostics.latency import Latency
-from django_momento.diagnostics.limits import Fact
+from django_momento.diagnostics.limits import Measurement
 from django_momento.diagnostics.text import Report
 
 FOUND = Step("connection", 0.0123, "cache.cell.example answers and takes the key")
@@ -22,7 +22,7 @@ COMPARED = Step(
     "limits",
     0.001,
     "compared",
-    facts=(Fact("a", 1, "as it should be"), Fact("b", 2), Fact("c", 3, "odd", ok=False)),
+    facts=(Measurement("a", 1, "as it should be"), Measurement("b", 2), Measurement("c", 3, "odd", ok=False)),
 )
 
 

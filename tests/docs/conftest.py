@@ -9,7 +9,7 @@ import pytest
 
 from django_momento.client.registry import connections
 from django_momento.conf.options import OPTIONS, parse
-from django_momento.events import journal
+from django_momento.events import events
 from django_momento.local import LocalServer
 
 BACKEND = "django_momento.cache.MomentoCache"
@@ -21,7 +21,7 @@ def momento() -> Iterator[LocalServer]:
     with LocalServer(create_missing_caches=True) as server:
         yield server
         connections.close()
-        journal.forget()
+        events.forget()
 
 
 Apply = Callable[[dict[str, Any]], None]

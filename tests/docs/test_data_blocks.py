@@ -12,7 +12,7 @@ import cfnlint
 import pytest
 
 from django_momento.credentials.api_key import SecretDocument
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 from tests.docs.pages import Block, all_blocks
 from tests.docs.programs import PROGRAMS
 
@@ -27,7 +27,7 @@ def test_json_is_json(block: Block) -> None:
         if "Effect" in statement:
             check_statement(statement)
     if "api_key" in document:
-        secret = SecretDocument.read(Secret(block.text))
+        secret = SecretDocument.read(SecretStr(block.text))
         assert (secret.key, secret.endpoint) == (document["api_key"], document["endpoint"])
 
 

@@ -235,7 +235,7 @@ def test_the_counters_are_all_there(apply: Apply, momento: LocalServer) -> None:
     momento.stop()
     cache.get("foreign")
     documented = [name.strip("`") for name, _ in table("how-to/monitor.md", "counter")]
-    assert sorted(documented) == sorted([*client.counts, *events.journal.counts("default")])
+    assert sorted(documented) == sorted([*client.counts, *events.events.counts("default")])
 
 
 def test_a_throttle_of_a_thousand_an_hour_has_the_size_that_is_said() -> None:

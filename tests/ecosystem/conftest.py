@@ -11,7 +11,7 @@ from django.core.cache import caches
 
 from django_momento.cache import MomentoCache
 from django_momento.client.registry import connections
-from django_momento.events import journal
+from django_momento.events import events
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, local_options
 from tests.ecosystem.clock import Clock
@@ -53,7 +53,7 @@ def cache(configure: Configure) -> Iterator[MomentoCache]:
     """The site's default cache. Clients and what was noted are process-wide: no test inherits another's."""
     yield configure()
     connections.close()
-    journal.forget()
+    events.forget()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from django_momento.client import rotation as rotation_module
 from django_momento.client.rotation import Rotation
 from django_momento.credentials.credential import Credential
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 from tests.kit.clock import Clock
 
 # Seconds. Never waited for unless something hangs.
@@ -19,7 +19,7 @@ HANG_GUARD = 60
 
 
 def credential(key: str = "old", expires_at: float | None = None) -> Credential:
-    return Credential(Secret(key), "opaque", "the test", "127.0.0.1", "127.0.0.1", 1, expires_at)
+    return Credential(SecretStr(key), "opaque", "the test", "127.0.0.1", "127.0.0.1", 1, expires_at)
 
 
 class Source:

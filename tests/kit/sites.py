@@ -10,30 +10,30 @@ from typing import Any
 import pytest
 
 from django_momento.client import operations
-from django_momento.client.calls import Steps
-from django_momento.client.client import MomentoClient
+from django_momento.client.calls import Operation
+from django_momento.client.client import Client
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials.credential import Credential
 from django_momento.exceptions import CredentialError
 from django_momento.local import LocalServer
-from django_momento.redaction import Secret
+from django_momento.redaction import SecretStr
 from tests.kit.admin import command
 from tests.processes.running import patience
 from tests.processes.sockets import established
 
-Run = Callable[[MomentoClient, Steps[Any]], Any]
+Run = Callable[[Client, Operation[Any]], Any]
 
 
-def run_sync(client: MomentoClient, steps: Steps[Any]) -> Any:
+def run_sync(client: Client, steps: Operation[Any]) -> Any:
     return client.run("tests", steps)
 
 
-def run_async(client: MomentoClient, steps: Steps[Any]) -> Any:
+def run_async(client: Client, steps: Operation[Any]) -> Any:
     return asyncio.run(client.arun("tests", steps))
 
 
 # One call through the SDK and one of our own, a stream, and several calls together.
-VERBS: dict[str, Callable[[], Steps[Any]]] = {
+VERBS: dict[str, Callable[[], Operation[Any]]] = {
     "get": lambda: operations.get(b"k"),
     "has_key": lambda: operations.has_key(b"k"),
     "get_many": lambda: operations.get_many([b"j", b"k"]),
@@ -49,12 +49,14 @@ class Site:
         self.fetches = 0
         self.error: CredentialError | None = None
         self.move(server, "old")
-        self.client = MomentoClient(
+        self.client = Client(
             self.credential, ConnectionOptions("local", **{"client_timeout": 30.0, **options}), self._fetch
         )
 
     def move(self, server: LocalServer, key: str) -> None:
-        self.credential = Credential(Secret(key), "opaque", "the test", "127.0.0.1", "127.0.0.1", server.port)
+        self.credential = Credential(
+            SecretStr(key), "opaque", "the test", "127.0.0.1", "127.0.0.1", server.port
+        )
 
     def _fetch(self) -> Credential:
         self.fetches += 1
