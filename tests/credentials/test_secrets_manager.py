@@ -9,6 +9,7 @@ import pytest
 
 from django_momento.credentials import secrets_manager
 from django_momento.credentials.secrets_manager import get_secret_value
+from django_momento.redaction import SecretStr
 from tests.kit import aws as fixtures
 from tests.kit.aws import (
     ARN,
