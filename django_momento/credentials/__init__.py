@@ -1,0 +1,1 @@
+"""Where the Momento API key comes from: one module for each source."""

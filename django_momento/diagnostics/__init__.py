@@ -1,0 +1,1 @@
+"""``momento_check`` as a library: what it examines, measures and reports."""

@@ -1,0 +1,1 @@
+"""``manage.py momento_check`` and ``manage.py momento_local``."""

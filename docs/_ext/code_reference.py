@@ -1,8 +1,9 @@
 """Sphinx directives that write reference pages from the code, so that they cannot differ from it.
 
 ``momento-options`` lists the option table; ``momento-command`` a management command's arguments, from its
-own parser; ``momento-layers`` the import layers of setup.cfg, each module with the first sentence of its
-docstring; ``momento-figures`` the constants that users meet. Nothing is written here that the code knows.
+own parser; ``momento-layers`` the import layers of setup.cfg, each package and module with the first
+sentence of its docstring; ``momento-figures`` the constants that users meet. Nothing is written here that
+the code knows.
 """
 
 from __future__ import annotations
@@ -42,28 +43,33 @@ _DJANGOS = {
 
 # Constants that users meet, with what they mean to them.
 FIGURES = (
-    ("wire", "MAX_ITEM_BYTES", "bytes", "the largest item: key and value as they are stored"),
-    ("operations", "BATCH_KEYS", "keys", "the most in one call of `get_many` or `set_many`"),
-    ("operations", "BATCH_BYTES", "bytes", "the most in one call of `set_many`"),
-    ("operations", "TOGETHER", "calls", "of `delete_many` in flight at a time"),
-    ("gathering", "MOST_TOGETHER", "keys", "gets of one turn of an event loop that go as one call"),
+    ("client.calls", "MAX_ITEM_BYTES", "bytes", "the largest item: key and value as they are stored"),
+    ("client.operations", "BATCH_KEYS", "keys", "the most in one call of `get_many` or `set_many`"),
+    ("client.operations", "BATCH_BYTES", "bytes", "the most in one call of `set_many`"),
+    ("client.operations", "TOGETHER", "calls", "of `delete_many` in flight at a time"),
+    ("client.batching", "MOST_TOGETHER", "keys", "gets of one turn of an event loop that go as one call"),
     (
-        "line",
+        "client.line",
         "LONGEST_IDLE",
         "seconds",
         "without a call, after which a connection is replaced before the next",
     ),
-    ("breaker", "LONGEST_RUN", "calls", "unavailable in a row that open the circuit breaker"),
-    ("breaker", "FIRST_PAUSE", "seconds", "at most before the first probe"),
-    ("breaker", "LONGEST_PAUSE", "seconds", "at most between two probes"),
-    ("link", "PROBE_TIMEOUT", "seconds", "at most for a probe"),
-    ("rotation", "FIRST_PAUSE", "seconds", "at most before a refused key is fetched a second time"),
-    ("rotation", "LONGEST_PAUSE", "seconds", "at most between two such fetches"),
-    ("rotation", "LOOK_EVERY", "seconds", "between two looks at `API_KEY_FILE`"),
-    ("journal", "PAUSE", "seconds", "between two warnings about one kind of event on one cache"),
-    ("fork_gate", "LONGEST_WAIT", "seconds", "at most that a fork waits for calls in flight"),
-    ("seals", "MOST_SEALED_BYTES", "bytes", "the most that a signed or encrypted value may decompress to"),
-    ("seals", "MOST_UNSEALED_BYTES", "bytes", "the most that any other value may decompress to"),
+    ("client.breaker", "LONGEST_RUN", "calls", "unavailable in a row that open the circuit breaker"),
+    ("client.breaker", "FIRST_PAUSE", "seconds", "at most before the first probe"),
+    ("client.breaker", "LONGEST_PAUSE", "seconds", "at most between two probes"),
+    ("client.transport", "PROBE_TIMEOUT", "seconds", "at most for a probe"),
+    ("client.rotation", "FIRST_PAUSE", "seconds", "at most before a refused key is fetched a second time"),
+    ("client.rotation", "LONGEST_PAUSE", "seconds", "at most between two such fetches"),
+    ("client.rotation", "LOOK_EVERY", "seconds", "between two looks at `API_KEY_FILE`"),
+    ("events", "PAUSE", "seconds", "between two warnings about one kind of event on one cache"),
+    ("client.fork_gate", "LONGEST_WAIT", "seconds", "at most that a fork waits for calls in flight"),
+    (
+        "codec.protection",
+        "MOST_SEALED_BYTES",
+        "bytes",
+        "the most that a signed or encrypted value may decompress to",
+    ),
+    ("codec.protection", "MOST_UNSEALED_BYTES", "bytes", "the most that any other value may decompress to"),
 )
 
 
@@ -153,7 +159,7 @@ def _spelling(action: argparse.Action) -> str:
 
 
 class Layers(_Written):
-    """The layers that import-linter holds the package to, from the top, with what each module is for."""
+    """The layers that import-linter holds the package to, from the top, each with its modules' purposes."""
 
     def lines(self) -> Iterator[str]:
         yield ".. list-table::"
@@ -162,28 +168,41 @@ class Layers(_Written):
         yield ""
         yield "   * - layer"
         yield "     - module"
-        yield "     - what it is for"
+        yield "     - purpose"
         for number, row in enumerate(layers(), 1):
-            for position, module in enumerate(row):
+            for position, module in enumerate(module for name in row for module in modules(name)):
                 yield f"   * - {'' if position else number}"
                 yield f"     - ``{module}``"
-                yield f"     - {job(module)}"
+                yield f"     - {purpose(module)}"
 
 
 def layers() -> list[list[str]]:
-    """Answer the layers of setup.cfg's contract, from the top: rows of modules."""
+    """Return the rows of setup.cfg's contract, from the top: the packages and modules of each."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(ROOT / "setup.cfg")
     rows = parser["importlinter:contract:layers"]["layers"].strip().splitlines()
-    return [[name.strip().removeprefix("django_momento.") for name in row.split("|")] for row in rows]
+    names = [[name.strip(" ()") for name in row.split(":")] for row in rows]
+    return [[name for name in row if _source(name).is_file()] for row in names]
 
 
-def job(module: str) -> str:
-    """Answer the first sentence of a module's docstring."""
+def modules(name: str) -> list[str]:
+    """Return a module's name, or that of a package and of each module in it that says its purpose."""
+    package = _source(name).parent
+    within = (
+        sorted(path.stem for path in package.glob("[!_]*.py")) if _source(name).stem == "__init__" else []
+    )
+    return [name, *(f"{name}.{module}" for module in within)]
+
+
+def purpose(module: str) -> str:
+    """Return the first sentence of a module's docstring, or nothing if it has none."""
+    docstring = ast.get_docstring(ast.parse(_source(module).read_text())) or ""
+    return docstring.split("\n\n")[0].replace("\n", " ")
+
+
+def _source(module: str) -> Path:
     path = ROOT / "django_momento" / module.replace(".", "/")
-    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    docstring = ast.get_docstring(ast.parse(source.read_text())) or ""
-    return docstring.split("\n\n")[0].replace("\n", " ") or "What `manage.py` finds."
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 class Figures(_Written):
