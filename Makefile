@@ -1,7 +1,7 @@
 # Everything runs in a virtual environment of the checkout's own, which each target makes when it is needed.
 #   make demo [PORT=8000]   the example site, its cache, and a local Secrets Manager
 #   make test               everything that CI runs
-#   make browser            a Chromium for the tests, where there is none; make system-packages for what it needs
+#   make browser            a Chromium for the tests, where there is none; make test calls it first
 #   make docs               the documentation, as a site
 #   make dist               the wheel and the sdist, checked, and the wheel tried in an empty environment
 #   make bench              this backend beside its alternatives
@@ -18,15 +18,14 @@ DIST_READY := $(VENV)/.dist-installed
 SITE := .cache/site
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint types layers test-django test-python browser system-packages screenshots docs docs-serve test-docs test-ecosystem test-upstream test-packaging dist tox format clean
+.PHONY: help demo test bench lint types layers test-django test-python browser screenshots docs docs-serve test-docs test-ecosystem test-upstream test-packaging dist tox format clean
 
 help:
 	@echo "make demo [PORT=8000]  start the example site with a local Momento and a local Secrets Manager"
 	@echo "make test              lint, types, import layers, Django's own cache tests, tests with coverage"
 	@echo "make test-django       only Django's own cache tests"
 	@echo "make test-python       only this project's tests, with branch coverage"
-	@echo "make browser           get a Chromium for the browser tests, unless there is one"
-	@echo "make system-packages   the same as a system package, or what Chromium needs; as root or with sudo"
+	@echo "make browser           install a Chromium for the browser tests, unless there is one"
 	@echo "make screenshots       take the README's pictures anew, into docs/images"
 	@echo "make docs              build the documentation, with warnings as errors, into .cache/site"
 	@echo "make docs-serve        the same, and serve it on PORT"
@@ -49,7 +48,7 @@ $(READY): setup.cfg pyproject.toml
 demo: $(READY)
 	@exec $(BIN)/python -m example_project.demo --port $(PORT)
 
-test: lint types layers docs test-django test-python test-docs test-ecosystem test-packaging
+test: browser lint types layers docs test-django test-python test-docs test-ecosystem test-packaging
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -64,16 +63,13 @@ layers: $(READY)
 test-django: $(READY)
 	$(BIN)/python -X dev -m tests.django_suite.run
 
-test-python: $(READY)
+test-python: $(READY) browser
 	$(BIN)/python -X dev -m pytest --cov --cov-report=term-missing
 
 browser: $(READY)
 	@$(BIN)/python -m tests.browser.install
 
-system-packages: $(READY)
-	@$(BIN)/python -m tests.browser.install --system-packages
-
-screenshots: $(READY)
+screenshots: $(READY) browser
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser/test_screenshots.py
 
 $(DOCS_READY): $(READY)

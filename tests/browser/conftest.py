@@ -38,7 +38,7 @@ SECRET_ID = "Momento_Auth_Token"
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         try:
-            browser = chromium.launch(playwright)
+            browser, _ = chromium.launch(playwright)
         except chromium.NoChromium as error:
             pytest.fail(str(error), pytrace=False)
         yield browser

@@ -1,76 +1,131 @@
-"""Get a Chromium for the browser tests, unless there is one: ``make browser`` and ``make system-packages``.
+"""Install a Chromium for the browser tests, unless there is one that starts: ``make browser``.
 
-python -m tests.browser.install                      Playwright's own, into the virtual environment
-python -m tests.browser.install --system-packages    as root or with sudo: Debian's, which has all it
-                                                     needs; elsewhere what Playwright's needs
+``make test`` calls it before anything else. It tries Playwright's own Chromium, in the virtual environment,
+and Debian's package, with apt. Root gets Debian's first, because it brings the libraries along.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.browser.chromium import NoChromium, find
+from tests.browser.chromium import NoChromium, launch
+
+LOG = Path(".cache/browser.log")
+
+Command = Sequence[str]
 
 APT_INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
+PLAYWRIGHT = (sys.executable, "-m", "playwright")
+
+# Without the first, apt may ask for a time zone; the second bounds a download that nobody serves, in ms.
+QUIET = {"DEBIAN_FRONTEND": "noninteractive", "PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "20000"}
 
 
-def present() -> str | None:
-    """The Chromium that the tests would use. Raises NoChromium if the environment names one that is none."""
+def starting() -> str | None:
+    """Return the path of the Chromium that the tests would use, or None if there is none that starts.
+
+    Raises NoChromium if ``CHROMIUM`` in the environment names one that does not start.
+    """
     with sync_playwright() as playwright:
         try:
-            return find(playwright.chromium.executable_path)
+            browser, path = launch(playwright)
         except NoChromium:
             if "CHROMIUM" in os.environ:
                 raise
             return None
+        browser.close()
+        return path
 
 
-def commands(system_packages: bool) -> list[tuple[str, ...]]:
-    """What to run where there is no Chromium."""
-    playwright = (sys.executable, "-m", "playwright")
-    if not system_packages:
-        return [(*playwright, "install", "--no-shell", "chromium")]
-    if distribution() == "debian":
-        return [as_root("apt-get", "update"), as_root(*APT_INSTALL, "chromium", "fonts-liberation")]
-    return [(*playwright, "install-deps", "chromium")]  # asks for sudo itself
+def ways() -> list[list[Command]]:
+    """Return the ways to install one, best first. A way is a list of commands, run until one starts."""
+    root = as_root()
+    own: list[Command] = [(*PLAYWRIGHT, "install", "--no-shell", "chromium")]
+    if root is None:
+        return [own]
+    if sys.platform == "linux" and shutil.which("apt-get"):
+        own.append((*PLAYWRIGHT, "install-deps", "chromium"))  # calls sudo by itself
+    if distribution() != "debian":
+        return [own]
+    packages = [(*root, "apt-get", "update"), (*root, *APT_INSTALL, "chromium", "fonts-liberation")]
+    return [own, packages] if root else [packages, own]
 
 
 def distribution() -> str:
+    """Return the ID of the Linux distribution, or an empty string elsewhere."""
     try:
         return platform.freedesktop_os_release()["ID"]
     except OSError:
         return ""
 
 
-def as_root(*command: str) -> tuple[str, ...]:
-    return command if os.geteuid() == 0 or not shutil.which("sudo") else ("sudo", *command)
+def as_root() -> Command | None:
+    """Return the words to put before a command for root, or None if there is no root without a password."""
+    if not hasattr(os, "geteuid"):
+        return None
+    if os.geteuid() == 0:
+        return ()
+    asks_nothing = shutil.which("sudo") and run(("sudo", "-n", "true")) == 0
+    return ("sudo", "-n") if asks_nothing else None
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.browser.install")
-    parser.add_argument("--system-packages", action="store_true")
-    options = parser.parse_args(arguments)
+def run(command: Command) -> int:
+    """Run a command with its output in ``LOG``; return its status, 127 if it does not exist."""
+    with LOG.open("a") as log:
+        log.write(f"$ {' '.join(command)}\n")
+        log.flush()
+        try:
+            return subprocess.run(
+                command, env={**os.environ, **QUIET}, stdout=log, stderr=log, check=False
+            ).returncode
+        except OSError as error:
+            log.write(f"{error}\n")
+            return 127
+
+
+def install() -> tuple[str | None, list[str]]:
+    """Try each way until a Chromium starts; return its path, if one does, and the commands that failed."""
+    failures = []
+    for way in ways():
+        for command in way:
+            words = " ".join(command).replace(sys.executable, "python")
+            sys.stdout.write(f"No Chromium yet; {words} (may take some minutes)\n")
+            sys.stdout.flush()
+            if status := run(command):
+                failures.append(f"`{words}` ended with status {status}")
+                break
+            if path := starting():
+                return path, failures
+    return None, failures
+
+
+def main() -> int:
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.write_text("")
+    failures: list[str] = []
     try:
-        path = present()
+        path = starting()
+        if not path:
+            path, failures = install()
     except NoChromium as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    if path:
-        sys.stdout.write(f"The browser tests use {path}\n")
-        return 0
-    for command in commands(options.system_packages):
-        sys.stdout.write(f"{' '.join(command)}\n")
-        sys.stdout.flush()
-        if status := subprocess.run(command, check=False).returncode:
-            return status
+    if not path:
+        reason = "; ".join(failures) or "what was installed does not start"
+        sys.stderr.write(
+            f"There is no Chromium for the browser tests, and none could be installed: {reason} (see {LOG}). "
+            "Install Chromium or Chrome, or set CHROMIUM to the path of one, and run this again.\n"
+        )
+        return 1
+    sys.stdout.write(f"The browser tests use {path}\n")
     return 0
 
 
