@@ -18,7 +18,7 @@ import environ
 from .conf import spelling
 from .conf.options import API_KEY_FIX, DJANGO_SETTINGS, OPTIONS, refuse_unknown
 from .exceptions import ConfigurationError
-from .pasted_keys import api_key_path
+from .redaction import api_key_path
 
 BACKEND = "django_momento.cache.MomentoCache"
 WHERE = "The cache URL"

@@ -1,23 +1,34 @@
-"""Strings that show themselves to no one, and other text without what in it looks like a key.
+"""Keep keys out of messages, logs and error reports.
 
-For what is read as a secret there is ``SecretStr``. For text that only might hold one, because somebody put a
-key in the wrong place or another program quotes it, there are the functions. Pure text. They look at the
-form alone: a key that has none, such as a local server may accept, they cannot tell from other text.
+``SecretStr`` holds a string that is known to be a secret. The functions look for keys in any other text,
+because a key may stand in the wrong setting, or another program may quote one. They recognize a key by its
+form. A key without a form, such as a local server may accept, is redacted only if the caller names it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 
 MASK = "**********"
 
-# Base64 of a JSON object begins so: each part of a JWT, and a legacy key as a whole.
-_KEY = re.compile(r"(?<![A-Za-z0-9])ey[JA][A-Za-z0-9+/=_.-]{13,}")
+# Base64 of a JSON object begins so: each part of a JWT, and a legacy key as a whole. In a repr or a URL the
+# character before the key may be the end of an escape.
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[abfnrtv])|(?<=\\x[0-9a-f]{2})|(?<=%[0-9A-Fa-f]{2}))"
+_KEY = re.compile(_START + r"ey[JA][A-Za-z0-9+/=_.-]{13,}")
+# In the middle of a word, only a long text is taken for a key. An escape code of a terminal ends in a letter.
+_LONG_KEY = re.compile(r"ey[JA][A-Za-z0-9+_-]{13}[A-Za-z0-9+/=_.-]{24,}")
 _LONG_RUN = re.compile(r"[A-Za-z0-9+=_-]{32,}")
+# A header that carries a key, as proxies and HTTP clients quote it.
+_HEADER = re.compile(
+    r"(\b(?:proxy-)?authorization\b['\"]?\s*[:=,]\s*['\"]?(?:(?:bearer|basic|token)\s+)?)[^\s'\",;)}\]]+",
+    re.IGNORECASE,
+)
 
 
 class SecretStr(str):
-    """A string that shows itself to no one: debug pages, error trackers and logs print ``repr``."""
+    """A string whose ``repr`` is a mask, because debug pages, error trackers and logs print ``repr``."""
 
     __slots__ = ()
 
@@ -25,11 +36,11 @@ class SecretStr(str):
         return f"'{MASK}'"
 
     @classmethod
-    def decoded(cls, content: bytes) -> SecretStr | None:
-        """Answer bytes as text, or None if they are not UTF-8.
+    def from_bytes(cls, content: bytes) -> SecretStr | None:
+        """Return bytes as text without a byte order mark, or None if they are not UTF-8.
 
-        Pass them without giving them a name: bytes show themselves in the frames of a traceback. For the same
-        reason this does not raise.
+        Pass the bytes without naming them: a traceback would show them as a local variable. The method
+        returns None for the same reason, because a UnicodeDecodeError would hold the bytes.
         """
         try:
             return cls(content.decode("utf-8-sig"))
@@ -38,23 +49,71 @@ class SecretStr(str):
 
 
 def looks_like_a_key(text: str) -> bool:
-    """Answer whether an API key of one of Momento's forms is somewhere in a text."""
+    """Return whether a text contains an API key of one of Momento's forms."""
     return _KEY.search(text) is not None
 
 
 def redact(text: str) -> str:
-    """Answer a text without what looks like a key, or like another long and random word."""
-    return _LONG_RUN.sub(_masked_if_random, _KEY.sub(MASK, text))
+    """Return a text with a mask in place of each key, and of each other long and random word."""
+    return _LONG_RUN.sub(_mask_if_random, _KEY.sub(MASK, _LONG_KEY.sub(MASK, text)))
 
 
 def redacted_repr(value: object) -> str:
-    """Answer the ``repr`` of a value somebody gave, for a message that says that it will not do."""
+    """Return the redacted ``repr`` of a value, for a message that refuses the value."""
     return redact(repr(value))
 
 
-def _masked_if_random(run: re.Match[str]) -> str:
-    # Names, host names and paths of that length are neither.
+def quote(text: object, limit: int = 500, secrets: Iterable[str] = ()) -> str:
+    r"""Return a text from outside this process so that a message can hold it.
+
+    Everything that looks like a key is masked, and so is every one of ``secrets``. Characters that a terminal
+    or a log would not print are escaped: a line feed becomes ``\n``. The result has at most ``limit``
+    characters, and ends with ``...`` if something was cut. Bytes are read as UTF-8. An object without a
+    working ``str()`` is shown by the name of its type.
+    """
+    if isinstance(text, SecretStr):
+        return MASK
+    try:
+        quoted = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else str(text)
+    except Exception:  # noqa: BLE001 - a foreign error's __str__ may raise anything, while it is being reported
+        quoted = f"<{type(text).__name__}>"
+    for secret in secrets:
+        quoted = quoted.replace(secret, MASK) if secret else quoted
+    quoted = redact(_HEADER.sub(rf"\g<1>{MASK}", quoted))
+    # Escapes are longer than the characters. The first cut keeps a huge text from being escaped as a whole.
+    quoted = _escape(quoted[: limit + 1])
+    return quoted if len(quoted) <= limit else quoted[: max(0, limit - 3)] + "..."[:limit]
+
+
+def api_key_path(value: object) -> str | None:
+    """Return the place of an API key inside a setting, such as ``['OPTIONS']['REGION']``, or None.
+
+    The path of a text that holds a key is empty. The path of a key of a dict is that of the dict.
+    """
+    if isinstance(value, Mapping):
+        parts = [part for name, below in value.items() for part in (("", name), (f"[{name!r}]", below))]
+    elif isinstance(value, list | tuple):
+        parts = [(f"[{index}]", below) for index, below in enumerate(value)]
+    else:
+        text = value.decode("latin-1") if isinstance(value, bytes) else value
+        return "" if isinstance(text, str | PurePath) and looks_like_a_key(str(text)) else None
+    for step, part in parts:
+        path = api_key_path(part)
+        if path is not None:
+            return f"{step}{path}"
+    return None
+
+
+def _mask_if_random(run: re.Match[str]) -> str:
+    # Names, host names and paths of that length are neither mixed in case nor hexadecimal.
     has_digit, has_upper, has_lower = (re.search(kind, run[0]) for kind in ("[0-9]", "[A-Z]", "[a-z]"))
     is_hexadecimal = re.fullmatch("[0-9a-f]+", run[0])
     is_random = has_digit and has_lower and (has_upper or is_hexadecimal)
     return MASK if is_random else run[0]
+
+
+def _escape(text: str) -> str:
+    if text.isprintable():
+        return text
+    escaped = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return "".join(escaped)

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import base64
 import secrets
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from django_momento.redaction import MASK, SecretStr, looks_like_a_key, redact, redacted_repr
+from django_momento.redaction import (
+    MASK,
+    SecretStr,
+    api_key_path,
+    looks_like_a_key,
+    quote,
+    redact,
+    redacted_repr,
+)
 from tests.kit.aws import AGENT_TOKEN, ARN, CELL, KEYS, shown_of
 
 READABLE = [
@@ -91,7 +101,129 @@ def test_a_secret_shows_itself_to_no_one() -> None:
 )
 def test_bytes_become_a_secret_or_nothing(content: bytes, text: str | None) -> None:
     """A byte order mark is an editor's, not the key's; an error would have the bytes in it."""
-    decoded = SecretStr.decoded(content)
+    decoded = SecretStr.from_bytes(content)
 
     assert text == decoded
     assert type(decoded) in (SecretStr, type(None))
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "denied: '{}'",
+        "authorization: {}\r\n",
+        "\n{}",
+        "\x1b[31m{}\x1b[0m",
+        "\x00{}",
+        "key%20{}",
+        "é{}",
+        "_{}",
+    ],
+)
+def test_a_quoted_text_shows_no_key(text: str, key: str) -> None:
+    """A proxy or a server may quote the request's key, next to any other character."""
+    assert [] == shown_of(key, quote(text.format(key)))
+    assert [] == shown_of(key, quote(text.format(key).encode()))
+    assert [] == shown_of(key, quote(ValueError(text.format(key))))
+    assert [] == shown_of(key, redacted_repr(text.format(key)))
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("Authorization: Bearer a-key", f"Authorization: Bearer {MASK}"),
+        ("authorization=a-key; x", f"authorization={MASK}; x"),
+        ("{'authorization': 'a-key', 'x': 1}", f"{{'authorization': '{MASK}', 'x': 1}}"),
+        ("Proxy-Authorization: Basic YTpi\n", f"Proxy-Authorization: Basic {MASK}\\n"),
+        ("no authorization given", "no authorization given"),
+    ],
+)
+def test_a_quoted_header_shows_no_key_of_any_form(text: str, quoted: str) -> None:
+    """A local server accepts any word as a key: only the header's name tells it."""
+    assert quoted == quote(text)
+
+
+def test_a_secret_that_the_caller_names_is_not_quoted() -> None:
+    """The caller knows its key, whatever the key's form."""
+    assert f"your key {MASK} is bad" == quote("your key a-key is bad", secrets=[SecretStr("a-key"), ""])
+    assert MASK == quote(SecretStr("a-key"))
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("one\r\ntwo\ttabs", r"one\r\ntwo\ttabs"),
+        ("\x1b[2J\x07\x00\x7f", r"\x1b[2J\x07\x00\x7f"),
+        ("\x9b31m", r"\x9b31m"),
+        ("line\u2028and\u2029paragraph", r"line\u2028and\u2029paragraph"),
+        ("right\u202eto left", r"right\u202eto left"),
+        ("\ud800", r"\ud800"),
+        (b"\xff", r"\xff"),
+        ("größe 大", "größe 大"),
+        ("", ""),
+        (None, "None"),
+        (ValueError("no\n"), r"no\n"),
+    ],
+)
+def test_a_quoted_text_cannot_steer_a_terminal_or_forge_a_line_of_the_log(text: object, quoted: str) -> None:
+    """Line ends, escape codes and marks of direction are shown, not obeyed."""
+    assert quoted == quote(text)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3, 10, 500])
+@pytest.mark.parametrize("text", ["a", "ab" * 5, "\n" * 400, "words and " * 10**5, "\U0010ffff" * 500])
+def test_a_quoted_text_is_bounded(text: str, limit: int) -> None:
+    """Escapes count as they are shown, and a text that was cut says so."""
+    quoted = quote(text, limit)
+    whole = quote(text, 10**7)
+
+    assert len(quoted) <= limit
+    assert quoted == whole or quoted.endswith("..."[:limit])
+
+
+def test_an_object_that_cannot_be_shown_does_not_hide_the_failure_it_explains() -> None:
+    """A foreign error's own ``__str__`` may fail."""
+
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert "<Silent>" == quote(Silent())
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    ("around", "path"),
+    [
+        (lambda key: key, ""),
+        (lambda key: f" {key}\n", ""),
+        (lambda key: key.encode(), ""),
+        (lambda key: Path("/run") / key, ""),
+        (lambda key: f'{{"api_key": "{key}"}}', ""),
+        (lambda key: {"LOCATION": "a", "OPTIONS": {"REGION": key}}, "['OPTIONS']['REGION']"),
+        (lambda key: {"OPTIONS": [1, ("a", key)]}, "['OPTIONS'][1][1]"),
+        (lambda key: {"OPTIONS": {key: 1}}, "['OPTIONS']"),
+    ],
+)
+def test_a_key_is_found_where_it_stands(around: Any, path: str, key: str) -> None:
+    """The path is what a message needs to name the setting."""
+    assert path == api_key_path(around(key))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "Momento_Auth_Token",
+        "eyJ",
+        "eyJhbGciOi",
+        "arn:aws:secretsmanager:eu-west-1:1:secret:a-AbCdEf",
+        5,
+        None,
+    ],
+)
+def test_what_is_no_key_is_not_taken_for_one(value: object) -> None:
+    """Names, ARNs and short words are settings like any other."""
+    assert api_key_path({"OPTIONS": {"SECRET_ID": value}}) is None

@@ -16,8 +16,7 @@ from ..codec.compressors import COMPRESSORS
 from ..codec.serializers import SERIALIZERS
 from ..endpoint import DEFAULT_LOCAL_PORT, Endpoint
 from ..exceptions import ConfigurationError
-from ..pasted_keys import api_key_path
-from ..redaction import SecretStr, redact, redacted_repr
+from ..redaction import SecretStr, api_key_path, redact, redacted_repr
 from .types import (
     BOOLEAN,
     BYTES,

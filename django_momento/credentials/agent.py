@@ -224,6 +224,6 @@ def _secret(asked: AwsSecret, document: dict[str, object]) -> tuple[SecretStr, s
 
 def _from_base64(text: SecretStr) -> SecretStr | None:
     try:
-        return SecretStr.decoded(base64.b64decode(text, validate=True))
+        return SecretStr.from_bytes(base64.b64decode(text, validate=True))
     except binascii.Error:
         return None

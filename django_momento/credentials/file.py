@@ -25,7 +25,7 @@ def read(path: Path) -> SecretStr:
             # A pipe would keep the process waiting for who knows how long.
             raise ValueError("is not a regular file")
         with path.open("rb") as file:
-            text = SecretStr.decoded(file.read(MOST_BYTES))
+            text = SecretStr.from_bytes(file.read(MOST_BYTES))
             is_whole = not file.read(1)
     except FileNotFoundError:
         raise ValueError("does not exist") from None

@@ -112,7 +112,7 @@ def _secrets_kept_from_logs() -> Iterator[None]:
 def _text(answer: Any) -> SecretStr | None:
     if "SecretString" in answer:
         return SecretStr(answer["SecretString"])
-    return SecretStr.decoded(answer.get("SecretBinary", b""))
+    return SecretStr.from_bytes(answer.get("SecretBinary", b""))
 
 
 def _refused(asked: AwsSecret, error: ClientError) -> CredentialError:
