@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import isawaitable
 from typing import Any, TypeVar
 
@@ -30,10 +30,12 @@ from django.core.cache.backends.base import (
 from .client import operations
 from .client.calls import Operation
 from .client.registry import Connection, connections
-from .conf.loading import ValueCodec, build_codec, load_options
+from .codec.codec import ValueCodec
+from .conf.loading import load_codec, load_options
 from .conf.options import CacheOptions
 from .events import events
 from .exceptions import MomentoCacheError, UnreadableValue
+from .redaction import SecretStr
 
 T = TypeVar("T")
 
@@ -77,7 +79,7 @@ class MomentoCache(BaseCache):
 
     @cached_property
     def _codec(self) -> ValueCodec:
-        return build_codec(self.options, self._connection)
+        return load_codec(self.options, partial(_encryption_keys, self._connection))
 
     def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> int:
         """Answer a timeout in seconds as a TTL in whole milliseconds; 0 means that it is already over."""
@@ -330,6 +332,11 @@ class MomentoCache(BaseCache):
         message = "ignored %s: %s" if self.options.log_ignored_exceptions else ""
         events.record(self.options.alias, "ignored_exceptions", message, type(error).__name__, error)
         return otherwise
+
+
+def _encryption_keys(connection: Connection) -> tuple[SecretStr | None, str]:
+    credential = (connection.client or connection.connected()).credential
+    return credential.encryption_keys, credential.source
 
 
 def _is_unsuspicious(made: str) -> bool:

@@ -17,14 +17,16 @@ then deserialized.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
 
-from ..exceptions import UnreadableValue
-from .compressors import Compressor, decompressed
+from ..exceptions import CredentialError, UnreadableValue
+from ..redaction import SecretStr
+from .compressors import Compressor, decompressed, find_compressor
 from .imports import OptionError
-from .protection import Encryption, Seal, Signature, Unsealed
-from .serializers import DOTTED_NUMBER, SERIALIZERS, Serializer
+from .protection import Encryption, Seal, Signature, Unsealed, encryption_keys, signing_key
+from .serializers import DOTTED_NUMBER, SERIALIZERS, Serializer, find_serializer
 
 TAGGED = 0x80
 SEAL = 0x60
@@ -38,6 +40,104 @@ _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 _SEALS = {Unsealed.flag: "unsigned", Signature.flag: "signed", Encryption.flag: "encrypted"}
 _SERIALIZERS = {number: name for name, number in SERIALIZERS.items()}
 _SERIALIZERS[DOTTED_NUMBER] = "data of a dotted path"
+
+# Stands for keys that are not known yet. No value is encrypted with it.
+_ANY_KEY = SecretStr("A" * 22)
+
+
+class ValueCodec(Protocol):
+    """The methods of a codec that a cache calls; see ``Codec``."""
+
+    def encode(self, key: bytes, value: Any) -> bytes: ...
+    def decode(self, key: bytes, data: bytes) -> Any: ...
+
+
+# Returns the encryption keys in use, as ``encryption_keys()`` reads them, and the name of their source.
+KeySource = Callable[[], tuple[SecretStr | None, str]]
+
+
+def build_codec(
+    serializer: str,
+    *,
+    signing_secrets: tuple[str | bytes, ...] = (),
+    encryption_key: SecretStr | KeySource | None = None,
+    compressor: str | None = None,
+    compress_min_length: int = 1024,
+) -> ValueCodec:
+    """Return the codec for these settings: the same one for equal settings.
+
+    If ``encryption_key`` is callable, the codec asks it for the keys with each value. Raises OptionError if a
+    package is missing, or if a setting names something that cannot be used.
+    """
+    if callable(encryption_key):
+        return RotatingCodec(
+            lambda key: _build(serializer, signing_secrets, key, compressor, compress_min_length),
+            encryption_key,
+        )
+    return _build(serializer, signing_secrets, encryption_key, compressor, compress_min_length)
+
+
+@lru_cache(maxsize=64)
+def _build(
+    serializer: str,
+    signing_secrets: tuple[str | bytes, ...],
+    encryption_key: SecretStr | None,
+    compressor: str | None,
+    compress_min_length: int,
+) -> Codec:
+    # The first seals values that are written, and all are opened: with both, signed values stay readable.
+    seals: list[Seal] = []
+    if encryption_key:
+        seals.append(Encryption(encryption_keys(encryption_key)))
+    if signing_secrets:
+        seals.append(Signature([signing_key(secret) for secret in signing_secrets]))
+    return Codec(
+        find_serializer(serializer),
+        seals,
+        find_compressor(compressor) if compressor else None,
+        compress_min_length,
+    )
+
+
+class RotatingCodec:
+    """A codec whose encryption keys come from elsewhere, and may be replaced at any time.
+
+    ``build`` returns the codec for some keys. ``get_keys`` returns the keys in use. Raises OptionError.
+    """
+
+    def __init__(self, build: Callable[[SecretStr], Codec], get_keys: KeySource) -> None:
+        self._build = build
+        self._get_keys = get_keys
+        self._keys: SecretStr | None = None
+        # A missing package is found now, and not with the first value.
+        self._codec = build(_ANY_KEY)
+
+    def encode(self, key: bytes, value: Any) -> bytes:
+        """See Codec.encode(). Raises CredentialError if there are no usable keys."""
+        return self._current().encode(key, value)
+
+    def decode(self, key: bytes, data: bytes) -> Any:
+        """See Codec.decode(). Raises CredentialError if there are no usable keys."""
+        return self._current().decode(key, data)
+
+    def _current(self) -> Codec:
+        keys, source = self._get_keys()
+        if keys is None or keys is not self._keys:
+            self._codec = self._codec_for(keys, source)
+            self._keys = keys
+        return self._codec
+
+    def _codec_for(self, keys: SecretStr | None, source: str) -> Codec:
+        try:
+            if not keys:
+                raise ValueError("is not there")
+            encryption_keys(keys)
+        except ValueError as error:
+            raise CredentialError(
+                f"{source} has no 'encryption_key' that can be used: it {error}.",
+                "Store it beside the API key, as base64 of 16 or 32 bytes: `openssl rand -base64 32`.",
+            ) from None
+        return self._build(keys)
 
 
 class Codec:

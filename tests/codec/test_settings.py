@@ -29,7 +29,8 @@ def stored(cache: MomentoCache, value: object) -> bytes:
 def refusal(**options: Any) -> ConfigurationError:
     """Answer why a cache with these OPTIONS cannot be used."""
     config: dict[str, Any] = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "my-cache"}
-    config["OPTIONS"] = {"CREDENTIALS": "env"} | options
+    # A length of its own: a codec that another test has made would not be made again.
+    config["OPTIONS"] = {"CREDENTIALS": "env", "COMPRESS_MIN_LENGTH": 4321} | options
     with override_settings(CACHES={"pages": config}), pytest.raises(ConfigurationError) as refused:
         caches["pages"].check_settings()
     return refused.value
