@@ -1,4 +1,4 @@
-"""What a Django user may rely on, over both faces and a matrix of configurations, against a real server."""
+"""What a Django user may rely on, over both faces and pairwise configurations, against a real server."""
 
 from __future__ import annotations
 
@@ -12,27 +12,47 @@ from django_momento.cache import MomentoCache
 from django_momento.client.calls import ItemGetTtl
 from django_momento.client.registry import connections
 from tests.conftest import MakeCache
+from tests.kit.pairs import pairwise
+from tests.kit.tables import table
 
-CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "defaults": {},
-    "prefix and version": {"KEY_PREFIX": "site", "VERSION": 7},
-    "unsigned pickle": {"OPTIONS": {"SIGN": False}},
-    "json": {"OPTIONS": {"SERIALIZER": "json"}},
-    "signed json": {"OPTIONS": {"SERIALIZER": "json", "SIGN": True}},
-    "consistent reads": {"OPTIONS": {"READ_CONCERN": "consistent"}},
-    "fail open": {"OPTIONS": {"IGNORE_EXCEPTIONS": True}},
+# What a site may set, the default first, and whether it calls the methods or their async twins.
+FACTORS = {
+    "face": ["sync", "async"],
+    "keys": ["as they are", "with prefix and version"],
+    "serializer": ["pickle", "json"],
+    "sign": ["by default", "the other way"],
+    "reads": ["balanced", "consistent"],
+    "failures": ["raise", "are ignored"],
 }
+CONFIGURATIONS = pairwise(FACTORS)
+
+
+def params(configuration: dict[str, str]) -> dict[str, Any]:
+    """Return the part of CACHES that a configuration stands for."""
+    given: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    if configuration["keys"] != "as they are":
+        given |= {"KEY_PREFIX": "site", "VERSION": 7}
+    if configuration["serializer"] != "pickle":
+        options["SERIALIZER"] = configuration["serializer"]
+    if configuration["sign"] != "by default":
+        options["SIGN"] = configuration["serializer"] != "pickle"
+    if configuration["reads"] != "balanced":
+        options["READ_CONCERN"] = configuration["reads"]
+    if configuration["failures"] != "raise":
+        options["IGNORE_EXCEPTIONS"] = True
+    return given | ({"OPTIONS": options} if options else {})
 
 
 class Face:
     """A cache through its sync methods, or through their async twins, under the same names."""
 
-    def __init__(self, cache: MomentoCache, colour: str) -> None:
+    def __init__(self, cache: MomentoCache, face: str) -> None:
         self.cache = cache
-        self._colour = colour
+        self._face = face
 
     def __getattr__(self, verb: str) -> Any:
-        if self._colour == "sync":
+        if self._face == "sync":
             return getattr(self.cache, verb)
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -51,14 +71,9 @@ class Face:
         return answer
 
 
-@pytest.fixture(params=["sync", "async"])
-def colour(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(params=CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys())
-def cache(request: pytest.FixtureRequest, make_cache: MakeCache, colour: str) -> Face:
-    return Face(make_cache(**request.param), colour)
+@pytest.fixture(params=CONFIGURATIONS, ids=lambda configuration: "-".join(configuration.values()))
+def cache(request: pytest.FixtureRequest, make_cache: MakeCache) -> Face:
+    return Face(make_cache(**params(request.param)), request.param["face"])
 
 
 def within(expected_ms: int, actual: int | None) -> bool:
@@ -86,7 +101,7 @@ def test_integers_over_64_bits_are_values_like_any_other(cache: Face) -> None:
     assert cache.get("key") == 2**64
 
 
-@pytest.mark.parametrize("timeout", [0, -1, -0.5])
+@table("timeout", [0, -1, -0.5])
 def test_a_timeout_that_is_over_stores_nothing(cache: Face, timeout: float) -> None:
     """Zero and below mean: already expired, for every verb that takes a timeout."""
     cache.set("key", "old", 100)
@@ -177,7 +192,7 @@ def test_incr_of_a_missing_key_is_a_value_error(cache: Face) -> None:
     assert cache.has_key("key") is False
 
 
-@pytest.mark.parametrize("value", ["text", None, True, 1.5, [1]])
+@table("value", ["text", None, True, 1.5, [1]])
 def test_incr_of_something_else_is_a_type_error_and_changes_nothing(cache: Face, value: Any) -> None:
     """What is not stored as a 64-bit integer cannot be counted."""
     cache.set("key", value)
@@ -204,7 +219,7 @@ def test_incr_of_more_than_64_bits_is_refused_and_changes_nothing(cache: Face) -
     assert cache.get("key") == 2**64
 
 
-@pytest.mark.parametrize("delta", [1.5, "1", None])
+@table("delta", [1.5, "1", None])
 def test_incr_by_something_else_is_a_type_error(cache: Face, delta: Any) -> None:
     """A delta is an integer."""
     cache.set("key", 1)

@@ -15,6 +15,7 @@ from django.core.cache import caches
 from django_momento import events as journal_module
 from django_momento.cache import MomentoCache
 from django_momento.client import breaker
+from django_momento.client.registry import connections
 from django_momento.events import PAUSE, events
 from django_momento.exceptions import (
     CircuitOpen,
@@ -26,6 +27,7 @@ from django_momento.exceptions import (
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME
 from tests.kit.clock import Clock
+from tests.kit.tables import table
 
 # What each method answers when the cache cannot be asked, for these arguments; incr raises as for a miss.
 NEUTRAL: dict[str, tuple[list[Any], Any]] = {
@@ -86,6 +88,12 @@ class Away:
         }
         return caches["default"]
 
+    def start_afresh(self) -> None:
+        """Forget events, and clients with their failures unless those are the circumstance."""
+        if self.error is not CircuitOpen:
+            connections.close()
+        events.forget()
+
 
 @pytest.fixture(scope="module")
 def gone() -> str:
@@ -137,11 +145,13 @@ def test_every_method_has_a_neutral_answer() -> None:
     assert NEUTRAL.keys() == {verb(method) for method in METHODS}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@table("method", METHODS)
 def test_failing_open_answers_what_a_miss_would(
     away: Away, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No page breaks and no rate limit is reset; each failure is counted, and one of them is logged."""
+    away.start_afresh()
+    caplog.clear()
     cache = away.cache(IGNORE_EXCEPTIONS=True)
     neutral = NEUTRAL[verb(method)][1]
     for _ in range(3):
@@ -161,9 +171,10 @@ def test_failing_open_answers_what_a_miss_would(
     assert {"ignored_exceptions": failures} == events.counts("default")
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if verb(method) != "close"])
+@table("method", [method for method in METHODS if verb(method) != "close"])
 def test_failing_loud_raises_our_exceptions(away: Away, method: str) -> None:
     """Whoever catches MomentoCacheError has caught all that an outage can do."""
+    away.start_afresh()
     cache = away.cache()
     with pytest.raises(away.error) as caught:
         called(cache, method)
@@ -174,7 +185,7 @@ def test_failing_loud_raises_our_exceptions(away: Away, method: str) -> None:
 
 
 @pytest.mark.parametrize("circumstance", ["server_down", "breaker_open"])
-@pytest.mark.parametrize("method", ["set", "aset", "add", "aadd", "set_many", "aset_many", "get_or_set"])
+@table("method", ["set", "aset", "add", "aadd", "set_many", "aset_many", "get_or_set"])
 def test_a_value_that_cannot_be_stored_is_loud(
     request: pytest.FixtureRequest, circumstance: str, method: str
 ) -> None:
