@@ -191,7 +191,7 @@ def _refused(category: str, number: str) -> list[CheckMessage]:
     return [
         Error(_cause(alias, error), hint=_fix(error), id=f"django_momento.{number}")
         for alias, made in _made_caches()
-        if isinstance(error := made, Exception) and getattr(error, "concerns", "settings") == category
+        if isinstance(error := made, Exception) and getattr(error, "category", "settings") == category
     ]
 
 
