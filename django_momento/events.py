@@ -7,10 +7,11 @@ event says as much as all of them, and says how many there were.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import Counter
-from time import monotonic
+
+from . import forking
+from .clock import monotonic
 
 logger = logging.getLogger("django_momento")
 
@@ -22,7 +23,8 @@ class Events:
     """Events by cache alias and kind, since the process started."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: the handler of a signal may use a cache while its thread records an event.
+        self._lock = threading.RLock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._logged: dict[tuple[str, str], tuple[float, int]] = {}
 
@@ -52,6 +54,5 @@ class Events:
 
 
 events = Events()
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    # Not only for the counts: a thread that does not exist in the child may hold the lock.
-    os.register_at_fork(after_in_child=events.forget)
+# Not only for the counts: a thread that does not exist in the child may hold the lock.
+forking.register(after_in_child=events.forget)

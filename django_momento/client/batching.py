@@ -61,11 +61,11 @@ class _Sent:
         self._waiting = 0
 
     def go(self) -> None:
-        gate.enter()
+        self._passage = gate.enter()
         try:
             self._future = self._link.send(self._cache, self._call)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is for those who wait
-            gate.leave()
+            self._passage.leave()
             self._fail(error)
             return
         for waiters in self._wanted.values():
@@ -81,7 +81,7 @@ class _Sent:
 
     def _arrived(self, _: Any) -> None:
         # Called on a thread of gRPC's. A loop that was closed meanwhile has nobody who waits any more.
-        gate.leave()
+        self._passage.leave()
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._deliver)
 

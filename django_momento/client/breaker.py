@@ -9,8 +9,8 @@ A limit that was hit is an answer: it never opens the breaker.
 from __future__ import annotations
 
 import threading
-from time import monotonic
 
+from ..clock import monotonic
 from ..exceptions import CallTimedOut, CircuitOpen, MomentoCacheError, TransportError
 from .retry import Backoff
 

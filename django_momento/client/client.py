@@ -22,6 +22,7 @@ from .calls import Call, Get, Operation, Request
 from .channel import RETRYABLE_STATUSES, Future
 from .fork_gate import gate
 from .futures import wait_for
+from .interrupts import release_interrupted_locks
 from .rotation import Rotation
 from .transport import FAILURES, Link
 
@@ -89,6 +90,10 @@ class Client:
                     asked = steps.send(answer)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
+        except BaseException as error:
+            # From a signal's handler, perhaps, which interrupted gRPC between any two of its instructions.
+            release_interrupted_locks(error.__traceback__)
+            raise
 
     async def arun(self, cache: str, steps: Operation[T]) -> T:
         """See run(). Works on any number of event loops; cancelling the task cancels what is in flight."""
@@ -128,13 +133,13 @@ class Client:
         return answer
 
     def _ask(self, link: Link, cache: str, asked: Any) -> Any:
-        gate.enter()
+        passage = gate.enter()
         try:
             return link.ask(cache, asked)
         except FAILURES as error:
             raise link.explained(cache, asked, error) from error
         finally:
-            gate.leave()
+            passage.leave()
 
     def _again(self, link: Link, cache: str, asked: Any, started: float, error: MomentoCacheError) -> Any:
         """Send a call again if that may help; raise what it failed with if not."""
@@ -174,7 +179,7 @@ class Client:
         return outcomes
 
     def _outcomes(self, link: Link, cache: str, calls: list[Call[Any]]) -> list[Any]:
-        with gate:
+        with gate.enter():
             started = [link.start(cache, call) for call in calls]
             settled = [link.settled(call, sent) for call, sent in zip(calls, started, strict=True)]
         return [link.outcome(cache, call, result) for call, result in zip(calls, settled, strict=True)]
@@ -204,13 +209,13 @@ class Client:
             return await self._gatherings.get(link, cache, asked.key)
         # In flight until its future is done, on whichever thread that is: the task that waits for it may run
         # on the very thread that wants to fork.
-        gate.enter()
+        passage = gate.enter()
         try:
             future = link.send(cache, asked)
         except BaseException:
-            gate.leave()
+            passage.leave()
             raise
-        await wait_for((future,), each=gate.leave)
+        await wait_for((future,), each=passage.leave)
         try:
             return link.read(asked, future)
         except FAILURES as error:
@@ -232,13 +237,13 @@ class Client:
         return [link.outcome(cache, call, result) for call, result in zip(calls, settled, strict=True)]
 
     def _started(self, link: Link, cache: str, call: Call[Any]) -> Future:
-        gate.enter()
+        passage = gate.enter()
         try:
             future = link.send(cache, call)
         except BaseException:
-            gate.leave()
+            passage.leave()
             raise
-        future.add_done_callback(gate.leave)
+        future.add_done_callback(passage.leave)
         return future
 
     def _relinked(self, link: Link, cache: str) -> Link:
@@ -266,7 +271,7 @@ class Client:
             return False
         fresh = link.rekeyed(credential) if is_same_place else Link(credential, self._options)
         # Its first call is made here, while the old link still holds the connection that they may share.
-        with gate:
+        with gate.enter():
             try:
                 fresh.introduce(self._cache)
             except FAILURES as error:
@@ -305,7 +310,7 @@ class Client:
         try:
             link = self._link
             fresh = link.renewed()
-            with gate:
+            with gate.enter():
                 try:
                     fresh.probe(self._cache)
                     answered = True

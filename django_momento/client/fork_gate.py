@@ -1,87 +1,114 @@
 """The gate that keeps ``fork`` and gRPC calls apart.
 
 A child that is forked while another thread of its parent is inside gRPC may crash or hang. So before a fork
-no call may start, and those in flight are given a moment to end; after it the parent goes on, and the child
+no call may start, and those in flight are given a moment to end. After it the parent goes on, and the child
 starts with an open gate of its own.
+
+The handler of a signal may raise an exception, call the cache or fork at any moment. So the gate has no lock
+and no counter: a call in flight is an object that its caller holds, and it is gone with its last reference.
 """
 
 from __future__ import annotations
 
-# Imported for their own handlers. Those that run before a fork do so newest first: the locks that these take,
-# which calls in flight need in order to end, must be taken after the gate was shut.
-import concurrent.futures.thread  # noqa: F401
 import logging
-import os
-import threading
+from threading import get_ident
+from time import sleep
 from types import TracebackType
+from weakref import ref
+
+from .. import forking
+from ..clock import monotonic
 
 logger = logging.getLogger("django_momento")
 
 # Seconds. A call that takes longer is left in flight: a fork must not hang because a server does.
-LONGEST_WAIT = 2.0
+MAX_WAIT = 2.0
+
+# Seconds that a new call waits for a fork. It is in flight then, and the fork waits for it.
+MAX_HOLD = 1.0
+
+# Seconds between two looks at calls in flight, or at forks.
+_POLL = 0.0005
 
 
-class ForkGate:
-    """Counts the sendings in flight, and holds new ones back while a fork is going on."""
+class Passage:
+    """One call in flight, until ``leave``, the end of its ``with``, or the end of its last reference."""
 
-    def __init__(self) -> None:
-        # Reentrant: the handler of a signal may call the cache, or fork, wherever its thread is just now.
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        self._in_flight = 0
-        self._forks = 0
-        self._left_in_flight = 0
+    __slots__ = ("__weakref__", "_in_flight")
 
-    def enter(self, calls: int = 1) -> None:
-        """Announce calls that are about to be sent; waits while a fork is going on."""
-        with self._lock:
-            while self._forks:
-                self._changed.wait()
-            self._in_flight += calls
+    def __init__(self, in_flight: set[ref[Passage]]) -> None:
+        self._in_flight = in_flight
+        # The callback is written in C, like the set: nothing can interrupt it.
+        in_flight.add(ref(self, in_flight.discard))
 
     def leave(self, _: object = None) -> None:
-        """Take note that one of them has ended. May be called on any thread, as a future's callback too."""
-        with self._lock:
-            self._in_flight -= 1
-            if self._forks:
-                self._changed.notify_all()
+        """End the call. It may be called twice, on any thread, and as the callback of a future."""
+        self._in_flight.discard(ref(self))
 
     def __enter__(self) -> None:
-        self.enter()
+        pass
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.leave()
 
+
+class ForkGate:
+    """Knows the calls in flight, and holds new ones back while a fork is going on."""
+
+    def __init__(self, forking_threads: list[int]) -> None:
+        self._forking_threads = forking_threads
+        self._in_flight: set[ref[Passage]] = set()
+        self._left_in_flight = 0
+
+    @property
+    def in_flight(self) -> int:
+        """The number of calls in flight."""
+        return len(self._in_flight)
+
+    def enter(self) -> Passage:
+        """Return the passage of a call that is about to be sent.
+
+        Blocks while another thread forks, for at most ``MAX_HOLD`` seconds.
+        """
+        passage = Passage(self._in_flight)
+        if not self._forking_threads:
+            return passage
+        until = monotonic() + MAX_HOLD
+        # A thread that is forking calls from the handler of a signal or of fork: it would wait for itself.
+        while self._forking_threads and get_ident() not in self._forking_threads and monotonic() < until:
+            passage.leave()
+            while self._forking_threads and monotonic() < until:
+                sleep(_POLL)
+            passage = Passage(self._in_flight)
+        return passage
+
     def before_fork(self) -> None:
-        with self._lock:
-            self._forks += 1
-            self._changed.wait_for(lambda: not self._in_flight, timeout=LONGEST_WAIT)
-            self._left_in_flight = self._in_flight
+        until = monotonic() + MAX_WAIT
+        while self._in_flight and monotonic() < until:
+            sleep(_POLL)
+        self._left_in_flight = len(self._in_flight)
 
     def after_fork_in_parent(self) -> None:
-        with self._lock:
-            self._forks -= 1
-            self._changed.notify_all()
-            left, self._left_in_flight = self._left_in_flight, 0
+        left, self._left_in_flight = self._left_in_flight, 0
         if left:
             logger.warning(
                 "This process forked with calls to Momento in flight (%d), which had not ended after %g s: "
                 "the child may crash when it uses the cache.",
                 left,
-                LONGEST_WAIT,
+                MAX_WAIT,
             )
 
     def after_fork_in_child(self) -> None:
-        # The lock may be held by a thread that does not exist here, and nothing is in flight.
-        self.__init__()  # type: ignore[misc]  # this very class: nothing subclasses it
+        """Forget the calls of the parent's threads, which do not exist here."""
+        self._left_in_flight = 0
+        self._in_flight.clear()
 
 
-gate = ForkGate()
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(
-        before=gate.before_fork,
-        after_in_parent=gate.after_fork_in_parent,
-        after_in_child=gate.after_fork_in_child,
-    )
+gate = ForkGate(forking.forking_threads)
+forking.register(
+    before=gate.before_fork,
+    after_in_parent=gate.after_fork_in_parent,
+    after_in_child=gate.after_fork_in_child,
+)

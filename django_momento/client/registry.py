@@ -7,12 +7,12 @@ nothing of Django.
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
+from .. import forking
 from ..conf.options import ConnectionOptions
 from ..credentials import credential
 from ..exceptions import CredentialError
@@ -86,7 +86,7 @@ class Connection:
         self._maker = threading.get_ident()
         try:
             # Not during a fork: the child would wait for ever on the locks of imports that are half done.
-            with gate:
+            with gate.enter():
                 # Imported here: the SDK and grpc cost a fifth of a second that no import should pay.
                 from .client import Client
 
@@ -147,5 +147,4 @@ class ClientRegistry:
 
 
 connections = ClientRegistry()
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=connections.forget)
+forking.register(after_in_child=connections.forget)

@@ -12,8 +12,9 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from time import monotonic, time
 
+from ..clock import monotonic
+from ..clock import wall as time
 from ..credentials.credential import Credential
 from ..exceptions import MomentoCacheError
 from .retry import Backoff

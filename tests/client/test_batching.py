@@ -124,17 +124,17 @@ def test_a_call_that_nobody_waits_for_any_more_is_cancelled(silent_port: int) ->
         tasks = [asyncio.ensure_future(ours.arun("tests", operations.get(key))) for key in KEYS[:2]]
         for _ in range(3):  # asked for, sent, under way
             await asyncio.sleep(0)
-        assert 1 == gate._in_flight
+        assert 1 == gate.in_flight
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
 
     asyncio.run(main())
     for _ in range(1000):
-        if not gate._in_flight:
+        if not gate.in_flight:
             break
         time.sleep(0.01)
-    assert 0 == gate._in_flight
+    assert 0 == gate.in_flight
 
 
 def test_what_is_cancelled_before_it_is_sent_is_never_sent(server: LocalServer) -> None:

@@ -149,7 +149,7 @@ def test_a_request_that_cannot_be_built_leaves_the_fork_gate(server: LocalServer
     """A mistake before anything was sent must not hold up the next fork."""
     with pytest.raises(TypeError):
         run_async(client(server.port), "tests", operations.get("text"))  # type: ignore[arg-type]
-    assert gate._in_flight == 0
+    assert gate.in_flight == 0
 
 
 def test_closing_leaves_calls_in_flight_alone(black_hole: int) -> None:

@@ -41,8 +41,8 @@ MIB = 1024 * 1024
 SENTENCES = [
     ("how-to/async-views.md", f"one call for up to {batching.MOST_TOGETHER} keys"),
     ("how-to/async-views.md", f"up to {operations.BATCH_KEYS:,} in a call"),
-    ("how-to/celery.md", f"a fork waits ({fork_gate.LONGEST_WAIT:g} seconds at most)"),
-    ("how-to/servers.md", f"{fork_gate.LONGEST_WAIT:g} seconds at most"),
+    ("how-to/celery.md", f"a fork waits ({fork_gate.MAX_WAIT:g} seconds at most)"),
+    ("how-to/servers.md", f"{fork_gate.MAX_WAIT:g} seconds at most"),
     ("how-to/choose-a-credential-source.md", f"`localhost:{agent.DEFAULT_PORT}`"),
     ("how-to/choose-a-credential-source.md", f"`{agent.PORT_VARIABLE}`"),
     ("how-to/choose-a-credential-source.md", f"`{agent.agent_token.FILE}`"),

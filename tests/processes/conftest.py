@@ -27,9 +27,9 @@ def _nothing_in_flight() -> Iterator[None]:
     """Every call must end for the fork gate too, or each later fork waits for it in vain."""
     yield
     for _ in patience():
-        if not gate._in_flight:
+        if not gate.in_flight:
             return
-    pytest.fail(f"{gate._in_flight} calls are still in flight")
+    pytest.fail(f"{gate.in_flight} calls are still in flight")
 
 
 @pytest.fixture

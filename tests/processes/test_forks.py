@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 
-from django_momento.client import fork_gate
 from tests.processes.running import run
 
 
@@ -28,28 +26,14 @@ def test_a_child_forked_while_the_sdk_is_imported_works(address: str) -> None:
     run("fork_while_connecting", address=address)
 
 
-def test_a_fork_that_could_not_wait_says_so(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A child that crashes because a server hung has its reason in the parent's log, once."""
-    monkeypatch.setattr(fork_gate, "LONGEST_WAIT", 0.01)
-    gate = fork_gate.ForkGate()
-    gate.enter()
-    for _ in range(2):
-        gate.before_fork()
-        gate.after_fork_in_parent()
-        gate._in_flight = 0
-    assert [(record.levelno, record.name) for record in caplog.records] == [
-        (logging.WARNING, "django_momento")
-    ]
-    assert "in flight (1), which had not ended after 0.01 s" in caplog.text
+@pytest.mark.parametrize("face", ["calls", "batches"])
+def test_ten_thousand_interrupted_calls_leave_no_call_in_flight(address: str, face: str) -> None:
+    """Signals whose handlers raise, as a Celery soft time limit does: each later fork would wait for them."""
+    result = json.loads(run("interrupted", face, "10000", address=address).stdout)
+    assert {"in_flight": 0, "works": True} == result
 
 
-def test_the_handler_of_a_signal_may_fork_and_call() -> None:
-    """A signal may arrive while its thread holds the gate's lock: nothing waits for itself."""
-    gate = fork_gate.ForkGate()
-    with gate._lock:
-        gate.before_fork()
-        gate.after_fork_in_parent()
-        with gate:
-            pass
+def test_a_thousand_interrupted_forks_leave_the_gate_open(address: str) -> None:
+    """An exception from before a fork, or from after it: later calls would wait for its end for ever."""
+    result = json.loads(run("interrupted", "forks", "1000", address=address).stdout)
+    assert {"in_flight": 0, "works": True} == result

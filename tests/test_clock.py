@@ -1,0 +1,73 @@
+"""The clocks of pauses and expiries, under the libraries with which tests freeze time."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+import sys
+import time
+from contextlib import AbstractContextManager, ExitStack
+from unittest import mock
+
+import freezegun
+import pytest
+import time_machine
+
+from django_momento import clock
+
+PAST = datetime.datetime(2001, 9, 9, tzinfo=datetime.timezone.utc)
+FUTURE = datetime.datetime(2037, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def patched(moment: datetime.datetime) -> ExitStack:
+    stack = ExitStack()
+    for name in ("time.time", "time.monotonic"):
+        stack.enter_context(mock.patch(name, return_value=moment.timestamp()))
+    return stack
+
+
+FREEZERS = {
+    "freezegun": freezegun.freeze_time,
+    "time-machine": lambda moment: time_machine.travel(moment, tick=False),
+    "mock": patched,
+}
+
+
+@pytest.fixture(params=FREEZERS)
+def freeze(request: pytest.FixtureRequest) -> object:
+    return FREEZERS[request.param]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the coarse clock of Linux")
+@pytest.mark.parametrize("moment", [PAST, FUTURE], ids=["past", "future"])
+def test_a_frozen_time_does_not_reach_the_clocks(freeze: object, moment: datetime.datetime) -> None:
+    """Each shows the real time, and goes on, while ``time.time`` stands still."""
+    before = clock.monotonic(), clock.wall()
+    frozen: AbstractContextManager[object] = freeze(moment)  # type: ignore[operator]
+    with frozen:
+        assert time.time() == moment.timestamp()
+        start = clock.monotonic(), clock.wall()
+        while clock.monotonic() - start[0] < 0.02 or clock.wall() == start[1]:
+            pass
+        during = clock.monotonic(), clock.wall()
+    after = clock.monotonic(), clock.wall()
+    for clocks in zip(before, start, during, after, strict=True):
+        assert sorted(clocks) == list(clocks)
+        assert clocks[-1] - clocks[0] < 3600
+
+
+def test_the_clocks_agree_with_the_real_ones() -> None:
+    """Expiries are compared with the clocks of other machines, and pauses with those of the system."""
+    assert clock.monotonic() == pytest.approx(time.monotonic(), abs=60)
+    assert clock.wall() == pytest.approx(time.time(), abs=60)
+
+
+def test_a_module_that_is_imported_under_a_frozen_time_has_the_real_clocks() -> None:
+    """The first cache call of a process may be made in a test that froze its time."""
+    program = (
+        "import time, freezegun; real = time.time()\n"
+        "with freezegun.freeze_time('2001-09-09'):\n"
+        "    from django_momento import clock\n"
+        "assert abs(clock.wall() - real) < 3600 and clock.monotonic() != clock.wall()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
