@@ -1,7 +1,4 @@
-"""The address to listen on: how it is written, whether other machines reach it, whether it is free.
-
-Plain sockets only; the listening itself is gRPC's.
-"""
+"""The address to listen on: format it, tell whether it is loopback, check that it is free."""
 
 from __future__ import annotations
 
@@ -23,10 +20,10 @@ def is_loopback(host: str) -> bool:
 
 
 def check_free(host: str, port: int) -> None:
-    """Raise an OSError that names the address unless a server can listen on it.
+    """Raise an OSError that names the address if a server cannot listen on it.
 
-    Asked of gRPC, the answer would be lines of its own on stderr, a port above 65535 taken for another
-    one, and content with whichever of a name's addresses (``localhost`` often has two) is free.
+    gRPC cannot be asked: it writes lines of its own to stderr, takes a port above 65535 for another one, and
+    is content if any address of a name is free (``localhost`` often has two).
     """
     address = format_address(host, port)
     if not 0 <= port <= 65535:
@@ -36,10 +33,11 @@ def check_free(host: str, port: int) -> None:
     except OSError as error:
         raise OSError(f"Cannot listen on {address}: {error.strerror}") from error
     failures = [failure for candidate in candidates if (failure := _bind_failure(*candidate))]
-    taken = [failure for failure in failures if failure.errno == errno.EADDRINUSE]
-    # A name may have an address this machine does not use, such as ::1 without IPv6; one is enough.
-    if taken or len(failures) == len(candidates):
-        failure = (taken or failures)[0]
+    in_use = [failure for failure in failures if failure.errno == errno.EADDRINUSE]
+    # A name may have an address that this machine does not use, such as ::1 without IPv6. One address is
+    # enough.
+    if in_use or len(failures) == len(candidates):
+        failure = (in_use or failures)[0]
         raise OSError(failure.errno, f"Cannot listen on {address}: {failure.strerror}") from failure
 
 
@@ -49,7 +47,7 @@ def _bind_failure(
     try:
         with socket.socket(family, kind, protocol) as probe:
             if os.name == "posix":
-                # As gRPC does: a port in TIME_WAIT is free. On Windows the option would allow stealing one.
+                # As gRPC does: a port in TIME_WAIT is free. On Windows the option would allow to steal one.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(sockaddr)
     except OSError as error:

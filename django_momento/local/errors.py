@@ -1,4 +1,4 @@
-"""Every reason to refuse a call, with the gRPC status that says so; the SDKs pick their error by that alone.
+"""The reasons to refuse a call, each with its gRPC status. The SDKs choose their error by the status alone.
 
     Refused
     ├── InvalidArgument
@@ -16,7 +16,8 @@
     ├── InjectedFault
     └── UnexpectedError
 
-UNAVAILABLE and INTERNAL, which the SDKs retry, are for what heals by itself: of these a stop alone.
+The SDKs retry UNAVAILABLE and INTERNAL. So they are for a condition that passes by itself: here only for a
+stop.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from grpc import StatusCode
 
 
 class Refused(Exception):
-    """The call ends with a status instead of a response."""
+    """End the call with a status instead of a response."""
 
     code: StatusCode
     err: str | None = None
-    """Value of the trailing metadata `err`, by which the SDKs tell the limits behind one status apart."""
+    """The trailing metadata ``err``. The SDKs tell limits with the same status apart by it."""
 
 
 class InvalidArgument(Refused):
@@ -40,7 +41,7 @@ class Unauthenticated(Refused):
     code = StatusCode.UNAUTHENTICATED
 
     def __init__(self) -> None:
-        # The offered key stays out of the text: it may be a real one, sent to the wrong place.
+        # The key is not in the text, because it may be a real one that was sent to the wrong place.
         super().__init__("Invalid API key: Momento Local was started with --api-key, and this is another one")
 
 
@@ -118,7 +119,7 @@ class ServerStopping(Refused):
 
 
 class InjectedFault(Refused):
-    """What a test asked for, of one call or of all: any status, UNKNOWN only if none is given."""
+    """A fault that a test asked for, of one call or of all calls. It has any status."""
 
     code = StatusCode.UNKNOWN
 
@@ -128,7 +129,7 @@ class InjectedFault(Refused):
 
 
 class UnexpectedError(Refused):
-    """A bug in the server. UNKNOWN, because that is the one status for it that no SDK retries."""
+    """A bug in the server. The status is UNKNOWN, because the SDKs do not retry it."""
 
     code = StatusCode.UNKNOWN
 

@@ -1,59 +1,64 @@
-"""The life of a Momento Local server: it listens, serves in the foreground or in a thread, and stops.
-
-The two ways to serve share everything but the event loop they run on. What is served is put together
-here and answered elsewhere; nothing in this module knows a single call.
-"""
+"""The life of a server: it listens, serves in the foreground or in a thread, and stops."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 
 import grpc
 import grpc.aio
 
-from django_momento.local import admin, hangups
-from django_momento.local.address import check_free, format_address
-from django_momento.local.dispatch import Dispatcher
-from django_momento.local.errors import ServerStopping
-from django_momento.local.gate import Gate
-from django_momento.local.limits import NO_LIMITS, UNLIMITED, Limits, RateLimit
-from django_momento.local.retention import DEFAULT_MAX_MEMORY, Clock, Retention, monotonic_ms
-from django_momento.local.services import services
-from django_momento.local.store import Store
-from django_momento.local.tls import TlsFiles
+from . import admin
+from .address import check_free, format_address
+from .dispatch import Dispatcher
+from .errors import ServerStopping
+from .limits import NO_LIMITS, UNLIMITED, Limits, RateLimit
+from .proxy import Proxy
+from .storage.retention import DEFAULT_MAX_MEMORY, Clock, Retention, monotonic_ms
+from .storage.store import Store
+from .tls import TlsFiles
 
 OPTIONS = (
-    # Without it a second server on the same port starts without complaint and gets half of the connections.
+    # Without it a second server on the same port starts without an error and gets half of the connections.
     ("grpc.so_reuseport", 0),
-    # Room above the largest item, so that one too large is refused by name and not by gRPC.
+    # More than the largest item, so that a larger one is refused with a text of ours.
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ("grpc.max_send_message_length", -1),
-    # The SDKs ping every 5 s, idle or not; gRPC's defaults take that for abuse and hang up.
+    # The SDKs ping every 5 s, idle or not. By default gRPC takes that for abuse and closes the connection.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 1000),
     ("grpc.http2.max_ping_strikes", 0),
 )
 
-# Calls are answered in less than a millisecond; the grace is for large batches on their way out.
+# Seconds. A call takes less than a millisecond, and a large batch may take longer to send.
 GRACE = 0.5
 
-# Expired items that nobody asks for are swept out in slices, between which calls get their turn.
+# Expired items are removed in portions, and calls are served between two portions.
 SWEEP_INTERVAL = 1.0
-SWEEP_SLICE = 1000
+SWEEP_PORTION = 1000
+
+_GRPC_LOGGER = logging.getLogger("grpc._cython.cygrpc")
+_HANGUP_MESSAGE = "ExecuteBatchError raised in core by servicer method"
 
 
 class LocalServer:
-    """A Momento Local server. Port 0 takes a free port, known from `port` once it listens.
+    """A Momento Local server. If ``port`` is 0, it takes a free one, and ``port`` is set once it listens.
 
-    Without `api_keys` any key is accepted. With `create_missing_caches` a cache exists as soon as it is
-    used. `max_memory` is in bytes; `clock` returns milliseconds and must never go back. With `tls` it speaks
-    TLS and nothing else. `admin_port` is for ``admin``; with it all traffic goes through a ``gate``.
+    ``api_keys`` are the keys to accept. Without them any key is accepted. With ``create_missing_caches`` a
+    cache is created when it is first used. ``max_memory`` is in bytes and covers items and topics. With
+    ``tls`` the server speaks TLS only. ``admin_port`` is the port of the admin commands. If it is given, a
+    proxy stands in front of the server.
+
+    ``replica_lag`` is in milliseconds: reads see the state so long ago, unless their read concern is
+    ``consistent``. ``evict`` is the probability, 0 to 1, that an item is gone when a call looks for it.
+    ``clock`` returns milliseconds and must never go back.
     """
 
     def __init__(
@@ -66,6 +71,8 @@ class LocalServer:
         create_missing_caches: bool = False,
         max_memory: int = DEFAULT_MAX_MEMORY,
         limits: Limits = NO_LIMITS,
+        replica_lag: int = 0,
+        evict: float = 0.0,
         tls: TlsFiles | None = None,
         admin_port: int | None = None,
         clock: Clock = monotonic_ms,
@@ -73,7 +80,8 @@ class LocalServer:
         self.host = host
         self.port: int = port
         self.admin_port = admin_port
-        self._store = Store(Retention(clock, max_memory, limits), create_missing_caches=create_missing_caches)
+        retention = Retention(clock, max_memory, limits, evict=evict)
+        self._store = Store(retention, create_missing_caches=create_missing_caches, replica_lag=replica_lag)
         for name in dict.fromkeys(caches):
             if not name:
                 raise ValueError("A cache name must not be empty")
@@ -94,29 +102,41 @@ class LocalServer:
 
     @property
     def calls(self) -> Counter[str]:
-        """How often each RPC was called, by its name on the wire, refused calls included."""
+        """Return how often each RPC was called, by its name on the wire. Refused calls are included."""
         return self._dispatcher.calls
 
+    @property
+    def operations(self) -> Counter[str]:
+        """Return the operations that Momento would count for the data calls, by RPC.
+
+        A call costs at least one operation, unless its key is wrong or it is over the limit of operations.
+        """
+        return self._dispatcher.operations
+
     def reset_calls(self) -> None:
-        self._dispatcher.calls.clear()
+        """Count calls and operations from 0."""
+        self._dispatcher.reset_counts()
 
     def accept_only(self, *api_keys: str) -> None:
-        """Refuse all keys but these from now on, as after a rotation; without any, accept all."""
+        """Refuse all keys but these from now on, as after a rotation. Without keys, accept all."""
         self._dispatcher.accept_only(api_keys)
 
     def delay(self, milliseconds: int = 0) -> None:
-        """Let every call wait so long from now on, streams too; 0 ends it."""
-        self._dispatcher.weather.delay(milliseconds)
+        """Delay every call from now on, streams too. 0 ends the delay. Raises ValueError."""
+        self._dispatcher.faults.delay(milliseconds)
 
     def fail(self, status: str = "", share: float = 1.0) -> None:
-        """Refuse this share of all calls from now on, with a status such as ``unavailable``; none ends it."""
-        self._dispatcher.weather.fail(status, share)
+        """Refuse this share of all calls from now on with a status such as ``unavailable``.
+
+        Without a status, stop refusing. Raises ValueError.
+        """
+        self._dispatcher.faults.fail(status, share)
 
     def start(self) -> LocalServer:
-        """Serve in a daemon thread; return once clients can connect.
+        """Serve in a daemon thread. Return once clients can connect.
 
-        Raises an OSError that names the address if it cannot be listened on. A server that was stopped
-        can be started again, on the port it had and with what it holds.
+        Raises an OSError that names the address if it cannot be listened on. A server that was stopped can be
+        started again. It has the port and the items that it had before.
         """
         with self._lifecycle:
             if self._thread is not None:
@@ -129,10 +149,10 @@ class LocalServer:
         return self
 
     def stop(self, grace: float = GRACE) -> None:
-        """End the thread and all connections; calls in progress get `grace` seconds to finish."""
+        """End the thread and all connections. Calls in progress have ``grace`` seconds to finish."""
         with self._lifecycle:
             thread, self._thread = self._thread, None
-            # In a forked child the thread does not exist, and there is nothing to stop.
+            # A forked child has no such thread, and nothing to stop.
             if thread is not None and thread.is_alive():
                 self._grace = grace
                 self._request_stop()
@@ -147,33 +167,33 @@ class LocalServer:
         self.stop()
 
     async def serve(self, stop: asyncio.Event, listening: Callable[[], object] = lambda: None) -> None:
-        """Serve on the running loop until `stop` is set; call `listening` once clients can connect."""
+        """Serve on the running loop until ``stop`` is set. Call ``listening`` once clients can connect."""
         check_free(self.host, self.port)
         if self.admin_port is not None:
             check_free(admin.HOST, self.admin_port)
-        server = grpc.aio.server(handlers=services(self._dispatcher, self._store), options=OPTIONS)
-        gate = Gate()
-        commands = admin.Admin(self._dispatcher, gate)
+        server = grpc.aio.server(handlers=self._dispatcher.services(), options=OPTIONS)
+        proxy = Proxy()
+        commands = admin.Admin(self._dispatcher, proxy)
         if self.admin_port is None:
             self.port = self._bind(server, self.address)
             await server.start()
         else:
-            hidden_port = self._bind(server, format_address("127.0.0.1", 0))
+            backend_port = self._bind(server, format_address("127.0.0.1", 0))
             await server.start()
-            self.port = await gate.start(self.host, self.port, hidden_port)
+            self.port = await proxy.start(self.host, self.port, backend_port)
             self.admin_port = await commands.start(self.admin_port)
         sweeping = asyncio.create_task(self._sweep())
-        with hangups.not_logged():
+        with ignore_hangups():
             try:
                 listening()
                 await stop.wait()
             finally:
                 sweeping.cancel()
-                # They would last for as long as they may; ended by gRPC, each would leave a traceback.
+                # If gRPC ended the subscriptions, each would log a traceback.
                 self._store.end_subscriptions(ServerStopping())
                 await server.stop(self._grace)
-                commands.stop()
-                await gate.stop()
+                await commands.stop()
+                await proxy.stop()
 
     def _bind(self, server: grpc.aio.Server, address: str) -> int:
         try:
@@ -185,7 +205,7 @@ class LocalServer:
 
     async def _sweep(self) -> None:
         while True:
-            dropped = self._store.drop_expired(SWEEP_SLICE)
+            dropped = self._store.drop_expired(SWEEP_PORTION)
             await asyncio.sleep(0 if dropped else SWEEP_INTERVAL)
 
     def _run(self, listening: Future[None]) -> None:
@@ -200,3 +220,21 @@ class LocalServer:
         stop = asyncio.Event()
         self._request_stop = partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
         await self.serve(stop, partial(listening.set_result, None))
+
+
+@contextmanager
+def ignore_hangups(log: logging.Logger = _GRPC_LOGGER) -> Iterator[None]:
+    """Keep one message out of gRPC's log: the error of a client that hangs up just as its stream ends.
+
+    The server cannot prevent it, because the client may go between any check and the end of the stream.
+    """
+
+    # A filter for each server, so that the first to stop leaves those of the others in place.
+    def is_something_else(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith(_HANGUP_MESSAGE)
+
+    log.addFilter(is_something_else)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_something_else)

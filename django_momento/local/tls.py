@@ -1,7 +1,7 @@
-"""The certificate a server shows and the key that proves it, both from PEM files.
+"""The certificate of the server and its private key, both in PEM files.
 
-Reads and checks them with Python's own ssl: asked of gRPC, a file that is none would be lines of C on
-stderr and a server that listens and answers nobody.
+Python's own ssl checks the files. If gRPC checked them, an unusable file would lead to lines of C on stderr
+and a server that listens but completes no handshake.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class TlsFiles(NamedTuple):
     key: str
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Raise a ValueError that names the files unless they are a certificate and its key."""
+        """Return gRPC's credentials. Raises ValueError if the files are not a certificate and its key."""
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ValueError) as error:

@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from django_momento.local.retention import ITEM_OVERHEAD, Retention
-from django_momento.local.store import Store
-from django_momento.local.values import ELEMENT_OVERHEAD, Collection
+from django_momento.local.storage.collections import ELEMENT_OVERHEAD, Collection
+from django_momento.local.storage.retention import ITEM_OVERHEAD, Retention
+from django_momento.local.storage.store import Store
 from tests.local.clock import FakeClock
 
 KEYS = st.sampled_from([b"a", b"b"])

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from django_momento.local import LocalServer
-from django_momento.local.retention import Retention
-from django_momento.local.store import Cache, Store
+from django_momento.local.storage.retention import Retention
+from django_momento.local.storage.store import Cache, Store
 from tests.kit.sdk import Blocking, cache_client
 from tests.kit.wire import Wire
 from tests.local.clock import FakeClock

@@ -13,7 +13,8 @@ from grpc import StatusCode
 from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
 
-from django_momento.local import LocalServer, pubsub, weather
+from django_momento.local import LocalServer, faults
+from django_momento.local.services import pubsub
 from tests.kit.wire import HANG_GUARD, Wire, status
 
 GET = pb._GetRequest(cache_key=b"k")
@@ -47,7 +48,7 @@ def pauses(monkeypatch):
     async def sleep(seconds):
         pauses.append(seconds)
 
-    monkeypatch.setattr(weather, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(faults, "asyncio", SimpleNamespace(sleep=sleep))
     return pauses
 
 
@@ -66,9 +67,9 @@ def test_calls_are_counted_by_method(wire, admin):
     for _ in range(3):
         wire.Get(GET)
     wire.ping()
-    assert admin("/counts") == {"Get": 3, "Ping": 1}
+    assert admin("/counts") == {"Get": 3, "Ping": 1, "operations": {"Get": 3}}
     admin("/reset-counts")
-    assert admin("/counts") == {}
+    assert admin("/counts") == {"operations": {}}
 
 
 def test_dropped_clients_connect_again(wire, admin):
@@ -106,7 +107,7 @@ def test_a_blocked_server_is_silent_until_it_is_unblocked(wire, admin, monkeypat
     assert waiting.result(HANG_GUARD).result == pb.Miss
 
 
-def test_a_large_value_goes_through_the_gate(wire):
+def test_a_large_value_goes_through_the_proxy(wire):
     """In both directions, piece by piece."""
     value = bytes(range(256)) * 4096
     wire.Set(pb._SetRequest(cache_key=b"k", cache_body=value, ttl_milliseconds=9))
@@ -203,7 +204,7 @@ def test_what_is_no_request_harms_nobody(server, admin):
         with socket.create_connection(("127.0.0.1", server.admin_port)) as stranger:
             stranger.sendall(garbage)
             stranger.shutdown(socket.SHUT_WR)
-    assert admin("/counts") == {}
+    assert admin("/counts") == {"operations": {}}
 
 
 def test_a_taken_admin_port_is_named(server):
@@ -214,14 +215,14 @@ def test_a_taken_admin_port_is_named(server):
         LocalServer(admin_port=server.admin_port).start()
 
 
-def test_a_server_without_an_admin_port_has_no_gate():
+def test_a_server_without_an_admin_port_has_no_proxy():
     """Its calls take no detour."""
     with LocalServer() as server:
         assert None is server.admin_port
 
 
 def test_stopping_with_a_blocked_client_does_not_hang(connect):
-    """The gate goes with the server."""
+    """The proxy goes with the server."""
     server = LocalServer(caches=["cache"], admin_port=0).start()
     wire = connect(server)
     wire.ping()

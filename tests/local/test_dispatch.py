@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from contextlib import aclosing
+from types import SimpleNamespace
 
-import grpc.aio
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
@@ -11,11 +12,8 @@ from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, controlclient_pb2, token_pb2
 
 from django_momento.local import LocalServer
-from django_momento.local.dispatch import Dispatcher
-from django_momento.local.names import snake_case
-from django_momento.local.retention import Retention
-from django_momento.local.scalars import Scalars
-from django_momento.local.store import Store
+from django_momento.local.casing import snake_case
+from django_momento.local.services.scalars import Scalars
 from tests.kit.wire import refusal, status
 
 KEY = "right-key"
@@ -150,22 +148,25 @@ def test_a_call_is_one_step_for_other_threads(connect, monkeypatch):
     assert held == [True]
 
 
-def test_a_client_that_hung_up_ends_its_stream():
+def test_a_client_that_hung_up_ends_its_stream(server):
     """The rest is not sent, and it is no error of the server's."""
-    sent = []
+    sent, ended = [], []
 
-    class HungUp:
-        def invocation_metadata(self):
-            return ()
+    async def responses():
+        try:
+            for number in range(10):
+                sent.append(number)
+                yield number
+        finally:
+            ended.append(True)
 
-        async def write(self, response):
-            sent.append(response)
-            raise grpc.aio.InternalError
+    async def hang_up():
+        stream = server._dispatcher._stream("GetBatch", lambda metadata, request: responses())
+        async with aclosing(stream(None, SimpleNamespace(invocation_metadata=tuple))) as call:
+            assert await anext(call) == 0
 
-    dispatcher = Dispatcher(Store(Retention()), api_keys=())
-    handle = dispatcher._stream("GetBatch", lambda metadata, request: ["first", "second"])
-    asyncio.run(handle(None, HungUp()))
-    assert sent == ["first"]
+    asyncio.run(hang_up())
+    assert (sent, ended) == ([0], [True])
 
 
 def test_a_long_cache_name_does_not_break_the_status(wire):

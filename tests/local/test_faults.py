@@ -12,7 +12,8 @@ from momento.responses import CacheGet
 from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc, controlclient_pb2
 
-from django_momento.local import faults, pubsub
+from django_momento.local import faults
+from django_momento.local.services import pubsub
 from tests.kit.sdk import TTL
 from tests.kit.wire import HANG_GUARD, refusal, status
 
@@ -145,7 +146,7 @@ def test_what_cannot_be_done_is_named(wire, metadata, named):
 )
 def test_methods_are_named_as_in_momentos_image(rpc, name):
     """Kebab case, with four exceptions."""
-    assert faults.rpc_name(rpc) == name
+    assert faults.metadata_name(rpc) == name
 
 
 def test_a_stream_ends_with_an_error_after_so_many_messages(wire, monkeypatch):
@@ -180,7 +181,7 @@ def test_a_stream_that_is_not_named_runs_on(wire):
 def test_counters_do_not_pile_up(monkeypatch):
     """Those counted longest ago make room."""
     monkeypatch.setattr(faults, "MAX_COUNTERS", 3)
-    counted = faults.Faults()
+    counted = faults.RequestFaults()
     for request_id in range(10):
         metadata = {**FAILING, "request-id": str(request_id), "error-count": "1"}
         with pytest.raises(faults.InjectedFault):
@@ -204,4 +205,4 @@ def test_the_sdk_retries_as_it_says(server, metadata, answer, calls):
 def test_every_name_is_kebab_case():
     """No RPC of the protocol has a name the metadata could not hold."""
     for rpc in pb.DESCRIPTOR.services_by_name["Scs"].methods:
-        assert re.fullmatch("[a-z]+(-[a-z]+)*", faults.rpc_name(rpc.name))
+        assert re.fullmatch("[a-z]+(-[a-z]+)*", faults.metadata_name(rpc.name))

@@ -2,7 +2,7 @@
 
 import logging
 
-from django_momento.local.hangups import not_logged
+from django_momento.local.server import ignore_hangups
 
 # Not gRPC's own, which a server that another test left running may be filtering too.
 LOG = logging.getLogger("tests.hangups")
@@ -10,14 +10,14 @@ LOG = logging.getLogger("tests.hangups")
 
 def test_a_hangup_is_not_logged(caplog):
     """A client that goes as its stream is ended is no error of anybody's."""
-    with not_logged(LOG):
+    with ignore_hangups(LOG):
         LOG.error("ExecuteBatchError raised in core by servicer method [/cache_client.Scs/GetBatch]")
     assert caplog.records == []
 
 
 def test_what_else_goes_wrong_in_grpc_is_logged(caplog):
     """Only that one message is kept back, and only while a server serves."""
-    with not_logged(LOG), not_logged(LOG):
+    with ignore_hangups(LOG), ignore_hangups(LOG):
         LOG.error("Unexpected [%s] raised", "KeyError")
     LOG.error("ExecuteBatchError raised in core by servicer method [/cache_client.Scs/GetBatch]")
     assert [record.getMessage()[:10] for record in caplog.records] == ["Unexpected", "ExecuteBat"]

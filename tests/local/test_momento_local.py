@@ -16,9 +16,9 @@ from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
 
 from django_momento.local import LocalServer
 from django_momento.local.limits import ON_DEMAND
-from django_momento.local.retention import DEFAULT_MAX_MEMORY
-from django_momento.local.sizes import parse_size
+from django_momento.local.storage.retention import DEFAULT_MAX_MEMORY
 from django_momento.local.tls import TlsFiles
+from django_momento.local.units import parse_size
 from django_momento.management.commands.momento_local import Command, chosen_tls
 from tests.kit.wire import HANG_GUARD, Wire, status
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_momento.local.address import is_loopback
-from django_momento.local.sizes import parse_size
+from django_momento.local.units import parse_size
 
 if TYPE_CHECKING:
     from django_momento.local import LocalServer

@@ -1,0 +1,88 @@
+"""A TCP proxy in front of the server, to drop, block and delay connections as a network does.
+
+The proxy passes bytes on. While it is blocked, it still accepts connections and reads from them, like a
+network that loses packets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+CHUNK = 64 * 1024
+
+
+class Proxy:
+    """``accepted`` counts the connections since the proxy was created."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self._delay = 0.0
+        self._open = asyncio.Event()
+        self._open.set()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._backend_port = 0
+
+    @property
+    def connections(self) -> int:
+        """Return the number of connections that are open now."""
+        return len(self._connections)
+
+    async def start(self, host: str, port: int, backend_port: int) -> int:
+        """Listen for a server on this machine. Return the port."""
+        self._backend_port = backend_port
+        self._server = await asyncio.start_server(self._accept, host, port)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self.drop()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def block(self) -> None:
+        self._open.clear()
+
+    def unblock(self) -> None:
+        """Pass on the bytes that were held back, and all that follow."""
+        self._open.set()
+
+    def delay(self, seconds: float) -> None:
+        """Delay new connections by so many seconds, as if they came from far away."""
+        self._delay = seconds
+
+    def drop(self) -> int:
+        """Close all connections. Return their number."""
+        for connection in self._connections:
+            connection.cancel()
+        return len(self._connections)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A separate task, because asyncio reports an error if its own task is cancelled.
+        connection = asyncio.create_task(self._relay(reader, writer))
+        self.accepted += 1
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer), contextlib.suppress(OSError):
+            await asyncio.sleep(self._delay)
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._backend_port)
+            with contextlib.closing(back_writer):
+                directions = [
+                    asyncio.create_task(self._pass(reader, back_writer)),
+                    asyncio.create_task(self._pass(back_reader, writer)),
+                ]
+                try:
+                    await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for direction in directions:
+                        direction.cancel()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(CHUNK):
+                await self._open.wait()
+                writer.write(data)
+                await writer.drain()

@@ -1,0 +1,153 @@
+"""What a topic keeps and whom it tells, without a server; at random against a plain list of messages."""
+
+import asyncio
+import time
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from django_momento.local.storage import topics as topics_module
+from django_momento.local.storage.retention import Retention
+from django_momento.local.storage.topics import MAX_HISTORY, UNKNOWN, Topic, Topics
+from tests.kit.wire import HANG_GUARD
+from tests.local.collection_machine import SETTINGS
+
+
+def make_topic():
+    """A topic of no cache."""
+    return Topic({}, "t", topics_module.MAX_BACKLOG_BYTES)
+
+
+def read(subscription):
+    """Return the values that wait for a subscriber."""
+    values = []
+    while (message := subscription.take()) is not None:
+        values.append(message.value)
+    return values
+
+
+def test_a_later_topic_has_a_larger_page():
+    """And none has page 0, which stands for one not given."""
+    first = make_topic().page
+    time.sleep(0.001)
+    assert 0 < first < make_topic().page
+
+
+def test_history_reaches_back_a_hundred_messages():
+    """Who resumes before that gets what there is."""
+    topic = make_topic()
+    for number in range(1, MAX_HISTORY + 51):
+        topic.publish(number, 1)
+    assert list(range(51, MAX_HISTORY + 51)) == read(topic.subscription(1, 0))
+
+
+def test_history_of_large_messages_reaches_back_less_far(monkeypatch):
+    """It has a bound in bytes; the newest message is always there."""
+    monkeypatch.setattr(topics_module, "MAX_HISTORY_BYTES", 30)
+    topic = make_topic()
+    for number in range(1, 6):
+        topic.publish(number, 10)
+    assert read(topic.subscription(1, 0)) == [3, 4, 5]
+    topic.publish("large", 1000)
+    assert read(topic.subscription(1, 0)) == ["large"]
+
+
+def test_another_page_gets_all_there_is():
+    """Numbers of an earlier topic mean nothing here."""
+    topic = make_topic()
+    for number in range(1, 6):
+        topic.publish(number, 1)
+    subscription = topic.subscription(4, topic.page - 1)
+    assert (subscription.follows, read(subscription)) == (UNKNOWN, [1, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_BACKLOG", 3), ("MAX_BACKLOG_BYTES", 30)])
+def test_a_subscriber_that_does_not_read_loses_the_oldest(monkeypatch, limit, value):
+    """Its backlog has a bound in messages and one in bytes."""
+    monkeypatch.setattr(topics_module, limit, value)
+    topics = Topics(Retention())
+    with topics.subscribe("t", 0, 0) as subscription:
+        for number in range(10):
+            topics.publish("t", number, 10)
+        assert read(subscription) == [7, 8, 9]
+        topics.publish("t", "large", 1000)
+        assert read(subscription) == ["large"]
+
+
+def test_an_unused_topic_is_forgotten():
+    """Subscribing to names that nobody publishes to does not add up; messages stay."""
+    topics = Topics(Retention())
+    with (
+        topics.subscribe("silent", 0, 0),
+        topics.subscribe("silent", 0, 0),
+        topics.subscribe("used", 0, 0),
+    ):
+        topics.publish("used", 1, 1)
+    assert list(topics._topics) == ["used"]
+
+
+def test_waiting_ends_with_a_message_or_with_the_end():
+    """Long before the time is up."""
+
+    async def wait_for(event):
+        topics = Topics(Retention())
+        with topics.subscribe("t", 0, 0) as subscription:
+            asyncio.get_running_loop().call_later(0.01, event, topics)
+            await asyncio.wait_for(subscription.wait(3600), HANG_GUARD)
+            await subscription.wait(3600)  # What is there already is not waited for.
+            return read(subscription), subscription.end_reason
+
+    ended = RuntimeError()
+    assert ([1], None) == asyncio.run(wait_for(lambda topics: topics.publish("t", 1, 1)))
+    assert ([], ended) == asyncio.run(wait_for(lambda topics: topics.end(ended)))
+
+
+class TopicMachine(RuleBasedStateMachine):
+    """A topic against a list: every subscriber reads what it should have got, in order, once."""
+
+    @initialize()
+    def start(self):
+        self.topics = Topics(Retention())
+        self.published = []
+        self.subscribers = []
+
+    @rule(values=st.lists(st.integers(), max_size=40))
+    def publish(self, values):
+        for value in values:
+            self.topics.publish("t", value, 1)
+            self.published.append(value)
+            for _, _, expected in self.subscribers:
+                expected.append(value)
+
+    @rule(resume_at=st.integers(0, 150))
+    def subscribe(self, resume_at):
+        context = self.topics.subscribe("t", resume_at, 0)
+        oldest = max(len(self.published) - MAX_HISTORY, 0)
+        if resume_at == 0:
+            expected = self.published[-1:]
+        elif resume_at <= len(self.published) + 1:
+            expected = self.published[max(resume_at - 1, oldest) :]
+        else:
+            expected = self.published[oldest:]
+        self.subscribers.append((context, context.__enter__(), list(expected)))
+
+    @rule(index=st.integers(0, 9))
+    def read(self, index):
+        for _, subscription, expected in self.subscribers[index : index + 1]:
+            assert expected == read(subscription)
+            expected.clear()
+
+    @rule(index=st.integers(0, 9))
+    def unsubscribe(self, index):
+        for context, _, _ in self.subscribers[index : index + 1]:
+            context.__exit__(None, None, None)
+        del self.subscribers[index : index + 1]
+
+    def teardown(self):
+        for _, subscription, expected in self.subscribers:
+            assert expected == read(subscription)
+
+
+TopicMachine.TestCase.settings = SETTINGS
+test_any_sequence_of_messages_and_subscribers_agrees_with_a_list = TopicMachine.TestCase

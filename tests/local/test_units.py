@@ -1,0 +1,22 @@
+"""Sizes as typed on the command line."""
+
+import pytest
+
+from django_momento.local.units import parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("1048576", 1048576), ("2k", 2048), ("64M", 64 * 1024**2), (" 1G ", 1024**3)],
+)
+def test_sizes_are_bytes_or_carry_a_unit(text, size):
+    """Plain bytes and K, M and G in either case are understood."""
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "0", "0M", "-1", "1.5G", "M", "64MB", "1T", "1_000", "²"])
+def test_what_is_no_size_is_refused_by_name(text):
+    """The error repeats what was typed and says what would do."""
+    with pytest.raises(ValueError, match="is not a size greater than 0") as caught:
+        parse_size(text)
+    assert str(caught.value).startswith(repr(text))
