@@ -1,4 +1,4 @@
-# Everything runs in a virtual environment of the checkout's own, which each target makes when it is needed.
+# Everything runs in virtual environments of the checkout's own, which each target makes when it is needed.
 #   make demo [PORT=8000]   the example site, its cache, and a local Secrets Manager
 #   make test               everything that CI runs
 #   make browser            a Chromium for the tests, where there is none; make test calls it first
@@ -15,7 +15,11 @@ DOCS_READY := $(VENV)/.docs-installed
 ECOSYSTEM_READY := $(VENV)/.ecosystem-installed
 UPSTREAM_READY := $(VENV)/.upstream-installed
 DIST_READY := $(VENV)/.dist-installed
+DEMO := .cache/demo
+DEMO_READY := $(DEMO)/.installed
 SITE := .cache/site
+EXTRAS := encryption,lz4,msgpack,zstd
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench lint types layers test-django test-python browser screenshots docs docs-serve test-docs test-ecosystem test-upstream test-packaging dist tox format clean
@@ -42,11 +46,18 @@ help:
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed.")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo "Installing about 100 packages (600 MB) for developers into $(VENV); this takes about a minute, once."
+	$(INSTALL) 'pip>=25.1'
+	$(INSTALL) --editable '.[$(EXTRAS)]' --group dev
 	touch $@
 
-demo: $(READY)
-	@exec $(BIN)/python -m example_project.demo --port $(PORT)
+$(DEMO_READY): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed.")'
+	@$(PYTHON) -m example_project.environment $(DEMO)
+	@touch $@
+
+demo: $(DEMO_READY)
+	@exec $(DEMO)/bin/python -m example_project.demo --port $(PORT)
 
 test: browser lint types layers docs test-django test-python test-docs test-ecosystem test-packaging
 
@@ -73,7 +84,7 @@ screenshots: $(READY) browser
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser/test_screenshots.py
 
 $(DOCS_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(INSTALL) --group docs
 	touch $@
 
 docs: $(DOCS_READY)
@@ -87,21 +98,21 @@ test-docs: $(DOCS_READY)
 	$(BIN)/python -X dev -m pytest tests/docs
 
 $(ECOSYSTEM_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[ecosystem]'
+	$(INSTALL) --group ecosystem
 	touch $@
 
 test-ecosystem: $(ECOSYSTEM_READY)
 	$(BIN)/python -X dev -m pytest tests/ecosystem
 
 $(UPSTREAM_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[upstream]'
+	$(INSTALL) --group upstream
 	touch $@
 
 test-upstream: $(UPSTREAM_READY)
 	$(BIN)/python -m tests.upstream.run
 
 $(DIST_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dist]'
+	$(INSTALL) --group dist
 	touch $@
 
 test-packaging: $(DIST_READY)
@@ -117,7 +128,7 @@ tox: $(READY)
 	TOXENV=$(TOXENV) $(BIN)/tox run $(if $(TOXENV),,--skip-missing-interpreters=true)
 
 $(BENCH_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(INSTALL) --group bench
 	touch $@
 
 bench: $(BENCH_READY)
