@@ -1,17 +1,17 @@
-"""How values are stored: bytes that say themselves what they are, so that reading never guesses.
+"""Encode values as bytes whose first byte tells their format, so that reading never guesses.
 
-An integer of 64 bits is its decimal digits, which Momento can increment. JSON that is neither sealed nor
-compressed is stored as it is, for services in other languages. Everything else starts with a tag:
+An integer of 64 bits is stored as decimal digits, which Momento can increment. JSON that is neither protected
+nor compressed is stored as it is, for services in other languages. Every other value starts with a tag:
 
     bit 7      always 1, so that no digit and no JSON starts like a tag
-    bits 6, 5  the seal: 10 encrypted, 01 signed, 00 neither
+    bits 6, 5  the protection: 10 encrypted, 01 signed, 00 unprotected
     bit 4      1 if the payload is compressed
     bits 3-0   the serializer: 1 pickle, 2 json, 3 msgpack, 4 a dotted path
 
-Then follow: for a dotted path, four bytes that tell it from others; if compressed, a byte for the compressor;
-what the seal adds, and the payload. All else has no meaning yet: 0 and 5 to 15 as serializer, 11 as seal.
-Only what the configuration allows is read: first the seal is opened, then the payload decompressed, and only
-then deserialized.
+For a dotted path, four bytes follow that tell it from others. If the payload is compressed, the compressor's
+number follows. Then come the signature or nonce, and the payload. Other bits have no meaning yet: 0 and 5 to
+15 as serializer, 11 as protection. Reading accepts only the formats that the configuration allows. It first
+unseals the payload, then decompresses it, and only then deserializes it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,22 @@ from typing import Any, Protocol
 
 from ..exceptions import CredentialError, UnreadableValue
 from ..redaction import SecretStr
-from .compressors import Compressor, decompressed, find_compressor
+from .compressors import Compressor, decompress, find_compressor
 from .imports import OptionError
-from .protection import Encryption, Seal, Signature, Unsealed, encryption_keys, signing_key
+from .protection import (
+    Encryption,
+    Protection,
+    ProtectionKey,
+    Signature,
+    Unprotected,
+    encryption_keys,
+    keys_of_cache,
+    signing_key,
+)
 from .serializers import DOTTED_NUMBER, SERIALIZERS, Serializer, find_serializer
 
 TAGGED = 0x80
-SEAL = 0x60
+PROTECTION = 0x60
 COMPRESSED = 0x10
 SERIALIZER = 0x0F
 INTEGER_RANGE = range(-(2**63), 2**63)
@@ -37,11 +46,11 @@ _TAGS = bytes((TAGGED,))
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 
 # In words, for the log.
-_SEALS = {Unsealed.flag: "unsigned", Signature.flag: "signed", Encryption.flag: "encrypted"}
+_PROTECTIONS = {Unprotected.flag: "unsigned", Signature.flag: "signed", Encryption.flag: "encrypted"}
 _SERIALIZERS = {number: name for name, number in SERIALIZERS.items()}
 _SERIALIZERS[DOTTED_NUMBER] = "data of a dotted path"
 
-# Stands for keys that are not known yet. No value is encrypted with it.
+# Stands for keys that are not known yet. No value is ever encrypted with it.
 _ANY_KEY = SecretStr("A" * 22)
 
 
@@ -63,44 +72,49 @@ def build_codec(
     encryption_key: SecretStr | KeySource | None = None,
     compressor: str | None = None,
     compress_min_length: int = 1024,
+    cache_name: str | None = None,
 ) -> ValueCodec:
     """Return the codec for these settings: the same one for equal settings.
 
-    If ``encryption_key`` is callable, the codec asks it for the keys with each value. Raises OptionError if a
-    package is missing, or if a setting names something that cannot be used.
+    If ``encryption_key`` is callable, the codec calls it for the keys with each value. With a ``cache_name``,
+    signatures and encryption hold only in that Momento cache. Raises OptionError if a package is missing, or
+    if a setting names something unusable.
     """
+    settings = serializer, signing_secrets, compressor, compress_min_length, cache_name
     if callable(encryption_key):
-        return RotatingCodec(
-            lambda key: _build(serializer, signing_secrets, key, compressor, compress_min_length),
-            encryption_key,
-        )
-    return _build(serializer, signing_secrets, encryption_key, compressor, compress_min_length)
+        return RotatingCodec(lambda key: _build(key, *settings), encryption_key)
+    return _build(encryption_key, *settings)
 
 
 @lru_cache(maxsize=64)
 def _build(
+    encryption_key: SecretStr | None,
     serializer: str,
     signing_secrets: tuple[str | bytes, ...],
-    encryption_key: SecretStr | None,
     compressor: str | None,
     compress_min_length: int,
+    cache_name: str | None,
 ) -> Codec:
-    # The first seals values that are written, and all are opened: with both, signed values stay readable.
-    seals: list[Seal] = []
+    def bind(keys: list[ProtectionKey]) -> list[ProtectionKey]:
+        return keys if cache_name is None else keys_of_cache(keys, cache_name)
+
+    # Writing takes the first, and reading takes both. So signed values stay readable after encryption is
+    # added.
+    protections: list[Protection] = []
     if encryption_key:
-        seals.append(Encryption(encryption_keys(encryption_key)))
+        protections.append(Encryption(bind(encryption_keys(encryption_key))))
     if signing_secrets:
-        seals.append(Signature([signing_key(secret) for secret in signing_secrets]))
+        protections.append(Signature(bind([signing_key(secret) for secret in signing_secrets])))
     return Codec(
         find_serializer(serializer),
-        seals,
+        protections,
         find_compressor(compressor) if compressor else None,
         compress_min_length,
     )
 
 
 class RotatingCodec:
-    """A codec whose encryption keys come from elsewhere, and may be replaced at any time.
+    """A codec whose encryption keys come with the API key, and may be replaced at any time.
 
     ``build`` returns the codec for some keys. ``get_keys`` returns the keys in use. Raises OptionError.
     """
@@ -109,15 +123,18 @@ class RotatingCodec:
         self._build = build
         self._get_keys = get_keys
         self._keys: SecretStr | None = None
-        # A missing package is found now, and not with the first value.
+        # Finds a missing package now, before the first value.
         self._codec = build(_ANY_KEY)
 
     def encode(self, key: bytes, value: Any) -> bytes:
-        """See Codec.encode(). Raises CredentialError if there are no usable keys."""
+        """Return the bytes to store; see Codec.encode().
+
+        Raises CredentialError if there are no usable keys.
+        """
         return self._current().encode(key, value)
 
     def decode(self, key: bytes, data: bytes) -> Any:
-        """See Codec.decode(). Raises CredentialError if there are no usable keys."""
+        """Return the value; see Codec.decode(). Raises CredentialError if there are no usable keys."""
         return self._current().decode(key, data)
 
     def _current(self) -> Codec:
@@ -128,109 +145,121 @@ class RotatingCodec:
         return self._codec
 
     def _codec_for(self, keys: SecretStr | None, source: str) -> Codec:
-        try:
-            if not keys:
-                raise ValueError("is not there")
-            encryption_keys(keys)
-        except ValueError as error:
+        problem = _problem_with(keys)
+        if keys is None or problem:
             raise CredentialError(
-                f"{source} has no 'encryption_key' that can be used: it {error}.",
+                f"{source} has no usable 'encryption_key': it {problem}.",
                 "Store it beside the API key, as base64 of 16 or 32 bytes: `openssl rand -base64 32`.",
-            ) from None
+            )
         return self._build(keys)
 
 
-class Codec:
-    """Encodes and decodes values, each bound to the full cache key under which it is stored.
+def _problem_with(keys: SecretStr | None) -> str:
+    """Return the reason why encryption keys are unusable, or an empty text if they are usable."""
+    if not keys:
+        return "is not there"
+    try:
+        encryption_keys(keys)
+    except ValueError as error:
+        return str(error)
+    return ""
 
-    ``seals``: the first closes what is written, all are opened; none at all means that nothing is sealed.
-    ``compressor`` packs payloads of at least ``compress_min_length`` bytes, where that makes them smaller; to
-    read, any compressor will do that is installed. Raises UnusableOption for a serializer that needs a seal.
+
+class Codec:
+    """Encode and decode values. Each is bound to the full cache key under which it is stored.
+
+    The first of ``protections`` seals values that are written, and all of them unseal. With none, values are
+    stored unprotected. ``compressor`` packs payloads of at least ``compress_min_length`` bytes if that makes
+    them smaller. Reading accepts every installed compressor. Raises OptionError if the serializer needs a
+    protection and there is none.
     """
 
     def __init__(
         self,
         serializer: Serializer,
-        seals: Sequence[Seal] = (),
+        protections: Sequence[Protection] = (),
         compressor: Compressor | None = None,
         compress_min_length: int = 1024,
     ) -> None:
-        if serializer.hazard and not seals:
+        if serializer.hazard and not protections:
             raise OptionError(
                 "SERIALIZER",
-                f"needs a seal here: {serializer.hazard}.",
+                f"needs signed or encrypted values here: {serializer.hazard}.",
                 "Set SIGN or ENCRYPTION_KEY, or upgrade.",
             )
         self._dumps, self._loads = serializer.dumps, serializer.loads
-        self._is_bare = serializer.bare and not seals
-        seals = seals or (Unsealed(),)
-        self._close, self._most_bytes = seals[0].close, seals[0].most_bytes
-        self._tag = b"" if self._is_bare else _tag(serializer, seals[0])
+        self._is_bare = serializer.bare and not protections
+        protections = protections or (Unprotected(),)
+        self._seal, self._max_bytes = protections[0].seal, protections[0].max_bytes
+        self._tag = b"" if self._is_bare else _tag(serializer, protections[0])
         self._compressor, self._compress_min_length = compressor, compress_min_length
         if compressor is not None:
-            self._compressed_tag = _tag(serializer, seals[0], COMPRESSED) + bytes((compressor.number,))
-        # What is read: how it is sealed, by its tag without a compressor's byte.
+            self._compressed_tag = _tag(serializer, protections[0], COMPRESSED) + bytes((compressor.number,))
+        # For reading: the protection by the tag without the compressor's number.
         self._tag_length = 1 + len(serializer.fingerprint)
-        self._seals = {} if self._is_bare else {_tag(serializer, seal): seal for seal in seals}
-        self._compressed_seals = {_tag(serializer, seal, COMPRESSED): seal for seal in seals}
+        self._protections = {} if self._is_bare else {_tag(serializer, each): each for each in protections}
+        self._compressed_protections = {_tag(serializer, each, COMPRESSED): each for each in protections}
 
     def encode(self, key: bytes, value: Any) -> bytes:
-        """Answer the bytes to store. Raises what the serializer raises for a value it cannot take."""
+        """Return the bytes to store. Raises the serializer's own error if it refuses the value."""
         # type() rather than isinstance(): a bool must come back as a bool.
         if type(value) is int and value in INTEGER_RANGE:
             return b"%d" % value
         payload = self._dumps(value)
         if self._compressor is None or len(payload) < self._compress_min_length:
-            return self._close(key, self._tag, payload)
-        return self._compressed(self._compressor, key, payload)
+            return self._seal(key, self._tag, payload)
+        return self._compress(self._compressor, key, payload)
 
     def decode(self, key: bytes, data: bytes) -> Any:
-        """Answer the value. Raises UnreadableValue, with the reason, for what ``encode`` did not write."""
+        """Return the value.
+
+        Raises UnreadableValue, with the reason, for data that ``encode`` did not write.
+        """
         tag = data[: self._tag_length]
-        # Everything that is tagged is out of the digits' way, which spares most values the comparison.
+        # No digit begins like a tag, so most values are spared the regular expression.
         if tag < _TAGS and _INTEGER.fullmatch(data) and (number := int(data)) in INTEGER_RANGE:
             return number
-        if seal := self._seals.get(tag):
-            payload = seal.open(key, tag, data)
-        elif seal := self._compressed_seals.get(tag):
-            payload = _decompressed(seal, key, tag, data)
+        if protection := self._protections.get(tag):
+            payload = protection.unseal(key, tag, data)
+        elif protection := self._compressed_protections.get(tag):
+            payload = _unseal_compressed(protection, key, tag, data)
         elif self._is_bare and tag < _TAGS:
             payload = data
         else:
-            raise UnreadableValue(_mismatch(data))
+            raise UnreadableValue(_explain_mismatch(data))
         try:
             return self._loads(payload)
-        except Exception as error:  # noqa: BLE001 - unpickling may raise anything: a class that is gone, for one
+        except Exception as error:  # noqa: BLE001 - unpickling may raise anything
             reason = f"it cannot be deserialized ({type(error).__name__})"
-        # Raised out here, it is not chained to an error that may quote the value.
+        # Raised here, so that it is not chained to an error that may quote the value.
         raise UnreadableValue(reason)
 
-    def _compressed(self, compressor: Compressor, key: bytes, payload: bytes) -> bytes:
-        # What is longer could not be read back. As it is, it is over Momento's limit, and refused for that.
-        if len(payload) <= self._most_bytes:
+    def _compress(self, compressor: Compressor, key: bytes, payload: bytes) -> bytes:
+        # A longer payload could not be read back. Uncompressed it exceeds Momento's limit, and is refused.
+        if len(payload) <= self._max_bytes:
             packed = compressor.compress(payload)
             if len(self._compressed_tag) + len(packed) < len(self._tag) + len(payload):
-                return self._close(key, self._compressed_tag, packed)
-        return self._close(key, self._tag, payload)
+                return self._seal(key, self._compressed_tag, packed)
+        return self._seal(key, self._tag, payload)
 
 
-def _decompressed(seal: Seal, key: bytes, tag: bytes, data: bytes) -> bytes:
+def _unseal_compressed(protection: Protection, key: bytes, tag: bytes, data: bytes) -> bytes:
     compressor = data[len(tag) : len(tag) + 1]
-    packed = seal.open(key, tag + compressor, data)
-    return decompressed(int.from_bytes(compressor, "big"), packed, seal.most_bytes)
+    packed = protection.unseal(key, tag + compressor, data)
+    return decompress(int.from_bytes(compressor, "big"), packed, protection.max_bytes)
 
 
-def _tag(serializer: Serializer, seal: Seal, compressed: int = 0) -> bytes:
-    return bytes((TAGGED | seal.flag | compressed | serializer.number,)) + serializer.fingerprint
+def _tag(serializer: Serializer, protection: Protection, compressed: int = 0) -> bytes:
+    return bytes((TAGGED | protection.flag | compressed | serializer.number,)) + serializer.fingerprint
 
 
-def _mismatch(data: bytes) -> str:
+def _explain_mismatch(data: bytes) -> str:
     if not data:
         return "it is empty"
     first = data[0]
     if not first & TAGGED:
         return "it was not written by this cache backend"
-    seal, serializer = _SEALS.get(first & SEAL), _SERIALIZERS.get(first & SERIALIZER)
-    if seal is None or serializer is None:
+    protection, serializer = _PROTECTIONS.get(first & PROTECTION), _SERIALIZERS.get(first & SERIALIZER)
+    if protection is None or serializer is None:
         return f"its format ({first:#x}) is not known to this version"
-    return f"it is {seal} {serializer}, which this configuration does not accept"
+    return f"it is {protection} {serializer}, which this configuration does not accept"

@@ -1,7 +1,7 @@
-"""The ways to make payloads smaller. What is read back never grows beyond the length that the caller allows.
+"""Compress payloads, and decompress them up to the length that the caller allows.
 
-Each has a number, which stands in the tag of what it wrote, so that a reader need not guess. Packages are
-imported when they are first needed: to write, with the settings; to read, when a value names them.
+Each compressor has a number, which stands in the tag of a stored value, so that reading never guesses. A
+package is imported when it is first needed: for writing with the settings, for reading with the first value.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from typing import Any, NamedTuple, Protocol
 from ..exceptions import UnreadableValue
 from .imports import OptionError, import_optional
 
-# Stored values depend on these numbers: they never change, and none is ever used again. They fit one byte.
+# Stored values depend on these numbers: they never change, and no number is used twice. They fit one byte.
 COMPRESSORS = {"zlib": 1, "gzip": 2, "lzma": 3, "zstd": 4, "lz4": 5}
 _NAMES = {number: name for name, number in COMPRESSORS.items()}
 _OPTION = "COMPRESSOR"
 
 # zlib's code for gzip's header and checksum.
 _GZIP = 31
-# Without a header no value can ask for a larger dictionary than this. It costs 13 MiB while compressing, and
-# lzma's default of 8 MiB costs 93, which makes no value smaller that is shorter than the dictionary.
+# Without a header no value can ask for a larger dictionary. This one costs 13 MiB of memory while
+# compressing. lzma's default of 8 MiB costs 93 MiB, and helps only values that are longer than the
+# dictionary.
 _LZMA_DICTIONARY_BYTES = 1024 * 1024
-# What zstd may set aside for what a frame refers back to. Its default level asks for a quarter of it.
+# Bounds the memory that a frame can make zstd set aside. Its default level needs a quarter of it.
 _ZSTD_WINDOW_LOG = 23
 _LZ4_LENGTH_BYTES = 4
 
 
 class Compressor(NamedTuple):
-    """``decompress`` takes data and the most bytes to answer.
+    """A pair of functions. ``decompress`` takes the data and the largest number of bytes to return.
 
-    It raises UnreadableValue for what would be longer, and may raise anything for what ``compress`` did not
-    write.
+    It raises UnreadableValue if the result would be longer. For data that ``compress`` did not write it may
+    raise anything.
     """
 
     number: int
@@ -43,7 +44,7 @@ class Compressor(NamedTuple):
 
 @cache
 def find_compressor(name: str) -> Compressor:
-    """Answer the compressor of a name. Raises UnusableOption if it needs a package that is not installed."""
+    """Return the compressor of a name. Raises OptionError if it needs a package that is not installed."""
     match name:
         case "zlib":
             return Compressor(COMPRESSORS[name], zlib.compress, _streaming(zlib.decompressobj))
@@ -57,20 +58,20 @@ def find_compressor(name: str) -> Compressor:
             return _lz4()
 
 
-def decompressed(number: int, data: bytes, most_bytes: int) -> bytes:
-    """Answer what the compressor with a number packed.
+def decompress(number: int, data: bytes, max_bytes: int) -> bytes:
+    """Return the payload that the compressor with this number packed.
 
-    Raises UnreadableValue, with the reason, for anything else, and for what is longer than ``most_bytes``.
+    Raises UnreadableValue, with the reason, for other data and if the payload is longer than ``max_bytes``.
     """
     name = _NAMES.get(number)
     if name is None:
         raise UnreadableValue(f"its compressor ({number:#x}) is not known to this version")
     try:
-        decompress = find_compressor(name).decompress
+        compressor = find_compressor(name)
     except OptionError:
         raise UnreadableValue(f"it is compressed with {name}, whose package is not installed") from None
     try:
-        return decompress(data, most_bytes)
+        return compressor.decompress(data, max_bytes)
     except UnreadableValue:
         raise
     except Exception as error:  # Each library has its own.
@@ -78,7 +79,7 @@ def decompressed(number: int, data: bytes, most_bytes: int) -> bytes:
 
 
 class _Stream(Protocol):
-    """What zlib, lzma and zstd have in common."""
+    """The interface that zlib, lzma and zstd share."""
 
     @property
     def eof(self) -> bool: ...
@@ -88,21 +89,21 @@ class _Stream(Protocol):
 
 
 def _streaming(start: Callable[[], _Stream]) -> Callable[[bytes, int], bytes]:
-    def decompress(data: bytes, most_bytes: int) -> bytes:
+    def decompress_stream(data: bytes, max_bytes: int) -> bytes:
         stream = start()
-        # One byte more than is allowed tells what is too long from what is just long enough.
-        value = stream.decompress(data, most_bytes + 1)
-        if len(value) > most_bytes:
-            raise _too_long(most_bytes)
+        # One byte more than allowed tells a payload that is too long from one that just fits.
+        value = stream.decompress(data, max_bytes + 1)
+        if len(value) > max_bytes:
+            raise _too_long(max_bytes)
         if not stream.eof or stream.unused_data:
             raise UnreadableValue("its compressed data is cut short, or prolonged")
         return value
 
-    return decompress
+    return decompress_stream
 
 
-def _too_long(most_bytes: int) -> UnreadableValue:
-    return UnreadableValue(f"it would be longer than {most_bytes:,} bytes when decompressed")
+def _too_long(max_bytes: int) -> UnreadableValue:
+    return UnreadableValue(f"it would be longer than {max_bytes:,} bytes when decompressed")
 
 
 def _gzip(data: bytes) -> bytes:
@@ -137,14 +138,14 @@ def _zstd() -> Compressor:
 
 
 def _lz4() -> Compressor:
-    # Its blocks rather than its frames: they cost 10 us and 14 bytes less. A block begins with the length, so
-    # that it can be checked before memory is set aside.
+    # Blocks cost 10 us and 14 bytes less than frames. A block begins with the length, so the length is
+    # checked before memory is set aside.
     block = import_optional("lz4.block", "lz4", _OPTION)
 
-    def decompress(data: bytes, most_bytes: int) -> bytes:
-        if int.from_bytes(data[:_LZ4_LENGTH_BYTES], "little") > most_bytes:
-            raise _too_long(most_bytes)
+    def decompress_block(data: bytes, max_bytes: int) -> bytes:
+        if int.from_bytes(data[:_LZ4_LENGTH_BYTES], "little") > max_bytes:
+            raise _too_long(max_bytes)
         value: bytes = block.decompress(data)
         return value
 
-    return Compressor(COMPRESSORS["lz4"], block.compress, decompress)
+    return Compressor(COMPRESSORS["lz4"], block.compress, decompress_block)

@@ -1,7 +1,6 @@
-"""What an option names that must first be imported: optional packages, and a site's own code by dotted path.
+"""Import what an option names: an optional package, or a site's own code by dotted path.
 
-Looked for with all the other settings, so that what is missing shows before the first value does. Knows
-neither aliases nor settings: who asked says where the option stands.
+Options are imported when the settings are loaded, so that a missing package shows before the first value.
 """
 
 from __future__ import annotations
@@ -12,9 +11,14 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+from ..redaction import quote
+
 
 class OptionError(Exception):
-    """An option names what cannot be used. ``cause`` reads on after the option; ``fix`` is a sentence."""
+    """An option names something unusable.
+
+    ``cause`` continues after the option's name; ``fix`` is a sentence.
+    """
 
     def __init__(self, option: str, cause: str, fix: str) -> None:
         super().__init__(f"{option} {cause} {fix}")
@@ -24,24 +28,24 @@ class OptionError(Exception):
 
 
 def import_optional(module: str, extra: str, option: str) -> ModuleType:
-    """Import a module that comes with an extra of this package. Raises UnusableOption."""
+    """Import a module that comes with an extra of this package. Raises OptionError."""
     try:
         return import_module(module)
     except ImportError as error:
         raise OptionError(
             option,
-            f"needs the module {module}, which cannot be imported ({error}).",
+            f"needs the module {module}, which cannot be imported ({quote(error)}).",
             f"Install it: python -m pip install 'django-momento[{extra}]'.",
         ) from error
 
 
 def import_dotted(path: str, option: str) -> Any:
-    """Import what a dotted path names. Raises UnusableOption, whatever the import raises."""
+    """Import the object at a dotted path. Raises OptionError, whatever the import raises."""
     try:
         return import_string(path)
     except Exception as error:
         raise OptionError(
             option,
-            f"is {path!r}, which cannot be imported ({type(error).__name__}: {error}).",
+            f"is {path!r}, which cannot be imported ({type(error).__name__}: {quote(error)}).",
             "Check the path, and that its module can be imported on its own.",
         ) from error

@@ -1,7 +1,7 @@
-"""What keeps stored payloads from being forged, moved to another key, or read: a signature, or encryption.
+"""Protect stored payloads: a signature against forgery, or encryption against forgery and reading.
 
-A seal closes a payload for one full cache key and one tag, and with another key or tag it does not open. It
-knows nothing of what it holds. Keys show themselves in no repr and no message.
+A protection seals a payload for one Momento cache, one full cache key and one tag. With another cache, key or
+tag the payload does not unseal. Keys are masked in every repr and in every message.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import hashlib
 import hmac
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from ..exceptions import UnreadableValue
-from ..redaction import MASK
+from ..redaction import MASK, SecretStr
 from .imports import import_optional
 
 SIGNATURE_BYTES = 16
@@ -23,69 +23,94 @@ NONCE_BYTES = 12
 GCM_TAG_BYTES = 16
 _ENCRYPTION_KEY_BYTES = (16, 32)
 
-# Both seals bind the key's length, the key and the tag: the length keeps them, and what follows, from being
-# split elsewhere. It is written out each time, because a call is 3 % of what a short value costs.
+# Both protections bind the length of the key, the key and the tag. The length fixes where the key ends. The
+# expression stands in each method, because a function call is 3 % of the cost of a short value.
 _length = struct.Struct(">I").pack
 
-# How long a payload may become when it is decompressed: twelve times what Momento stores, if the site itself
-# has sealed it. What is not sealed may be anybody's, and no longer than anybody could store it as it is.
-MOST_SEALED_BYTES = 64 * 1024 * 1024
-MOST_UNSEALED_BYTES = 5 * 1024 * 1024
+# The longest payload that decompression may produce. A value that the site itself protected may grow to
+# twelve times the size that Momento stores. Anybody may have written an unprotected value, so it may only be
+# as long as an uncompressed one.
+MAX_PROTECTED_BYTES = 64 * 1024 * 1024
+MAX_UNPROTECTED_BYTES = 5 * 1024 * 1024
 
 
-class Seal(Protocol):
-    """``flag`` stands in the tag, and says how a stored value is sealed."""
+class Protection(Protocol):
+    """Seal and unseal payloads. ``flag`` stands in the tag of a stored value."""
 
     flag: int
-    most_bytes: int
+    max_bytes: int
 
-    def close(self, key: bytes, tag: bytes, payload: bytes) -> bytes:
-        """Answer what to store: the tag, what the seal adds, and the payload."""
+    def seal(self, key: bytes, tag: bytes, payload: bytes) -> bytes:
+        """Return the bytes to store: the tag, the signature or nonce, and the payload."""
 
-    def open(self, key: bytes, tag: bytes, data: bytes) -> bytes:
-        """Answer the payload of data that begins with ``tag``.
+    def unseal(self, key: bytes, tag: bytes, data: bytes) -> bytes:
+        """Return the payload of data that begins with ``tag``.
 
-        Raises UnreadableValue if it was closed with another key or tag, by somebody else, or not at all.
+        Raises UnreadableValue if the data was sealed with another key or tag, by another site, or not at all.
         """
 
 
-class Unsealed:
-    """No protection at all: takes what anybody wrote, as it must for JSON that others write, too."""
+class Unprotected:
+    """Store payloads as they are. Anybody may have written them, as with JSON of other services."""
 
     flag = 0
-    most_bytes = MOST_UNSEALED_BYTES
+    max_bytes = MAX_UNPROTECTED_BYTES
 
-    def close(self, key: bytes, tag: bytes, payload: bytes) -> bytes:
+    def seal(self, key: bytes, tag: bytes, payload: bytes) -> bytes:
         return tag + payload
 
-    def open(self, key: bytes, tag: bytes, data: bytes) -> bytes:
+    def unseal(self, key: bytes, tag: bytes, data: bytes) -> bytes:
         return data[len(tag) :]
 
 
-def signing_key(secret: str | bytes) -> bytes:
-    """Derive a signing key from one of Django's secret keys, so that it serves for nothing else."""
-    data = secret.encode() if isinstance(secret, str) else bytes(secret)
-    return hashlib.blake2b(data, person=b"django-momento", digest_size=32).digest()
+class ProtectionKey(bytes):
+    """Bytes with a masked ``repr``, because debug pages, error trackers and logs print ``repr``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"b'{MASK}'"
+
+    __str__ = __repr__
+
+
+def signing_key(secret: str | bytes) -> ProtectionKey:
+    """Derive a signing key from one of Django's secret keys. The key has no other use."""
+    data = ProtectionKey(secret.encode() if isinstance(secret, str) else secret)
+    return ProtectionKey(hashlib.blake2b(data, person=b"django-momento", digest_size=32).digest())
+
+
+def keys_of_cache(keys: Sequence[bytes], cache_name: str) -> list[ProtectionKey]:
+    """Return keys that are good for one Momento cache, followed by the given keys.
+
+    A value sealed with the first key does not unseal in another cache. The given keys come last: with them
+    older versions sealed values, which stay readable.
+    """
+    name = cache_name.encode()
+    bound = (
+        hashlib.blake2b(name, key=key, person=b"momento-cache", digest_size=len(key)).digest() for key in keys
+    )
+    return [*map(ProtectionKey, bound), *map(ProtectionKey, keys)]
 
 
 class Signature:
-    """Keyed BLAKE2b of 128 bits over key, tag and payload: the first key signs, all verify."""
+    """Keyed BLAKE2b of 128 bits over key, tag and payload. The first key signs, and all keys verify."""
 
     flag = 0x20
-    most_bytes = MOST_SEALED_BYTES
+    max_bytes = MAX_PROTECTED_BYTES
 
     def __init__(self, keys: Iterable[bytes]) -> None:
-        # Started once per key, and copied per value.
+        # Keyed once, and copied for each value.
         self._copies = [hashlib.blake2b(key=key, digest_size=SIGNATURE_BYTES).copy for key in keys]
         self._copy = self._copies[0]
 
-    def close(self, key: bytes, tag: bytes, payload: bytes) -> bytes:
+    def seal(self, key: bytes, tag: bytes, payload: bytes) -> bytes:
         mac = self._copy()
         mac.update(_length(len(key)) + key + tag)
         mac.update(payload)
         return tag + mac.digest() + payload
 
-    def open(self, key: bytes, tag: bytes, data: bytes) -> bytes:
+    def unseal(self, key: bytes, tag: bytes, data: bytes) -> bytes:
         end = len(tag) + SIGNATURE_BYTES
         signature, payload = data[len(tag) : end], data[end:]
         bound = _length(len(key)) + key + tag
@@ -98,46 +123,41 @@ class Signature:
         raise UnreadableValue("its signature is not one of this site's for this key")
 
 
-class EncryptionKey(bytes):
-    """Bytes that show themselves to no one: debug pages, error trackers and logs print ``repr``."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"b'{MASK}'"
-
-    __str__ = __repr__
-
-
-def encryption_keys(text: str) -> list[EncryptionKey]:
+def encryption_keys(text: str) -> list[ProtectionKey]:
     """Parse base64 keys of 16 or 32 bytes with commas between them.
 
-    Raises ValueError, whose words read on after "it" and hold no part of a key.
+    Raises ValueError. Its message continues a sentence after "it", and holds no part of a key.
     """
-    return [_encryption_key(part.strip()) for part in text.split(",")]
+    return [_encryption_key(part) for part in map(SecretStr, text.split(","))]
 
 
-def _encryption_key(text: str) -> EncryptionKey:
-    # Both alphabets of base64, with and without padding: `openssl rand -base64` as well as token_urlsafe().
-    padded = text.replace("-", "+").replace("_", "/").rstrip("=")
-    padded += "=" * (-len(padded) % 4)
-    try:
-        key = EncryptionKey(base64.b64decode(padded, validate=True))
-    except ValueError:
-        raise ValueError("holds a key that is not base64") from None
+def _encryption_key(text: SecretStr) -> ProtectionKey:
+    key = _base64_decode(text)
+    if key is None:
+        # Raised here: the frames of base64 have the key in their local variables.
+        raise ValueError("holds a key that is not base64")
     if len(key) not in _ENCRYPTION_KEY_BYTES:
         raise ValueError(f"holds a key of {len(key)} bytes")
     return key
 
 
-class Encryption:
-    """AES-GCM with a random nonce of 96 bits, bound to key and tag: the first key encrypts, all decrypt.
+def _base64_decode(text: SecretStr) -> ProtectionKey | None:
+    # Both alphabets of base64, with and without padding: `openssl rand -base64` as well as token_urlsafe().
+    unpadded = SecretStr(text.strip().replace("-", "+").replace("_", "/").rstrip("="))
+    try:
+        return ProtectionKey(base64.b64decode(unpadded + "=" * (-len(unpadded) % 4), validate=True))
+    except ValueError:
+        return None
 
-    Raises UnusableOption if the package `cryptography` is missing.
+
+class Encryption:
+    """AES-GCM with a random nonce of 96 bits, bound to key and tag. The first key encrypts, and all decrypt.
+
+    Raises OptionError if the package `cryptography` is missing.
     """
 
     flag = 0x40
-    most_bytes = MOST_SEALED_BYTES
+    max_bytes = MAX_PROTECTED_BYTES
 
     def __init__(self, keys: Iterable[bytes]) -> None:
         aead = import_optional("cryptography.hazmat.primitives.ciphers.aead", "encryption", "ENCRYPTION_KEY")
@@ -146,12 +166,12 @@ class Encryption:
         self._encrypt = ciphers[0].encrypt
         self._decrypts = [cipher.decrypt for cipher in ciphers]
 
-    def close(self, key: bytes, tag: bytes, payload: bytes) -> bytes:
+    def seal(self, key: bytes, tag: bytes, payload: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
         encrypted: bytes = self._encrypt(nonce, payload, _length(len(key)) + key + tag)
         return tag + nonce + encrypted
 
-    def open(self, key: bytes, tag: bytes, data: bytes) -> bytes:
+    def unseal(self, key: bytes, tag: bytes, data: bytes) -> bytes:
         end = len(tag) + NONCE_BYTES
         nonce, encrypted = data[len(tag) : end], data[end:]
         if len(encrypted) < GCM_TAG_BYTES:

@@ -1,7 +1,6 @@
-"""The ways to turn values into bytes and back: pickle, JSON, MessagePack, and a site's own by dotted path.
+"""Turn values into bytes and back: pickle, JSON, MessagePack, and a site's own serializer by dotted path.
 
-None of them knows keys, tags or seals. Whether bytes may be trusted enough to be handed to ``loads`` is the
-codec's to decide.
+The codec decides whether bytes can be trusted enough for ``loads``.
 """
 
 from __future__ import annotations
@@ -10,11 +9,13 @@ import hashlib
 import json
 import pickle
 from collections.abc import Callable
+from math import isinf
 from typing import Any, NamedTuple
 
+from ..redaction import quote
 from .imports import OptionError, import_dotted, import_optional
 
-# Stored values depend on these numbers: they never change, and none is ever used again. They fit four bits.
+# Stored values depend on these numbers: they never change, and no number is used twice. They fit four bits.
 SERIALIZERS = {"pickle": 1, "json": 2, "msgpack": 3}
 DOTTED_NUMBER = 4
 _OPTION = "SERIALIZER"
@@ -23,11 +24,11 @@ _FINGERPRINT_BYTES = 4
 
 
 class Serializer(NamedTuple):
-    """``loads`` may raise anything for what ``dumps`` did not write.
+    """A pair of functions. ``loads`` may raise anything for bytes that ``dumps`` did not write.
 
-    ``number`` stands in the tag of what is stored; ``fingerprint`` follows it, and tells one dotted path from
-    others. ``bare`` says that what ``dumps`` answers needs no tag, because it cannot be taken for one.
-    ``hazard``, if any, is what would happen if ``loads`` were given what is not sealed.
+    ``number`` stands in the tag of a stored value. ``fingerprint`` follows it and tells one dotted path from
+    another. ``bare`` is true if the result of ``dumps`` needs no tag, because it never begins like one.
+    ``hazard`` is the damage that an unprotected value could do in ``loads``, in words, or empty.
     """
 
     number: int
@@ -39,7 +40,7 @@ class Serializer(NamedTuple):
 
 
 def find_serializer(name: str) -> Serializer:
-    """Answer the serializer of a name, or of a dotted path. Raises UnusableOption."""
+    """Return the serializer of a name or of a dotted path. Raises OptionError."""
     match name:
         case "pickle":
             return PICKLE
@@ -48,37 +49,54 @@ def find_serializer(name: str) -> Serializer:
         case "msgpack":
             return _msgpack()
         case _:
-            return _of_dotted_path(name)
+            return _import_serializer(name)
 
 
-def _pickled(value: Any) -> bytes:
+def _dump_pickle(value: Any) -> bytes:
     return pickle.dumps(value, _PICKLE_PROTOCOL)
 
 
-def _as_json(value: Any) -> bytes:
-    # NaN and infinities are not JSON, and other languages refuse them.
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+# NaN and infinities are not JSON, and other languages refuse them.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_ASCII_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
-def _not_json(constant: str) -> Any:
+def _dump_json(value: Any) -> bytes:
+    text = _ENCODER.encode(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # UTF-8 has no lone surrogates. An escape such as \ud800 stores them.
+        return _ASCII_ENCODER.encode(value).encode()
+
+
+def _refuse_constant(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_not_json)
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        # Python reads 1e999 as infinity, which is another value than the one that was stored.
+        raise ValueError("a number is too large for a float")
+    return number
 
 
-def _from_json(data: bytes) -> Any:
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_float)
+
+
+def _load_json(data: bytes) -> Any:
     return _DECODER.decode(data.decode())
 
 
-PICKLE = Serializer(SERIALIZERS["pickle"], _pickled, pickle.loads)
-JSON = Serializer(SERIALIZERS["json"], _as_json, _from_json, bare=True)
+PICKLE = Serializer(SERIALIZERS["pickle"], _dump_pickle, pickle.loads)
+JSON = Serializer(SERIALIZERS["json"], _dump_json, _load_json, bare=True)
 
 
 def _msgpack() -> Serializer:
     ormsgpack = import_optional("ormsgpack", "msgpack", _OPTION)
-    # Left to itself it stores a date as text and an enum's member as its value: what would come back as
-    # something else is refused, as it is by JSON.
+    # By default ormsgpack stores a date as text and an enum's member as its value. Values that would come
+    # back as another type are refused, as JSON refuses them. Subclasses of str are the exception, see below.
     refuse = (
         ormsgpack.OPT_PASSTHROUGH_DATACLASS
         | ormsgpack.OPT_PASSTHROUGH_DATETIME
@@ -89,8 +107,14 @@ def _msgpack() -> Serializer:
     any_keys = ormsgpack.OPT_NON_STR_KEYS
     written = refuse | any_keys
 
+    def to_text(value: Any) -> str:
+        # Templates return SafeString. The exact type matters: str() of a SafeString is a SafeString.
+        if isinstance(value, str):
+            return str.__str__(value)
+        raise TypeError
+
     def dumps(value: Any) -> bytes:
-        data: bytes = ormsgpack.packb(value, option=written)
+        data: bytes = ormsgpack.packb(value, default=to_text, option=written)
         return data
 
     def loads(data: bytes) -> Any:
@@ -101,7 +125,7 @@ def _msgpack() -> Serializer:
     return Serializer(SERIALIZERS["msgpack"], dumps, loads, hazard=hazard)
 
 
-def _of_dotted_path(path: str) -> Serializer:
+def _import_serializer(path: str) -> Serializer:
     found = import_dotted(path, _OPTION)
     if isinstance(found, type):
         try:
@@ -109,8 +133,8 @@ def _of_dotted_path(path: str) -> Serializer:
         except Exception as error:
             raise OptionError(
                 _OPTION,
-                f"is {path!r}, a class that cannot be instantiated ({type(error).__name__}: {error}).",
-                "It is called without arguments.",
+                f"is {path!r}, a class that cannot be instantiated ({type(error).__name__}: {quote(error)}).",
+                "Let it be called without arguments, or name an instance.",
             ) from error
     for name in ("dumps", "loads"):
         if not callable(getattr(found, name, None)):
@@ -121,7 +145,7 @@ def _of_dotted_path(path: str) -> Serializer:
     def dumps(value: Any) -> bytes:
         data = found.dumps(value)
         if not isinstance(data, bytes):
-            raise TypeError(f"{path}.dumps() must answer bytes, not {type(data).__name__}")
+            raise TypeError(f"{path}.dumps() must return bytes, not {type(data).__name__}")
         return data
 
     fingerprint = hashlib.blake2b(path.encode(), digest_size=_FINGERPRINT_BYTES).digest()

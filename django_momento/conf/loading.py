@@ -49,6 +49,7 @@ def load_codec(options: CacheOptions, get_keys: KeySource) -> ValueCodec:
             encryption_key=get_keys if key == FROM_THE_SECRET else key,
             compressor=options.compressor,
             compress_min_length=options.compress_min_length,
+            cache_name=options.cache_name,
         )
     except OptionError as error:
         where = f"CACHES[{options.alias!r}]['OPTIONS']['{error.option}']"

@@ -65,11 +65,11 @@ FIGURES = (
     ("client.fork_gate", "LONGEST_WAIT", "seconds", "at most that a fork waits for calls in flight"),
     (
         "codec.protection",
-        "MOST_SEALED_BYTES",
+        "MAX_PROTECTED_BYTES",
         "bytes",
         "the most that a signed or encrypted value may decompress to",
     ),
-    ("codec.protection", "MOST_UNSEALED_BYTES", "bytes", "the most that any other value may decompress to"),
+    ("codec.protection", "MAX_UNPROTECTED_BYTES", "bytes", "the most that any other value may decompress to"),
 )
 
 

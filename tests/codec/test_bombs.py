@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from django_momento.codec.compressors import COMPRESSORS, find_compressor
-from django_momento.codec.protection import MOST_SEALED_BYTES, MOST_UNSEALED_BYTES
+from django_momento.codec.protection import MAX_PROTECTED_BYTES, MAX_UNPROTECTED_BYTES
 from django_momento.exceptions import UnreadableValue
 from tests.kit.bombs import BOMBS, GROWN, MIB, lz4_liar, zstd_window_bomb
-from tests.kit.codecs import KEY, SEALS, Configuration, refusal
+from tests.kit.codecs import KEY, PROTECTIONS, Configuration, refusal
 
 # Decodes a bomb that the site itself would have sealed, and tells what came of it and how many MiB that took.
 DECODES = """
@@ -22,12 +22,12 @@ import json, resource, sys
 from django_momento.codec.compressors import COMPRESSORS, find_compressor
 from django_momento.exceptions import UnreadableValue
 from tests.kit.bombs import BOMBS
-from tests.kit.codecs import KEY, SEALS, Configuration
+from tests.kit.codecs import KEY, PROTECTIONS, Configuration
 from tests.codec.test_bombs import stored
 
-name, seal = sys.argv[1:]
-codec = Configuration("json", seal).codec()
-data = stored(name, seal, BOMBS[name]())
+name, protection = sys.argv[1:]
+codec = Configuration("json", protection).codec()
+data = stored(name, protection, BOMBS[name]())
 find_compressor(name)
 
 def peak():
@@ -46,10 +46,10 @@ ROOT = Path(__file__).parents[2]
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
 
 
-def stored(name: str, seal: str, packed: bytes) -> bytes:
+def stored(name: str, protection: str, packed: bytes) -> bytes:
     """Write what a configuration with JSON would, had the compressor made this of a value."""
-    tag = bytes(({"neither": 0x92, "SIGN": 0xB2, "ENCRYPTION_KEY": 0xD2}[seal], COMPRESSORS[name]))
-    return SEALS[seal][0].close(KEY, tag, packed) if SEALS[seal] else tag + packed
+    tag = bytes(({"neither": 0x92, "SIGN": 0xB2, "ENCRYPTION_KEY": 0xD2}[protection], COMPRESSORS[name]))
+    return PROTECTIONS[protection][0].seal(KEY, tag, packed) if PROTECTIONS[protection] else tag + packed
 
 
 def test_there_is_a_bomb_for_each_compressor() -> None:
@@ -62,17 +62,21 @@ def test_there_is_a_bomb_for_each_compressor() -> None:
 @linux_only
 @pytest.mark.parametrize("name", BOMBS)
 @pytest.mark.parametrize(
-    ("seal", "most"),
+    ("protection", "most"),
     [
-        ("neither", MOST_UNSEALED_BYTES),
-        ("SIGN", MOST_SEALED_BYTES),
-        ("ENCRYPTION_KEY", MOST_SEALED_BYTES),
+        ("neither", MAX_UNPROTECTED_BYTES),
+        ("SIGN", MAX_PROTECTED_BYTES),
+        ("ENCRYPTION_KEY", MAX_PROTECTED_BYTES),
     ],
 )
-def test_a_bomb_is_a_miss_that_takes_little_memory(name: str, seal: str, most: int) -> None:
+def test_a_bomb_is_a_miss_that_takes_little_memory(name: str, protection: str, most: int) -> None:
     """5 MB that would become 5 GB are given up once the bound is passed, sealed by the site or not."""
     ended = subprocess.run(
-        [sys.executable, "-c", DECODES, name, seal], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", DECODES, name, protection],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     )
     reason, grown = json.loads(ended.stdout)
 
@@ -82,16 +86,16 @@ def test_a_bomb_is_a_miss_that_takes_little_memory(name: str, seal: str, most: i
 
 
 @pytest.mark.parametrize("name", BOMBS)
-@pytest.mark.parametrize("seal", ["SIGN", "ENCRYPTION_KEY"])
+@pytest.mark.parametrize("protection", ["SIGN", "ENCRYPTION_KEY"])
 def test_a_bomb_of_somebody_else_is_not_even_decompressed(
-    name: str, seal: str, monkeypatch: pytest.MonkeyPatch
+    name: str, protection: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the site's key it ends at the seal."""
-    monkeypatch.setattr("django_momento.codec.codec.decompressed", None)
+    """Without the site's key it ends at the protection."""
+    monkeypatch.setattr("django_momento.codec.codec.decompress", None)
     data = stored(name, "neither", BOMBS[name]())
-    sealed = bytes((Configuration("json", seal).codec().encode(KEY, "value")[0] | 0x10,)) + data[1:]
+    sealed = bytes((Configuration("json", protection).codec().encode(KEY, "value")[0] | 0x10,)) + data[1:]
 
-    assert "this site" in refusal(Configuration("json", seal).codec(), sealed)
+    assert "this site" in refusal(Configuration("json", protection).codec(), sealed)
 
 
 @pytest.mark.parametrize("name", COMPRESSORS)
@@ -117,10 +121,12 @@ def test_a_small_value_cannot_ask_for_much_memory() -> None:
     )
 
 
-@pytest.mark.parametrize(("seal", "most"), [("neither", MOST_UNSEALED_BYTES), ("SIGN", MOST_SEALED_BYTES)])
-def test_what_could_not_be_read_back_is_not_compressed(seal: str, most: int) -> None:
+@pytest.mark.parametrize(
+    ("protection", "most"), [("neither", MAX_UNPROTECTED_BYTES), ("SIGN", MAX_PROTECTED_BYTES)]
+)
+def test_what_could_not_be_read_back_is_not_compressed(protection: str, most: int) -> None:
     """It stays as it is, over Momento's limit, and is refused for that instead of being lost."""
-    codec = Configuration("json", seal, "zlib").codec()
+    codec = Configuration("json", protection, "zlib").codec()
     longest, longer = "a" * (most - 2), "a" * (most - 1)
 
     assert longest == codec.decode(KEY, codec.encode(KEY, longest))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from django_momento.codec.codec import Codec
-from django_momento.codec.protection import Encryption, Seal, Signature
+from django_momento.codec.protection import Encryption, Protection, Signature
 from django_momento.codec.serializers import SERIALIZERS
 from django_momento.exceptions import UnreadableValue
 from tests.kit.codecs import (
@@ -18,7 +18,7 @@ from tests.kit.codecs import (
     KEY,
     OTHER_ENCRYPTION_KEY,
     OTHER_SECRET,
-    SEALS,
+    PROTECTIONS,
     SECRET,
     Configuration,
 )
@@ -39,13 +39,13 @@ def tables() -> list[dict[str, list[str]]]:
     return [{first: rest for first, *rest in table} for table in cells]
 
 
-CHANGES, BY_SEAL = tables()
-READERS = BY_SEAL["written with, down; read with, across"]
+CHANGES, BY_PROTECTION = tables()
+READERS = BY_PROTECTION["written with, down; read with, across"]
 
 
 def is_documented_as_read(written: Configuration, reader: Configuration) -> bool:
     """Look up in the document whether one configuration reads what another wrote."""
-    answers = [BY_SEAL[written.seal][READERS.index(reader.seal)]]
+    answers = [BY_PROTECTION[written.protection][READERS.index(reader.protection)]]
     if written.serializer != reader.serializer:
         answers.append(CHANGES["SERIALIZER"][0])
     if written.compressor != reader.compressor:
@@ -65,9 +65,9 @@ def is_read(codec: Codec, data: bytes, value: object) -> bool:
 
 
 def test_the_document_has_every_way_to_seal() -> None:
-    """The table of seals is complete in both directions."""
-    assert list(SEALS) == list(BY_SEAL)[2:]
-    assert list(SEALS) == READERS
+    """The table of protections is complete in both directions."""
+    assert list(PROTECTIONS) == list(BY_PROTECTION)[2:]
+    assert list(PROTECTIONS) == READERS
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
@@ -105,7 +105,7 @@ def test_another_minimum_to_compress_reads_the_same(configuration: Configuration
         assert is_read(late, early.encode(KEY, value), value)
 
 
-KEYS: dict[str, tuple[list[Seal], list[Seal], list[Seal]]] = {
+KEYS: dict[str, tuple[list[Protection], list[Protection], list[Protection]]] = {
     "SIGN": (
         [Signature([SECRET])],
         [Signature([OTHER_SECRET, SECRET])],
@@ -119,14 +119,16 @@ KEYS: dict[str, tuple[list[Seal], list[Seal], list[Seal]]] = {
 }
 
 
-@pytest.mark.parametrize(("seal", "serializer"), list(product(KEYS, SERIALIZERS)))
-def test_keys_change_as_the_document_says(seal: str, serializer: str) -> None:
+@pytest.mark.parametrize(("protection", "serializer"), list(product(KEYS, SERIALIZERS)))
+def test_keys_change_as_the_document_says(protection: str, serializer: str) -> None:
     """The old key behind the new one reads everything; without it, its values are misses."""
-    name = "SECRET_KEY" if seal == "SIGN" else "ENCRYPTION_KEY"
+    name = "SECRET_KEY" if protection == "SIGN" else "ENCRYPTION_KEY"
     kept, gone = (answer for change, answer in CHANGES.items() if change.startswith(f"{name}, the old one"))
     assert (["read"], "misses") == (kept, gone[0].split(",")[0])
 
-    old, both, new = (Configuration(serializer, seal, "zlib").codec(seals) for seals in KEYS[seal])
+    old, both, new = (
+        Configuration(serializer, protection, "zlib").codec(protections) for protections in KEYS[protection]
+    )
     for value in VALUES["short"], VALUES["long"]:
         before, after = old.encode(KEY, value), both.encode(KEY, value)
         assert is_read(both, before, value)
@@ -163,5 +165,5 @@ def test_what_the_first_version_wrote_is_still_read(
 
     assert is_read(configuration.codec(), data, value)
     assert is_read(configuration._replace(compressor="zlib").codec(), data, value)
-    if configuration.seal == "SIGN":
-        assert is_read(configuration._replace(seal="both").codec(), data, value)
+    if configuration.protection == "SIGN":
+        assert is_read(configuration._replace(protection="both").codec(), data, value)

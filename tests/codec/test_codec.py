@@ -25,7 +25,7 @@ from tests.kit.codecs import (
     CONFIGURATIONS,
     DOTTED_PATH,
     KEY,
-    SEALS,
+    PROTECTIONS,
     Configuration,
     needs_careful_msgpack,
 )
@@ -165,11 +165,11 @@ def test_the_tag_says_what_a_value_is(configuration: Configuration, short: str, 
 
 
 @pytest.mark.parametrize("compressor", COMPRESSORS)
-@pytest.mark.parametrize("seal", SEALS)
-def test_a_value_is_compressed_from_the_minimum_on(seal: str, compressor: str) -> None:
+@pytest.mark.parametrize("protection", PROTECTIONS)
+def test_a_value_is_compressed_from_the_minimum_on(protection: str, compressor: str) -> None:
     """COMPRESS_MIN_LENGTH is a length of the serialized value, and the first that is compressed."""
-    codec = Configuration("json", seal, compressor).codec(compress_min_length=1024)
-    plain = Configuration("json", seal).codec()
+    codec = Configuration("json", protection, compressor).codec(compress_min_length=1024)
+    plain = Configuration("json", protection).codec()
     shorter, longer = "a" * 1021, "a" * 1022
 
     assert len(plain.encode(KEY, shorter)) == len(codec.encode(KEY, shorter))
@@ -237,10 +237,10 @@ def test_a_value_nested_too_deep_for_json_raises(name: str) -> None:
 
 
 @pytest.mark.parametrize("compressor", [None, *COMPRESSORS])
-@pytest.mark.parametrize("seal", SEALS)
-def test_many_threads_share_a_codec(seal: str, compressor: str | None) -> None:
+@pytest.mark.parametrize("protection", PROTECTIONS)
+def test_many_threads_share_a_codec(protection: str, compressor: str | None) -> None:
     """One codec serves every thread of a process: they must not run into each other."""
-    codec = Configuration("pickle", seal, compressor).codec()
+    codec = Configuration("pickle", protection, compressor).codec()
 
     def round_trips(thread: int) -> list[Any]:
         values = [("value", thread, number) * 20 for number in range(50)]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_momento.codec.compressors import COMPRESSORS, decompressed, find_compressor
+from django_momento.codec.compressors import COMPRESSORS, decompress, find_compressor
 from django_momento.codec.imports import OptionError
 from django_momento.exceptions import UnreadableValue
 from tests.kit.codecs import KEY, Configuration, refusal
@@ -36,7 +36,7 @@ def test_what_was_compressed_comes_back(name: str, data: bytes, times: int) -> N
     """Whatever the bytes are, and from the compressor's number alone."""
     packed = find_compressor(name).compress(data * times)
 
-    assert data * times == decompressed(COMPRESSORS[name], packed, 250_000)
+    assert data * times == decompress(COMPRESSORS[name], packed, 250_000)
 
 
 @every_compressor
@@ -52,7 +52,7 @@ def test_what_was_cut_short_or_prolonged_is_unreadable(name: str) -> None:
     packed = find_compressor(name).compress(data)
     for other in [packed[:end] for end in range(len(packed))] + [packed + b"\0", packed + packed]:
         with pytest.raises(UnreadableValue):
-            decompressed(COMPRESSORS[name], other, 10_000)
+            decompress(COMPRESSORS[name], other, 10_000)
 
 
 @every_compressor
@@ -60,7 +60,7 @@ def test_what_was_cut_short_or_prolonged_is_unreadable(name: str) -> None:
 def test_what_it_did_not_write_is_unreadable(name: str, data: bytes) -> None:
     """Every library has errors of its own; they become one."""
     with pytest.raises(UnreadableValue):
-        decompressed(COMPRESSORS[name], data, 10_000)
+        decompress(COMPRESSORS[name], data, 10_000)
 
 
 def test_zlib_and_gzip_are_what_everybody_calls_so() -> None:
@@ -73,7 +73,7 @@ def test_zlib_and_gzip_are_what_everybody_calls_so() -> None:
 def test_a_compressor_of_a_later_version_is_unreadable(number: int) -> None:
     """A newer release may add some; this one says which number it met."""
     with pytest.raises(UnreadableValue, match=f"its compressor \\({number:#x}\\) is not known"):
-        decompressed(number, b"", 10_000)
+        decompress(number, b"", 10_000)
 
 
 @pytest.mark.usefixtures("_nothing_found_yet")

@@ -1,7 +1,7 @@
 """Whatever is done to stored values, a codec answers a miss or what was stored: the forger's whole toolbox.
 
 MUTATIONS forgeries are tried on each configuration; ``DJANGO_MOMENTO_MUTATIONS=100000`` tries as many.
-Pickle with neither seal is left out: whoever sets SIGN=False trusts everybody who can write.
+Pickle with neither protection is left out: whoever sets SIGN=False trusts everybody who can write.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 from django_momento.codec.codec import Codec
 from django_momento.codec.compressors import COMPRESSORS, find_compressor
-from django_momento.codec.protection import Encryption, Seal, Signature
+from django_momento.codec.protection import Encryption, Protection, Signature
 from django_momento.exceptions import UnreadableValue
 from tests.kit.bombs import BOMBS, MIB
 from tests.kit.codecs import (
@@ -45,7 +45,7 @@ PICKLES += [find_compressor(name).compress(PICKLES[-1]) for name in COMPRESSORS]
 TAGS = b"\x81\x91\xa1\xb1\xc1\xd1"
 # They grow to 8 MiB, more than what is not sealed may, from at most 33 KB.
 SMALL_BOMBS = [bytes((COMPRESSORS[name],)) + bomb(8 * MIB) for name, bomb in BOMBS.items()]
-OTHER_SEALS: dict[str, list[Seal]] = {
+OTHER_SEALS: dict[str, list[Protection]] = {
     "neither": [],
     "SIGN": [Signature([OTHER_SECRET])],
     "ENCRYPTION_KEY": [Encryption([OTHER_ENCRYPTION_KEY])],
@@ -60,7 +60,7 @@ class Forger:
         self.random = random.Random(str(configuration))  # The same choices in every run.
         codec = configuration.codec()
         self.stored = {key: codec.encode(key, value) for key, value in VALUES.items()}
-        another_site = configuration.codec(OTHER_SEALS[configuration.seal])
+        another_site = configuration.codec(OTHER_SEALS[configuration.protection])
         self.foreign = {key: another_site.encode(key, value) for key, value in VALUES.items()}
         compressing = configuration._replace(compressor="zlib").codec()
         tag_length = 5 if configuration.serializer == DOTTED_PATH else 1
@@ -176,7 +176,9 @@ def answers(codec: Codec, forger: Forger) -> list[tuple[bytes, bytes, Any]]:
     return read
 
 
-@pytest.mark.parametrize("configuration", [one for one in CONFIGURATIONS if one.seal != "neither"], ids=str)
+@pytest.mark.parametrize(
+    "configuration", [one for one in CONFIGURATIONS if one.protection != "neither"], ids=str
+)
 def test_a_sealed_value_is_read_as_it_was_or_not_at_all(configuration: Configuration) -> None:
     """No forgery is an exception, another value, or another key's; and none has a side effect."""
     forger = Forger(configuration)
@@ -189,7 +191,7 @@ def test_a_sealed_value_is_read_as_it_was_or_not_at_all(configuration: Configura
 
 @pytest.mark.parametrize(
     "configuration",
-    [one for one in CONFIGURATIONS if one.seal == "neither" and one.serializer != "pickle"],
+    [one for one in CONFIGURATIONS if one.protection == "neither" and one.serializer != "pickle"],
     ids=str,
 )
 def test_an_unsealed_value_without_pickle_does_no_harm(configuration: Configuration) -> None:

@@ -10,48 +10,51 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from django_momento.codec.imports import OptionError
-from django_momento.codec.protection import Encryption, EncryptionKey, Seal, Signature, encryption_keys
+from django_momento.codec.protection import Encryption, Protection, ProtectionKey, Signature, encryption_keys
 from django_momento.exceptions import UnreadableValue
 from tests.kit.codecs import ENCRYPTION_KEY, KEY, OTHER_ENCRYPTION_KEY, SECRET, Configuration
 
 TAG = b"\xc1"
-SEALS: dict[str, Seal] = {"signature": Signature([SECRET]), "encryption": Encryption([ENCRYPTION_KEY])}
-every_seal = pytest.mark.parametrize("seal", SEALS.values(), ids=SEALS)
+PROTECTIONS: dict[str, Protection] = {
+    "signature": Signature([SECRET]),
+    "encryption": Encryption([ENCRYPTION_KEY]),
+}
+every_seal = pytest.mark.parametrize("protection", PROTECTIONS.values(), ids=PROTECTIONS)
 
 
 @every_seal
 @pytest.mark.parametrize("payload", [b"", b"payload", bytes(100_000)])
-def test_a_seal_opens_what_it_closed(seal: Seal, payload: bytes) -> None:
+def test_a_seal_opens_what_it_closed(protection: Protection, payload: bytes) -> None:
     """Whatever the payload is, it comes back, behind the tag that it was given."""
-    data = seal.close(KEY, TAG, payload)
+    data = protection.seal(KEY, TAG, payload)
 
     assert data.startswith(TAG)
-    assert payload == seal.open(KEY, TAG, data)
+    assert payload == protection.unseal(KEY, TAG, data)
 
 
 @every_seal
 @pytest.mark.parametrize(
     ("key", "tag"), [(b":1:other", b"\xc1"), (KEY, b"\xc2"), (b"", TAG + KEY), (b"\xc1" + KEY, b"")]
 )
-def test_a_seal_is_for_one_key_and_one_tag(seal: Seal, key: bytes, tag: bytes) -> None:
+def test_a_seal_is_for_one_key_and_one_tag(protection: Protection, key: bytes, tag: bytes) -> None:
     """Neither another key nor another tag opens it, nor the same bytes split in another place."""
-    data = seal.close(KEY, TAG, b"payload")
+    data = protection.seal(KEY, TAG, b"payload")
 
     with pytest.raises(UnreadableValue, match=r"this site('s)? for this key"):
-        seal.open(key, tag, tag + data[1:])
+        protection.unseal(key, tag, tag + data[1:])
 
 
 @every_seal
-def test_what_a_seal_adds_is_documented(seal: Seal) -> None:
+def test_what_a_seal_adds_is_documented(protection: Protection) -> None:
     """docs/values.md counts the bytes."""
-    added = {Signature: 16, Encryption: 28}[type(seal)]  # type: ignore[index]
+    added = {Signature: 16, Encryption: 28}[type(protection)]  # type: ignore[index]
 
-    assert len(TAG) + added + 7 == len(seal.close(KEY, TAG, b"payload"))
+    assert len(TAG) + added + 7 == len(protection.seal(KEY, TAG, b"payload"))
 
 
 def test_encryption_hides_the_payload_and_never_repeats_itself() -> None:
     """The same value under the same key is stored as other bytes each time: each has a nonce of its own."""
-    stored = {SEALS["encryption"].close(KEY, TAG, b"payload") for _ in range(1000)}
+    stored = {PROTECTIONS["encryption"].seal(KEY, TAG, b"payload") for _ in range(1000)}
 
     assert 1000 == len(stored)
     assert 1000 == len({data[1:13] for data in stored})
@@ -60,7 +63,7 @@ def test_encryption_hides_the_payload_and_never_repeats_itself() -> None:
 
 def test_encryption_is_plain_aes_gcm() -> None:
     """Another program with the key reads it as docs/values.md says."""
-    data = SEALS["encryption"].close(KEY, TAG, b"payload")
+    data = PROTECTIONS["encryption"].seal(KEY, TAG, b"payload")
 
     bound = len(KEY).to_bytes(4, "big") + KEY + TAG
 
@@ -70,19 +73,19 @@ def test_encryption_is_plain_aes_gcm() -> None:
 def test_encryption_keys_rotate() -> None:
     """The first key encrypts, all decrypt."""
     old, new = Encryption([ENCRYPTION_KEY]), Encryption([OTHER_ENCRYPTION_KEY, ENCRYPTION_KEY])
-    data = new.close(KEY, TAG, b"payload")
+    data = new.seal(KEY, TAG, b"payload")
 
-    assert b"payload" == new.open(KEY, TAG, old.close(KEY, TAG, b"payload"))
-    assert b"payload" == Encryption([OTHER_ENCRYPTION_KEY]).open(KEY, TAG, data)
+    assert b"payload" == new.unseal(KEY, TAG, old.seal(KEY, TAG, b"payload"))
+    assert b"payload" == Encryption([OTHER_ENCRYPTION_KEY]).unseal(KEY, TAG, data)
     with pytest.raises(UnreadableValue, match="it was not encrypted by this site for this key"):
-        old.open(KEY, TAG, data)
+        old.unseal(KEY, TAG, data)
 
 
 @pytest.mark.parametrize("length", range(28))
 def test_encrypted_data_that_is_too_short_is_unreadable(length: int) -> None:
     """Less than a nonce and an authentication tag is no error of the library's."""
     with pytest.raises(UnreadableValue, match="cut short"):
-        SEALS["encryption"].open(KEY, TAG, TAG + bytes(length))
+        PROTECTIONS["encryption"].unseal(KEY, TAG, TAG + bytes(length))
 
 
 def test_an_encrypted_integer_stays_digits() -> None:
@@ -146,7 +149,7 @@ def test_what_is_no_key_is_refused_without_a_word_of_it(text: str, reason: str) 
 
 def test_a_key_shows_itself_to_no_one() -> None:
     """Debug pages and error trackers print the locals of every frame."""
-    key = EncryptionKey(b"hunter2hunter2hu")
+    key = ProtectionKey(b"hunter2hunter2hu")
 
     assert "hunter2" not in f"{key} {key!r} {[key]} {Encryption([key])!r} {vars(Encryption([key]))}"
     assert b"hunter2hunter2hu" == key

@@ -12,6 +12,8 @@ import uuid
 from typing import Any
 
 import pytest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from django_momento.codec.imports import OptionError
 from django_momento.codec.serializers import find_serializer
@@ -66,7 +68,6 @@ def unusable(name: str) -> OptionError:
     "value",
     [
         Colour.RED,
-        Name("text"),
         Point(1),
         dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc),
         dt.date(2026, 1, 1),
@@ -147,8 +148,8 @@ def test_msgpack_that_believes_a_forger_needs_a_seal(monkeypatch: pytest.MonkeyP
     assert "SERIALIZER" == raised.value.option
     assert "ormsgpack before 1.13" in raised.value.cause
     assert "Set SIGN or ENCRYPTION_KEY, or upgrade." == raised.value.fix
-    for seal in "SIGN", "ENCRYPTION_KEY":
-        codec = Configuration("msgpack", seal).codec()
+    for protection in "SIGN", "ENCRYPTION_KEY":
+        codec = Configuration("msgpack", protection).codec()
         assert "value" == codec.decode(KEY, codec.encode(KEY, "value"))
 
 
@@ -197,7 +198,7 @@ def test_a_module_that_raises_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_a_dotted_path_that_answers_text_raises() -> None:
     """What cannot be stored is a bug of the serializer's, and loud."""
-    with pytest.raises(TypeError, match=r"Sloppy\.dumps\(\) must answer bytes, not str"):
+    with pytest.raises(TypeError, match=r"Sloppy\.dumps\(\) must return bytes, not str"):
         Configuration(f"{__name__}.Sloppy", "neither").codec().encode(KEY, "value")
 
 
@@ -209,3 +210,63 @@ def test_one_dotted_path_does_not_read_another() -> None:
     assert "it is unsigned data of a dotted path, which this configuration does not accept" == refusal(
         other, one.encode(KEY, "value")
     )
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["\ud800", "\udfff in the middle of ü", ["\ud83d"], {"\ud800": ["\udc00"]}, {"ü": "\U0001f600"}],
+    ids=ascii,
+)
+@pytest.mark.parametrize("seal", ["neither", "SIGN"])
+def test_json_returns_lone_surrogates_as_they_were(value: object, seal: str) -> None:
+    """A visitor can send a lone surrogate, and json.dumps() takes it."""
+    codec = Configuration("json", seal).codec()
+    data = codec.encode(KEY, value)
+
+    assert value == codec.decode(KEY, data)
+
+
+@pytest.mark.parametrize("text", ["1e999", "-1e999", "[1E+400]", '{"a":1.0e309}', "1" * 400 + ".0"])
+def test_a_json_number_that_no_float_can_hold_is_unreadable(text: str) -> None:
+    """Python would read infinity, which is not the number that was stored."""
+    assert "it cannot be deserialized (ValueError)" == refusal(
+        Configuration("json", "neither").codec(), text.encode()
+    )
+
+
+@pytest.mark.parametrize("number", [1.7976931348623157e308, -5e-324, 0.1, 1e22, 1e-999, 10**400])
+def test_json_returns_every_number_that_it_takes(number: float) -> None:
+    codec = Configuration("json", "neither").codec()
+
+    assert number == codec.decode(KEY, codec.encode(KEY, number))
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (SafeString("<b>"), "<b>"),
+        (format_html("<b>{}</b>", "&"), "<b>&amp;</b>"),
+        (Name("text"), "text"),
+        ([SafeString("a"), (Name("b"),)], ["a", ["b"]]),
+        ({SafeString("key"): {Name("name"): SafeString("value")}}, {"key": {"name": "value"}}),
+        (SafeString("\U0001f600"), "\U0001f600"),
+        (SafeString(""), ""),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("serializer", ["json", "msgpack"])
+def test_a_subclass_of_str_is_stored_as_text(serializer: str, value: object, stored: object) -> None:
+    """Templates return SafeString. It comes back as str, so that a template escapes it."""
+    codec = Configuration(serializer, "SIGN").codec()
+    read = codec.decode(KEY, codec.encode(KEY, value))
+
+    assert stored == read
+    assert all(type(text) is str for text in texts_in(read))
+
+
+def texts_in(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return texts_in([*value.keys(), *value.values()])
+    if isinstance(value, list):
+        return [text for each in value for text in texts_in(each)]
+    return [value] if isinstance(value, str) else []

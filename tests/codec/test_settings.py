@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from django_momento.cache import MomentoCache
 from django_momento.codec.compressors import find_compressor
-from django_momento.exceptions import ConfigurationError
+from django_momento.exceptions import ConfigurationError, UnreadableValue
 from tests.conftest import MakeCache
 from tests.kit.codecs import DOTTED_PATH
 
@@ -173,7 +173,7 @@ def test_a_serializer_that_needs_a_seal_is_not_used_without(monkeypatch: pytest.
     """An old ormsgpack must not meet what anybody may have written."""
     monkeypatch.setattr("ormsgpack.__version__", "1.12.2")
 
-    assert "CACHES['pages']['OPTIONS']['SERIALIZER'] needs a seal here" in str(
+    assert "CACHES['pages']['OPTIONS']['SERIALIZER'] needs signed or encrypted values here" in str(
         refusal(SERIALIZER="msgpack", SIGN=False)
     )
 
@@ -184,3 +184,19 @@ def test_a_cache_shows_no_key(make_cache: MakeCache) -> None:
     shown = f"{cache!r} {cache.options!r} {cache.options} {cache._codec!r} {vars(cache._codec)!r}"
 
     assert [] == [key for key in KEYS if key in shown or repr(base64.b64decode(key)) in shown]
+
+
+@pytest.mark.parametrize("options", [{}, {"ENCRYPTION_KEY": KEYS[0]}], ids=["signed", "encrypted"])
+def test_a_value_copied_to_another_momento_cache_is_not_read(options: dict[str, Any]) -> None:
+    """LOCATION is part of the signature, and of the encryption."""
+    config = {
+        "BACKEND": "django_momento.cache.MomentoCache",
+        "OPTIONS": {"CREDENTIALS": "env"} | options,
+    }
+    aliases = {"one": {**config, "LOCATION": "one"}, "other": {**config, "LOCATION": "other"}}
+    with override_settings(CACHES=aliases):
+        data = stored(caches["one"], "value")
+
+        assert "value" == caches["one"]._codec.decode(b":1:key", data)
+        with pytest.raises(UnreadableValue):
+            caches["other"]._codec.decode(b":1:key", data)

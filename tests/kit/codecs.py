@@ -10,17 +10,17 @@ import pytest
 
 from django_momento.codec.codec import Codec
 from django_momento.codec.compressors import COMPRESSORS, find_compressor
-from django_momento.codec.protection import Encryption, EncryptionKey, Seal, Signature, signing_key
+from django_momento.codec.protection import Encryption, Protection, ProtectionKey, Signature, signing_key
 from django_momento.codec.serializers import SERIALIZERS, find_serializer
 from django_momento.exceptions import UnreadableValue
 
 KEY = b":1:key"
 SECRET, OTHER_SECRET = signing_key("secret"), signing_key("another secret")
-ENCRYPTION_KEY = EncryptionKey(bytes(range(32)))
-OTHER_ENCRYPTION_KEY = EncryptionKey(bytes(range(16)))
+ENCRYPTION_KEY = ProtectionKey(bytes(range(32)))
+OTHER_ENCRYPTION_KEY = ProtectionKey(bytes(range(16)))
 
 DOTTED_PATH = "tests.kit.codecs.Literals"
-SEALS: dict[str, list[Seal]] = {
+PROTECTIONS: dict[str, list[Protection]] = {
     "neither": [],
     "SIGN": [Signature([SECRET])],
     "ENCRYPTION_KEY": [Encryption([ENCRYPTION_KEY])],
@@ -39,32 +39,32 @@ class Literals:
 
 
 class Configuration(NamedTuple):
-    """What OPTIONS say of values. ``seal`` names one of ``SEALS``, as the table in docs/values.md does."""
+    """The options of values. ``protection`` names one of ``PROTECTIONS``, as docs/values.md does."""
 
     serializer: str = "pickle"
-    seal: str = "SIGN"
+    protection: str = "SIGN"
     compressor: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.serializer}-{self.seal}-{self.compressor}"
+        return f"{self.serializer}-{self.protection}-{self.compressor}"
 
-    def codec(self, seals: list[Seal] | None = None, compress_min_length: int = 64) -> Codec:
-        """Make a codec, with other seals than those of the configuration if there are any."""
+    def codec(self, protections: list[Protection] | None = None, compress_min_length: int = 64) -> Codec:
+        """Make a codec, with other protections than those of the configuration if there are any."""
         return Codec(
             find_serializer(self.serializer),
-            SEALS[self.seal] if seals is None else seals,
+            PROTECTIONS[self.protection] if protections is None else protections,
             find_compressor(self.compressor) if self.compressor else None,
             compress_min_length,
         )
 
 
-# Older ones believe the lengths that a forger writes, and so are not used without a seal.
+# Older ones believe the lengths that a forger writes, and so are not used without a protection.
 HAS_CAREFUL_MSGPACK = not find_serializer("msgpack").hazard
 needs_careful_msgpack = pytest.mark.skipif(not HAS_CAREFUL_MSGPACK, reason="needs ormsgpack 1.13")
 
 CONFIGURATIONS = [
     Configuration(*parts)
-    for parts in product([*SERIALIZERS, DOTTED_PATH], SEALS, [None, *COMPRESSORS])
+    for parts in product([*SERIALIZERS, DOTTED_PATH], PROTECTIONS, [None, *COMPRESSORS])
     if HAS_CAREFUL_MSGPACK or parts[:2] != ("msgpack", "neither")
 ]
 
