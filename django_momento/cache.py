@@ -64,8 +64,10 @@ class MomentoCache(BaseCache):
             and type(self).validate_key is BaseCache.validate_key
         )
 
-    def check_settings(self) -> None:
-        """Raise ConfigurationError if the settings are wrong; do no I/O."""
+    def check_settings(self, alias: str | None = None) -> None:
+        """Raise ConfigurationError, which names ``alias`` if given, if the settings are wrong; do no I/O."""
+        if alias is not None:
+            self.options = load_options(type(self), *self._settings, alias=alias)
         self._codec  # noqa: B018 - made of all the others
 
     @cached_property

@@ -191,7 +191,9 @@ def _refused(category: str, number: str) -> list[CheckMessage]:
     return [
         Error(_cause(alias, error), hint=_fix(error), id=f"django_momento.{number}")
         for alias, made in _made_caches()
-        if isinstance(error := made, Exception) and getattr(error, "category", "settings") == category
+        if isinstance(made, Exception)
+        for error in getattr(made, "problems", (made,))
+        if getattr(error, "category", "settings") == category
     ]
 
 

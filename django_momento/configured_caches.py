@@ -6,7 +6,6 @@ from django.core.cache import caches
 from django.utils.module_loading import import_string
 
 from .cache import MomentoCache
-from .conf.options import parse
 
 
 def momento_aliases() -> list[str]:
@@ -28,10 +27,6 @@ def make_cache(alias: str) -> MomentoCache:
 
     Raises ConfigurationError for what this backend refuses, and what Django raises for what it does.
     """
-    params = dict(caches.settings[alias])
-    del params["BACKEND"]
-    # First under its name: the backend, which Django does not tell it, can only look for an alias like it.
-    parse(alias, params.pop("LOCATION", ""), params)
     cache: MomentoCache = caches.create_connection(alias)  # type: ignore[assignment]  # see is_momento()
-    cache.check_settings()
+    cache.check_settings(alias)
     return cache

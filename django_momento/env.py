@@ -15,8 +15,9 @@ from urllib.parse import ParseResult, parse_qsl, unquote, urlparse
 
 import environ
 
-from .conf import spelling
-from .conf.options import API_KEY_FIX, DJANGO_SETTINGS, OPTIONS, refuse_unknown
+from .conf.options import OPTIONS
+from .conf.parsing import API_KEY_FIX, DJANGO_SETTINGS, unknown_problems
+from .conf.types import parse_seconds
 from .exceptions import ConfigurationError
 from .redaction import api_key_path
 
@@ -90,7 +91,7 @@ def _parameters(pairs: list[tuple[str, str]]) -> dict[str, str]:
     for name, text in pairs:
         setting = name.upper()
         if setting not in PARAMETERS:
-            refuse_unknown(WHERE, {name: text}, PARAMETERS)
+            raise next(unknown_problems(WHERE, {name: text}, PARAMETERS))
         if setting in parameters:
             raise ConfigurationError(
                 f"{WHERE} has {setting.lower()} more than once.", "Keep only one of them."
@@ -121,7 +122,7 @@ def _config(parameters: dict[str, str]) -> dict[str, Any]:
 
 
 def _option(name: str, text: str) -> Any:
-    kind = OPTIONS[name].kind
+    kind = OPTIONS[name].type
     if kind.secret and " " in text:
         raise ConfigurationError(
             f"{WHERE}'s {name.lower()} has a space in it, which is what a '+' means in a URL.",
@@ -137,7 +138,7 @@ def _timeout(text: str) -> int | None:
     if text.strip().lower() == "none":
         return None
     try:
-        seconds = spelling.seconds(text)
+        seconds = parse_seconds(text)
         if seconds.is_integer():
             return int(seconds)
     except ValueError:

@@ -22,6 +22,8 @@ Each says what happened (``cause``) and what to do about it (``fix``); ``str()``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -44,6 +46,25 @@ class ConfigurationError(_Explained, ImproperlyConfigured):
     def __init__(self, cause: str, fix: str = "", category: str = "settings") -> None:
         super().__init__(cause, fix)
         self.category = category
+        self._problems: tuple[ConfigurationError, ...] = ()
+
+    @property
+    def problems(self) -> tuple[ConfigurationError, ...]:
+        """The errors that this one lists, or this one alone."""
+        return self._problems or (self,)
+
+    @classmethod
+    def combine(cls, where: str, problems: Sequence[ConfigurationError]) -> ConfigurationError:
+        """Return an error that lists all of ``problems``; if there is one, return that one.
+
+        The category is that of the first.
+        """
+        if len(problems) == 1:
+            return problems[0]
+        listed = "".join(f"\n{number}. {problem}" for number, problem in enumerate(problems, 1))
+        error = cls(f"{where} has {len(problems)} problems:{listed}", category=problems[0].category)
+        error._problems = tuple(problems)
+        return error
 
 
 class MomentoCacheError(_Explained):

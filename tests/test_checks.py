@@ -58,7 +58,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "API_KEY_VARIABLE": ({"SECRET_ID": "a", "API_KEY_VARIABLE": "KEY"}, "E002", "set CREDENTIALS to 'env'"),
     "ENDPOINT_VARIABLE": ({"CREDENTIALS": "env", "ENDPOINT_VARIABLE": None}, "E003", "a string"),
     "API_KEY_FILE": ({"CREDENTIALS": "file"}, "E002", "Give API_KEY_FILE, the path of the file"),
-    "ENDPOINT": ({"CREDENTIALS": "env", "ENDPOINT": "https://a.example"}, "E003", "a Momento endpoint, or"),
+    "ENDPOINT": ({"CREDENTIALS": "env", "ENDPOINT": "http://a.example"}, "E003", "a Momento endpoint, or"),
     "CONFIGURATION": ({"CREDENTIALS": "env", "CONFIGURATION": "fast"}, "E003", "'auto', 'in-region'"),
     "CLIENT_TIMEOUT": ({"CREDENTIALS": "env", "CLIENT_TIMEOUT": "2s"}, "E003", "a number of seconds"),
     "ROOT_CERTIFICATES": ({"CREDENTIALS": "env", "ROOT_CERTIFICATES": "/no.pem"}, "E003", "an existing file"),
@@ -108,7 +108,7 @@ def test_the_doctor_says_of_a_mistake_what_the_check_says(found: Found, option: 
     ("config", "number", "message", "hint"),
     [
         (
-            {"BACKEND": BACKEND},
+            {"BACKEND": BACKEND, "OPTIONS": {"SECRET_ID": "a"}},
             "E001",
             "['LOCATION'] must be the name of a Momento cache, not ''",
             "--create",
@@ -142,7 +142,12 @@ def test_the_doctor_says_of_a_mistake_what_the_check_says(found: Found, option: 
         ),
         (alias(SECRETID="a"), "E003", "unknown setting 'SECRETID'", "Did you mean 'SECRET_ID'?"),
         (alias(MAX_ENTRIES=5), "E003", "unknown setting 'MAX_ENTRIES'", "Momento evicts by itself"),
-        (alias(timout=5), "E003", "['pages'] has an unknown setting 'TIMOUT'", "Did you mean 'TIMEOUT'?"),
+        (
+            alias(timout=5, SECRET_ID="a"),
+            "E003",
+            "['pages'] has an unknown setting 'TIMOUT'",
+            "Did you mean 'TIMEOUT'?",
+        ),
         (alias(timeout="1h", SECRET_ID="a"), "E003", "['TIMEOUT'] is '1h'", "It must be a number of seconds"),
         (
             alias(key_function="no.such", SECRET_ID="a"),
@@ -191,9 +196,24 @@ def test_a_key_in_the_settings_is_an_error_that_does_not_show_it(
     assert [] == shown_of(key, str(error))
 
 
+def test_all_mistakes_of_an_alias_are_reported_at_once(found: Found) -> None:
+    """Each is an error of its own; nobody mends one to be told of the next."""
+    config = alias("a\nb", CREDENTIALS="env", MAX_TTL=0, SIGN="no", PASSWORD="x", timeout="1h", key_prefx="a")
+
+    errors = found({"pages": config})
+
+    assert ["E001", *["E003"] * 5] == sorted(ids(errors))
+    for name in ("MAX_TTL", "SIGN", "PASSWORD", "TIMEOUT", "KEY_PREFX"):
+        assert 1 == len([error for error in errors if f"'{name}'" in error.msg])
+
+
 def test_an_alias_that_is_wrong_does_not_hide_what_is_to_remark_on_others(found: Found) -> None:
     """All are looked at, whichever is refused."""
-    caches = {"wrong": alias(SECRETID="a"), "pages": alias(SECRET_ID="a", SIGN=False), "empty": alias("")}
+    caches = {
+        "wrong": alias(SECRETID="a"),
+        "pages": alias(SECRET_ID="a", SIGN=False),
+        "empty": alias("", SECRET_ID="a"),
+    }
 
     assert ["E001", "E003", "W003"] == ids(found(caches))
 

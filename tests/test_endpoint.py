@@ -17,6 +17,17 @@ CELL = "cell-us-west-2-1.prod.a.momentohq.com"
         (CELL, Endpoint(CELL)),
         (f"{CELL}:443", Endpoint(CELL)),
         (f"{CELL}.", Endpoint(f"{CELL}.")),
+        (f"https://{CELL}", Endpoint(CELL)),
+        (f"HTTPS://{CELL}/", Endpoint(CELL)),
+        (f" https://{CELL}:443/ ", Endpoint(CELL)),
+        (f"{CELL}/", Endpoint(CELL)),
+        (f" {CELL}", Endpoint(CELL)),
+        (f"{CELL}\n", Endpoint(CELL)),
+        (f"\t{CELL}:443/\r\n", Endpoint(CELL)),
+        ("127.0.0.1:8080/", Endpoint("127.0.0.1", 8080)),
+        ("https://127.0.0.1:8443", Endpoint("127.0.0.1", 8443, secure=True)),
+        ("https://momento.example:8443/", Endpoint("momento.example", 8443, secure=True)),
+        ("https://[::1]:8443", Endpoint("::1", 8443, secure=True)),
         ("cell_1.example", Endpoint("cell_1.example")),
         ("127.0.0.1:8080", Endpoint("127.0.0.1", 8080)),
         ("127.8.9.10:1", Endpoint("127.8.9.10", 1)),
@@ -29,7 +40,7 @@ CELL = "cell-us-west-2-1.prod.a.momentohq.com"
 def test_an_endpoint_is_a_host_or_a_loopback_address_with_a_port(text: str, endpoint: Endpoint) -> None:
     """A bare host and port 443 mean TLS; any other port means plaintext, to this machine only."""
     assert endpoint == Endpoint.parse(text)
-    assert (endpoint.port is not None) == Endpoint.parse(text).is_plaintext
+    assert (endpoint.port is not None and "https" not in text) == Endpoint.parse(text).is_plaintext
 
 
 @pytest.mark.parametrize(
@@ -59,9 +70,16 @@ def test_plaintext_to_another_machine_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (f"https://{CELL}", "without a scheme"),
         ("http://127.0.0.1:8080", "without a scheme"),
-        (f"{CELL}/path", "without a scheme or a path"),
+        (f"{CELL}/path", f"without a scheme or a path: '{CELL}'"),
+        (f"http://{CELL}", f"without a scheme or a path: '{CELL}'"),
+        (f"grpc://{CELL}:443/", f"without a scheme or a path: '{CELL}'"),
+        (f"https://{CELL}/v1", f"without a scheme or a path: '{CELL}'"),
+        (f"https://{CELL}?a=1", "must be a host name"),
+        (f" https://cache.{CELL}:443/ ", f"the cell's endpoint itself: '{CELL}'"),
+        ("https://", "without a scheme or a path"),
+        ("/", "without a scheme or a path"),
+        ("https://127.0.0.1/", "a loopback address with the port"),
         ("dns:///cell", "without a scheme"),
         (f"cache.{CELL}", f"the cell's endpoint itself: '{CELL}'"),
         (f"control.{CELL}", f"the cell's endpoint itself: '{CELL}'"),
@@ -82,8 +100,6 @@ def test_plaintext_to_another_machine_is_refused(text: str) -> None:
         ("10.0.0.1", "a loopback address with the port"),
         ("", "must be a host name"),
         (" ", "must be a host name"),
-        (f" {CELL}", "must be a host name"),
-        (f"{CELL}\n", "must be a host name"),
         (f"{CELL}\n:443", "must be a host name"),
         (":8080", "must be a host name"),
         ("[]:8080", "must be a host name"),
@@ -103,7 +119,45 @@ def test_a_wrong_endpoint_is_refused_with_the_reason(text: str, reason: str) -> 
         Endpoint.parse(text)
 
 
-@pytest.mark.parametrize("text", [CELL, "127.0.0.1:8080", "localhost:8080", "[::1]:8080"])
+@pytest.mark.parametrize(
+    "text",
+    [CELL, "127.0.0.1:8080", "localhost:8080", "[::1]:8080", "https://momento:8443", "https://[::1]:8443"],
+)
 def test_an_endpoint_reads_as_it_was_written(text: str) -> None:
     """Messages show an endpoint as people write it, and what they show can be read again."""
     assert text == str(Endpoint.parse(text))
+
+
+@pytest.mark.parametrize("text", ["momento:8080", "10.0.0.1:8080", "[fe80::1]:8080", " momento:8080/ "])
+def test_another_machine_may_be_named_in_plaintext_if_no_key_goes_there(text: str) -> None:
+    """A local server in another container asks for no key."""
+    endpoint = Endpoint.parse(text, carries_key=False)
+
+    assert endpoint.is_plaintext
+    with pytest.raises(ValueError, match=r"plaintext.*loopback.*in the clear"):
+        endpoint.check_carries_key()
+
+
+@pytest.mark.parametrize("text", ["momento:8443", "127.0.0.1:8443", "https://momento:8443"])
+def test_a_port_that_tls_serves_may_carry_a_key(text: str) -> None:
+    """With certificates to trust, the key is not sent in the clear."""
+    endpoint = Endpoint.parse(text, secure=True)
+
+    assert not endpoint.is_plaintext
+    assert (8443, True) == (endpoint.port, endpoint.secure)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "hosts_and_port"),
+    [
+        (Endpoint(CELL), (f"cache.{CELL}", f"control.{CELL}", 443)),
+        (Endpoint("::1", 8080), ("::1", "::1", 8080)),
+        (Endpoint("momento", 8443, secure=True), ("momento:8443", "momento:8443", 443)),
+        (Endpoint("::1", 8443, secure=True), ("[::1]:8443", "[::1]:8443", 443)),
+    ],
+)
+def test_an_endpoint_says_where_to_connect_to(
+    endpoint: Endpoint, hosts_and_port: tuple[str, str, int]
+) -> None:
+    """The SDK uses TLS for port 443 alone, and takes another port as part of the host."""
+    assert hosts_and_port == endpoint.connect_to()

@@ -9,7 +9,8 @@ import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from django_momento.conf.options import OPTIONS, parse
+from django_momento.conf.loading import parse
+from django_momento.conf.options import OPTIONS
 from django_momento.env import Env
 from django_momento.exceptions import ConfigurationError
 
@@ -29,7 +30,10 @@ SPELLINGS: dict[str, list[tuple[Any, list[str]]]] = {
     "API_KEY_VARIABLE": [("KEY", ["KEY"])],
     "ENDPOINT_VARIABLE": [("CELL", ["CELL"])],
     "API_KEY_FILE": [("/run/secrets/momento", ["/run/secrets/momento"])],
-    "ENDPOINT": [("cell.example", ["cell.example", "cell.example:443"]), ("[::1]:80", ["[::1]:80"])],
+    "ENDPOINT": [
+        ("cell.example", ["cell.example", "cell.example:443", "https://cell.example/", " cell.example "]),
+        ("[::1]:80", ["[::1]:80"]),
+    ],
     "CONFIGURATION": [("low-latency", ["low-latency"])],
     "CLIENT_TIMEOUT": [(2.5, ["2.5", "2.50", "2.5s", "2500ms"]), (2, ["2", "2.0", "2 s", "2sec"])],
     "ROOT_CERTIFICATES": [(__file__, [__file__])],
@@ -167,11 +171,24 @@ def test_a_local_url_says_where_momento_local_listens(url: str, options: dict[st
     assert parsed(config)
 
 
-@pytest.mark.parametrize("host", ["cell.example:8080", "10.0.0.1:8080", "localhost"])
-def test_a_local_url_to_another_machine_is_refused_by_the_backend(host: str) -> None:
-    """A local server is plaintext: it is reached on this machine, at a port, or not at all."""
+@pytest.mark.parametrize(
+    "url",
+    [
+        "momento-local://cell.example:8080/my-cache?credentials=env",
+        "momento-local://10.0.0.1:8080/my-cache?credentials=file&api_key_file=/run/key",
+        "momento-local://localhost/my-cache",
+    ],
+)
+def test_a_local_url_to_another_machine_is_refused_by_the_backend_if_a_key_goes_there(url: str) -> None:
+    """A local server is plaintext: with a key it is reached on this machine, at a port, or not at all."""
     with pytest.raises(ConfigurationError, match="ENDPOINT"):
-        parsed(Env.cache_url_config(f"momento-local://{host}/my-cache"))
+        parsed(Env.cache_url_config(url))
+
+
+@pytest.mark.parametrize("host", ["cell.example:8080", "10.0.0.1:8080", "momento:8080"])
+def test_a_local_url_may_name_another_machine(host: str) -> None:
+    """momento-local may run in another container, and is sent no key."""
+    assert host == str(parsed(Env.cache_url_config(f"momento-local://{host}/my-cache")).connection.endpoint)
 
 
 def test_escapes_mean_what_they_stand_for() -> None:

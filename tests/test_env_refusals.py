@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from django_momento.conf.options import parse
+from django_momento.conf.loading import parse
 from django_momento.env import Env
 from django_momento.exceptions import ConfigurationError
 from tests.kit.aws import KEYS, shown_of

@@ -17,7 +17,7 @@ import pytest
 from django.core.cache import caches
 from django.views.debug import ExceptionReporter
 
-from django_momento.conf.options import parse
+from django_momento.conf.loading import parse
 from django_momento.credentials import agent as agent_source
 from django_momento.credentials.credential import fetch
 from django_momento.exceptions import AuthenticationFailed, ConfigurationError, CredentialError

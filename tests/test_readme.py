@@ -19,9 +19,9 @@ def option_table() -> str:
     """Write the option table as Markdown."""
     rows = ["| option | default | meaning |", "|---|---|---|"]
     for option in OPTIONS.values():
-        meaning = option.meaning
-        if option.kind.allowed.startswith("one of ") and option.name not in {"CONFIGURATION", "READ_CONCERN"}:
-            choices = option.kind.allowed.removeprefix("one of ").replace("'", "`")
+        meaning = option.help
+        if option.type.allowed.startswith("one of ") and option.name not in {"CONFIGURATION", "READ_CONCERN"}:
+            choices = option.type.allowed.removeprefix("one of ").replace("'", "`")
             meaning = f"{meaning}: {choices}"
         rows.append(f"| `{option.name}` | {option.default or 'none'} | {meaning} |")
     return "\n".join(rows)

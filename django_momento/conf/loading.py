@@ -1,12 +1,16 @@
-"""What an alias of ``CACHES`` comes to: its options, parsed once, and its codec, made once.
+"""Parse the aliases of ``CACHES``, each once, and build their codecs.
 
-Django makes a cache for every thread and every task, from what CACHES says and without saying for which
-alias. What is found out here is kept, so that all but the first of them are cheap.
+Django makes a cache for every thread and every task, and does not say for which alias. Parsed options are
+kept, so that only the first cache of an alias pays for them.
+
+Settings may hold secrets: an encryption key, or an API key in the wrong place. Debug pages and error trackers
+show the local variables of every frame of a traceback. Problems are therefore returned, and raised in a frame
+that holds no setting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -17,23 +21,72 @@ from ..codec.codec import KeySource, ValueCodec, build_codec
 from ..codec.imports import OptionError
 from ..exceptions import ConfigurationError
 from ..redaction import SecretStr
-from .options import CacheOptions, parse
+from .options import FROM_THE_SECRET, CacheOptions
+from .parsing import parse_alias
 
-# What ENCRYPTION_KEY says where the keys are in the secret that holds the API key.
-FROM_THE_SECRET = "secret"  # noqa: S105 - a word, not a secret
+BACKEND = "django_momento.cache.MomentoCache"
+UNKNOWN_ALIAS = "(not in CACHES)"
 
+# By backend and alias: LOCATION, the other settings, and the options parsed from them.
 _kept: dict[tuple[type, str], tuple[str, dict[str, Any], CacheOptions]] = {}
 
 
-def load_options(backend: type, location: str, params: Mapping[str, Any]) -> CacheOptions:
-    """Answer the options of the alias with this backend, LOCATION and settings. Raises ConfigurationError."""
+def parse(
+    alias: str, location: object, params: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+) -> CacheOptions:
+    """Return the options of an alias: its LOCATION, and its settings without BACKEND and LOCATION.
+
+    ``extra`` holds the names and defaults of a subclass's own options. Raises ConfigurationError, which lists
+    every problem.
+    """
+    outcome = parse_alias(alias, location, params, extra or {})
+    # The frame of this function is part of the traceback.
+    del location, params
+    if isinstance(outcome, ConfigurationError):
+        raise outcome
+    return outcome
+
+
+def load_options(
+    backend: type, location: str, params: Mapping[str, Any], alias: str | None = None
+) -> CacheOptions:
+    """Return the options of the alias with this backend, LOCATION and settings.
+
+    The alias is looked up in CACHES unless it is given. Raises ConfigurationError.
+    """
+    outcome: CacheOptions | ConfigurationError | None
+    outcome = None if alias else _find_kept(backend, location, params)
+    if outcome is None:
+        outcome = _parse_and_keep(backend, location, params, alias)
+    del location, params
+    if isinstance(outcome, ConfigurationError):
+        raise outcome
+    return outcome
+
+
+def _find_kept(backend: type, location: str, params: Mapping[str, Any]) -> CacheOptions | None:
     for (kept_backend, _), (kept_location, kept_params, options) in list(_kept.items()):
         if kept_backend is backend and kept_location == location and kept_params == params:
             return options
-    alias = _alias(backend, location, params)
-    options = parse(alias, location, params)
-    _kept[backend, alias] = (location, {**params, "OPTIONS": dict(params.get("OPTIONS", {}))}, options)
-    return options
+    return None
+
+
+def _parse_and_keep(
+    backend: type, location: str, params: Mapping[str, Any], alias: str | None
+) -> CacheOptions | ConfigurationError:
+    alias = alias or _find_alias(backend, location, params)
+    outcome = parse_alias(alias, location, params, extra_options(backend))
+    if isinstance(outcome, CacheOptions):
+        _kept[backend, alias] = (location, {**params, "OPTIONS": dict(params.get("OPTIONS", {}))}, outcome)
+    return outcome
+
+
+def extra_options(backend: type) -> dict[str, Any]:
+    """Return the names and defaults of the options that a subclass and its own bases add."""
+    extra: dict[str, Any] = {}
+    for base in reversed(backend.__mro__):
+        extra.update(vars(base).get("extra_options", {}))
+    return extra
 
 
 def load_codec(options: CacheOptions, get_keys: KeySource) -> ValueCodec:
@@ -62,11 +115,43 @@ def _secret_keys() -> tuple[SecretStr | bytes, ...]:
     return tuple(SecretStr(key) if isinstance(key, str) else key for key in keys)
 
 
-def _alias(backend: type, location: str, params: Mapping[str, Any]) -> str:
-    # Django does not tell a backend its alias, which every message about its settings needs.
-    for alias, configured in caches.settings.items():
-        rest = dict(configured)
-        path = rest.pop("BACKEND", "")
-        if rest.pop("LOCATION", "") == location and rest == params and import_string(path) is backend:
-            return str(alias)
-    return "(not in CACHES)"
+def _find_alias(backend: type, location: str, params: Mapping[str, Any]) -> str:
+    """Return the alias of a cache, which Django does not tell its backend and every message needs.
+
+    A subclass may have changed its settings before it passed them on. Then the alias is the one whose
+    settings contain these, or the only one of the subclass.
+    """
+    candidates = {
+        str(alias): configured
+        for alias, configured in caches.settings.items()
+        if isinstance(configured, Mapping) and _is_backend(configured, backend)
+    }
+    steps: list[Callable[[Mapping[str, Any]], bool]] = [
+        lambda configured: _without_backend(configured) == {"LOCATION": location, **params}
+    ]
+    if f"{backend.__module__}.{backend.__qualname__}" != BACKEND:
+        steps.append(lambda configured: _is_part_of({"LOCATION": location, **params}, configured))
+        steps.append(lambda configured: True)
+    for step in steps:
+        found = [alias for alias, configured in candidates.items() if step(configured)]
+        if found and (step is steps[0] or len(found) == 1):
+            return found[0]
+    return UNKNOWN_ALIAS
+
+
+def _is_backend(configured: Mapping[str, Any], backend: type) -> bool:
+    return import_string(configured.get("BACKEND", "")) is backend
+
+
+def _without_backend(configured: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in configured.items() if name != "BACKEND"}
+    return {"LOCATION": "", **rest}
+
+
+def _is_part_of(given: Mapping[str, Any], configured: Mapping[str, Any]) -> bool:
+    """Return whether all of these settings, and of their OPTIONS, are among the configured ones."""
+    given = dict(given)
+    options, all_options = given.pop("OPTIONS", {}), configured.get("OPTIONS", {})
+    if not isinstance(options, Mapping) or not isinstance(all_options, Mapping):
+        return False
+    return given.items() <= configured.items() and options.items() <= all_options.items()

@@ -1,8 +1,4 @@
-"""The types that an option can have: what each allows, how a value is checked, how text spells it.
-
-A check answers the value as the rest of the package wants it, or raises ValueError, whose words (if any) say
-what is wrong with the value in particular. Nothing here does I/O, but for a look whether a named file exists.
-"""
+"""The types of options: allowed values, their conversion, and their spelling in a URL."""
 
 from __future__ import annotations
 
@@ -15,40 +11,91 @@ from typing import Any, NamedTuple, TypeVar
 from ..codec.protection import encryption_keys
 from ..endpoint import Endpoint
 from ..redaction import SecretStr
-from . import spelling
 
 T = TypeVar("T")
 
 # About 30 years. Far beyond it, clocks and wire formats overflow.
-_MOST_SECONDS = 10**9
+_MAX_SECONDS = 10**9
 _DOTTED_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+
+_BOOLEANS = {"true": True, "1": True, "yes": True, "y": True, "on": True}
+_BOOLEANS |= {"false": False, "0": False, "no": False, "n": False, "off": False}
+
+_NUMBER = r"(\d+(?:\.\d+)?)\s*"
+_DURATION = re.compile(
+    _NUMBER + r"(ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?)(?![a-z])\s*", re.ASCII
+)
+_UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SIZE = re.compile(_NUMBER + r"([kmg]?)(?:i?b)?", re.ASCII)
+_UNIT_BYTES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def parse_bool(text: str) -> bool:
+    """Return the boolean of ``true``, ``1``, ``yes``, ``y``, ``on`` or their opposites, in any case.
+
+    Raises ValueError for any other text.
+    """
+    word = text.strip().lower()
+    if word not in _BOOLEANS:
+        raise ValueError
+    return _BOOLEANS[word]
+
+
+def parse_seconds(text: str) -> float:
+    """Return the seconds of ``90``, ``30s``, ``5m``, ``1h``, ``2d``, ``500ms`` or ``1h30m``, in any case.
+
+    Raises ValueError for any other text.
+    """
+    text = text.strip().lower()
+    parts = _DURATION.findall(text)
+    if not parts or _DURATION.sub("", text):
+        return float(text)
+    return sum(float(number) * _UNIT_SECONDS["ms" if unit == "ms" else unit[0]] for number, unit in parts)
+
+
+def parse_bytes(text: str) -> int:
+    """Return the bytes of ``1024``, ``64k``, ``64 kB`` or ``1MiB``, in any case; every k is 1,024.
+
+    Raises ValueError for any other text.
+    """
+    match = _SIZE.fullmatch(text.strip().lower())
+    number = float(match[1]) * _UNIT_BYTES[match[2]] if match else 0.5
+    if not number.is_integer():
+        raise ValueError
+    return int(number)
 
 
 class OptionType(NamedTuple):
-    """A type of option: what it allows, how a value is checked, how a URL spells it.
+    """A type of option.
 
-    ``from_text`` raises ValueError for what it cannot read; ``in_url`` has examples of what it can. No
-    message may show a value that is ``secret``, be it right or wrong.
+    ``allowed`` names the allowed values. ``convert`` returns a value as the package uses it, or raises
+    ValueError; the error's text, if any, says more about this value and reads on after "it". ``from_text``
+    does the same for the text of a URL, and ``in_url`` gives examples. If the type is ``secret``, no message
+    may show a value, right or wrong.
     """
 
     allowed: str
-    check: Callable[[Any], Any]
+    convert: Callable[[Any], Any]
     from_text: Callable[[str], Any] = str
     secret: bool = False
     in_url: str = ""
 
 
-def _checked_by(accepts: Callable[[Any], bool], convert: Callable[[Any], T]) -> Callable[[Any], T]:
-    def check(value: Any) -> T:
+def _converter(accepts: Callable[[Any], bool], convert: Callable[[Any], T]) -> Callable[[Any], T]:
+    def checked(value: Any) -> T:
         if not accepts(value):
             raise ValueError
         return convert(value)
 
-    return check
+    return checked
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _MOST_SECONDS
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _MAX_SECONDS
 
 
 def _is_path(value: object) -> bool:
@@ -64,6 +111,11 @@ def _existing_file(value: str | Path) -> Path:
     raise ValueError("names no file")
 
 
+def _endpoint(text: str) -> Endpoint:
+    # A port in plaintext is allowed or not by the source of the credential, which only the loader knows.
+    return Endpoint.parse(text, carries_key=False)
+
+
 def _encryption_keys(value: Any) -> SecretStr:
     if not isinstance(value, str):
         raise ValueError
@@ -73,53 +125,43 @@ def _encryption_keys(value: Any) -> SecretStr:
 
 
 def one_of(*choices: str) -> OptionType:
-    return OptionType("one of " + ", ".join(map(repr, choices)), _checked_by(choices.__contains__, str))
+    """Return the type of an option with some choices."""
+    return OptionType("one of " + ", ".join(map(repr, choices)), _converter(choices.__contains__, str))
 
 
 def one_of_or_dotted_path(*choices: str) -> OptionType:
-    """A choice, or the dotted path of something to import; whether it can be imported shows when it is."""
+    """Return the type of a choice or a dotted path. Whether the path can be imported is not checked here."""
 
     def accepts(value: Any) -> bool:
         return isinstance(value, str) and (value in choices or _DOTTED_PATH.fullmatch(value) is not None)
 
     return OptionType(
-        "one of " + ", ".join(map(repr, choices)) + ", or a dotted path", _checked_by(accepts, str)
+        "one of " + ", ".join(map(repr, choices)) + ", or a dotted path", _converter(accepts, str)
     )
 
 
-TEXT = OptionType(
-    "a string that is not empty", _checked_by(lambda value: isinstance(value, str) and bool(value), str)
-)
+TEXT = OptionType("a string that is not empty", _converter(_is_text, str))
 BOOLEAN = OptionType(
     "True or False",
-    _checked_by(lambda value: isinstance(value, bool), bool),
-    spelling.switch,
+    _converter(lambda value: isinstance(value, bool), bool),
+    parse_bool,
     in_url="true, false, yes, no, on, off, 1, 0",
 )
 SECONDS = OptionType(
     "a number of seconds above 0, at most a billion",
-    _checked_by(_is_number, float),
-    spelling.seconds,
+    _converter(_is_number, float),
+    parse_seconds,
     in_url="90, 30s, 5m, 1h, 2d, 500ms",
-)
-FILE = OptionType(
-    "the path of an existing file",
-    _checked_by(_is_path, _existing_file),
-)
-ENDPOINT = OptionType(
-    "a Momento endpoint, or HOST:PORT on loopback",
-    _checked_by(lambda value: isinstance(value, str) and bool(value), Endpoint.parse),
-)
-PATH = OptionType(
-    "the path of a file",
-    _checked_by(_is_path, Path),
 )
 BYTES = OptionType(
     "a whole number of bytes, 0 or more",
-    _checked_by(lambda value: type(value) is int and value >= 0, int),
-    spelling.size,
+    _converter(lambda value: type(value) is int and value >= 0, int),
+    parse_bytes,
     in_url="1024, 64k, 1KiB, 2M",
 )
+PATH = OptionType("the path of a file", _converter(_is_path, Path))
+FILE = OptionType("the path of an existing file", _converter(_is_path, _existing_file))
+ENDPOINT = OptionType("a Momento endpoint, or HOST:PORT of a local server", _converter(_is_text, _endpoint))
 ENCRYPTION_KEYS = OptionType(
     "base64 of 16 or 32 bytes, or several with commas between them, or 'secret'",
     _encryption_keys,

@@ -100,10 +100,13 @@ class SecretDocument:
         return cls(key, endpoint or None, document.get("validUntil"), encryption_key or None)
 
 
-def parse_endpoint(text: str) -> Endpoint:
-    """Read an endpoint found in a secret or in the environment. Raises ValueError with what is allowed."""
+def parse_endpoint(text: str, secure: bool = False) -> Endpoint:
+    """Return an endpoint found in a secret or in the environment. Raises ValueError, which says the reason.
+
+    With a port, ``secure`` means TLS.
+    """
     try:
-        return Endpoint.parse(text.strip())
+        return Endpoint.parse(text, secure=secure)
     except ValueError as error:
         given = redacted_repr(str(text)) if len(text) <= _LONGEST_SHOWN else f"of {len(text)} characters"
         raise ValueError(f"names the endpoint {given}, which {error}") from None

@@ -49,7 +49,7 @@ class Credential:
     @property
     def endpoint(self) -> str:
         """Where cache calls go, for people: the host, and the port unless it is that of TLS."""
-        return str(Endpoint(self.cache_host, None if self.port == TLS_PORT else self.port))
+        return self.cache_host if self.port == TLS_PORT else str(Endpoint(self.cache_host, self.port))
 
     def same_key(self, other: Credential) -> bool:
         """Answer whether the other has the same API key."""
@@ -92,7 +92,7 @@ def _from_secrets_manager(options: ConnectionOptions, refresh: bool) -> Credenti
 
     secret_id, stage = _secret_id(options), options.secret_version_stage
     text, region = secrets_manager.get_secret_value(secret_id, stage, options.region)
-    return _credential(text, options.endpoint, str(aws.AwsSecret(secret_id, stage, region)))
+    return _credential(options, text, options.endpoint, str(aws.AwsSecret(secret_id, stage, region)))
 
 
 def _from_agent(options: ConnectionOptions, refresh: bool) -> Credential:
@@ -109,7 +109,7 @@ def _from_agent(options: ConnectionOptions, refresh: bool) -> Credential:
         )
     else:
         source = f"{aws.AwsSecret(secret_id, stage, region)}, from the agent"
-        return _credential(text, options.endpoint, source)
+        return _credential(options, text, options.endpoint, source)
     return _from_secrets_manager(options, refresh)
 
 
@@ -129,7 +129,7 @@ def _from_environment(options: ConnectionOptions, refresh: bool) -> Credential:
     # Wrapped like the key, which it is where somebody took the two for one another.
     named = SecretStr(os.environ.get(options.endpoint_variable, ""))
     endpoint = _endpoint(options, named, f"Environment variable {options.endpoint_variable}")
-    return _credential(text, endpoint, source)
+    return _credential(options, text, endpoint, source)
 
 
 def _from_file(options: ConnectionOptions, refresh: bool) -> Credential:
@@ -144,7 +144,7 @@ def _from_file(options: ConnectionOptions, refresh: bool) -> Credential:
             f"{source} {error}.",
             "API_KEY_FILE must name a file that this process may read: an API key as plain text or in JSON.",
         ) from None
-    return _credential(text, options.endpoint, source)
+    return _credential(options, text, options.endpoint, source)
 
 
 def _from_callable(options: ConnectionOptions, refresh: bool) -> Credential:
@@ -152,12 +152,13 @@ def _from_callable(options: ConnectionOptions, refresh: bool) -> Credential:
 
     text, named = function.call(options.credentials)
     source = f"Callable {options.credentials!r}"
-    return _credential(text, _endpoint(options, named, source), source)
+    return _credential(options, text, _endpoint(options, named, source), source)
 
 
 def _from_local(options: ConnectionOptions, refresh: bool) -> Credential:
-    host, port = options.endpoint or Endpoint("127.0.0.1", DEFAULT_LOCAL_PORT)
-    return Credential(SecretStr(""), "none", "momento-local, which needs no key", host, host, port or 0)
+    default = Endpoint("127.0.0.1", DEFAULT_LOCAL_PORT, secure=options.root_certificates is not None)
+    hosts_and_port = (options.endpoint or default).connect_to()
+    return Credential(SecretStr(""), "none", "momento-local, which needs no key", *hosts_and_port)
 
 
 def _from_embedded(options: ConnectionOptions, refresh: bool) -> Credential:
@@ -182,18 +183,21 @@ def _endpoint(options: ConnectionOptions, named: SecretStr | None, source: str) 
     if options.endpoint is not None or not named:
         return options.endpoint
     try:
-        return parse_endpoint(named)
+        return parse_endpoint(named, secure=options.root_certificates is not None)
     except ValueError as error:
         raise CredentialError(f"{source} {error}.", _WHERE_ENDPOINTS_ARE) from None
 
 
-def _credential(text: SecretStr, configured: Endpoint | None, source: str) -> Credential:
+def _credential(
+    options: ConnectionOptions, text: SecretStr, configured: Endpoint | None, source: str
+) -> Credential:
     """Take a secret's text apart; a configured endpoint wins over the secret's, and that over the key's."""
     try:
         document = SecretDocument.read(text)
         key = ApiKey.read(document.key)
         named = document.endpoint or key.endpoint
-        endpoint = configured or (parse_endpoint(named) if named else None)
+        is_secure = options.root_certificates is not None
+        endpoint = configured or (parse_endpoint(named, secure=is_secure) if named else None)
     except ValueError as error:
         raise CredentialError(
             f"{source} {error}.",
@@ -216,7 +220,8 @@ def _place(key: ApiKey, endpoint: Endpoint | None, source: str) -> tuple[str, st
     """Answer the hosts for cache and control calls, and their port."""
     if endpoint is None and key.hosts:
         return (*key.hosts, TLS_PORT)
-    if key.kind == "opaque" and not (endpoint and endpoint.is_plaintext):
+    # A local server, which has a port, accepts any text as a key.
+    if key.kind == "opaque" and not (endpoint and endpoint.port):
         raise CredentialError(
             f"{source} holds something that is not a Momento API key.",
             "Store the key whole, as Momento's console gave it, or as JSON with 'api_key' and 'endpoint'.",
@@ -225,9 +230,7 @@ def _place(key: ApiKey, endpoint: Endpoint | None, source: str) -> tuple[str, st
         raise CredentialError(
             f"{source} holds a {key.kind} key, which names no endpoint.", _WHERE_ENDPOINTS_ARE
         )
-    if endpoint.port is not None:
-        return endpoint.host, endpoint.host, endpoint.port
-    return f"cache.{endpoint.host}", f"control.{endpoint.host}", TLS_PORT
+    return endpoint.connect_to()
 
 
 def _expiry(source: str, *written: tuple[str, object]) -> float | None:

@@ -106,12 +106,12 @@ class Options(_Written):
 def _option_lines(option: Option) -> Iterator[str]:
     yield f".. confval:: {option.name}"
     yield ""
-    yield f"   {_code(_sentence(option.meaning))}"
+    yield f"   {_code(_sentence(option.help))}"
     yield ""
     yield f"   | Default: {_code(option.default) or 'none'}."
-    yield f"   | Allowed: {_code(option.kind.allowed.replace(QUOTE, '`'))}."
-    if option.kind.in_url:
-        yield f"   | In a URL: {option.kind.in_url}."
+    yield f"   | Allowed: {_code(option.type.allowed.replace(QUOTE, '`'))}."
+    if option.type.in_url:
+        yield f"   | In a URL: {option.type.in_url}."
     if option.sources:
         sources = (f"``{it}``" if it in CREDENTIAL_SOURCES else it for it in option.sources)
         yield f"   | With ``CREDENTIALS``: {', '.join(sources)}."

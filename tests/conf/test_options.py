@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from django_momento.conf.options import CALLABLE, OPTIONS, CacheOptions, ConnectionOptions, parse
+from django_momento.conf.loading import parse
+from django_momento.conf.options import CALLABLE, OPTIONS, CacheOptions, ConnectionOptions
 from django_momento.endpoint import Endpoint
 from django_momento.exceptions import ConfigurationError
 from django_momento.redaction import SecretStr
@@ -46,8 +47,13 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
         ["", None, 1, b"/run/key", ["/run/key"], "nul\0byte"],
     ),
     "ENDPOINT": (
-        [("cell.example", Endpoint("cell.example")), ("[::1]:8080", Endpoint("::1", 8080))],
-        [*NOT_TEXT, "cell.example:80", "https://cell.example", "cache.cell.example", "127.0.0.1"],
+        [
+            ("cell.example", Endpoint("cell.example")),
+            ("https://cell.example", Endpoint("cell.example")),
+            ("[::1]:8080", Endpoint("::1", 8080)),
+            ("https://momento:8443", Endpoint("momento", 8443, secure=True)),
+        ],
+        [*NOT_TEXT, "cell.example:80", "http://cell.example", "cache.cell.example", "127.0.0.1"],
     ),
     "CONFIGURATION": (
         [(name, name) for name in ("auto", "in-region", "low-latency", "lambda", "laptop")],
@@ -105,7 +111,7 @@ def test_the_table_of_these_tests_has_every_option() -> None:
     kept = {field.name.upper() for kind in (CacheOptions, ConnectionOptions) for field in fields(kind)}
 
     assert set(TABLE) == set(OPTIONS)
-    assert set(OPTIONS) == kept - {"ALIAS", "CACHE_NAME", "CONNECTION"}
+    assert set(OPTIONS) == kept - {"ALIAS", "CACHE_NAME", "CONNECTION", "EXTRA"}
 
 
 @pytest.mark.parametrize(
@@ -126,9 +132,9 @@ def test_a_wrong_value_is_refused_with_all_that_mends_it(name: str, given: objec
     """The message names the alias, the option, what was given and what is allowed."""
     message = refusal({"OPTIONS": base_for(name) | {name: given}})
 
-    shown = "not usable" if OPTIONS[name].kind.secret else repr(given)
+    shown = "not usable" if OPTIONS[name].type.secret else repr(given)
     assert f"CACHES['pages']['OPTIONS']['{name}'] is {shown}" in message
-    assert f"Allowed: {OPTIONS[name].kind.allowed}." in message
+    assert f"Allowed: {OPTIONS[name].type.allowed}." in message
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from django_momento.conf.options import ConnectionOptions, parse
+from django_momento.conf.loading import parse
+from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials import agent as agent_source
 from django_momento.credentials.credential import fetch
 from django_momento.exceptions import AgentUnavailable, CredentialError

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from momento import CredentialProvider
 
-from django_momento.conf.options import ConnectionOptions, parse
+from django_momento.conf.loading import parse
+from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials.credential import Credential, fetch
 from django_momento.exceptions import CredentialError
 from tests.kit import aws as fixtures
@@ -152,7 +153,7 @@ def test_a_key_means_the_same_as_to_the_sdk(
         ),
         (as_json(api_key=V2_KEY, endpoint="10.0.0.1:8080"), {}, ("'10.0.0.1:8080'", "in the clear")),
         (as_json(api_key="opaque", endpoint="10.0.0.1:8080"), {}, ("'10.0.0.1:8080'", "in the clear")),
-        (as_json(api_key=V2_KEY, endpoint=f"https://{CELL}"), {}, (f"'https://{CELL}'", "without a scheme")),
+        (as_json(api_key=V2_KEY, endpoint=f"http://{CELL}"), {}, (f"'http://{CELL}'", "without a scheme")),
         (as_json(api_key=V2_KEY, endpoint=f"cache.{CELL}"), {}, (f"the cell's endpoint itself: '{CELL}'",)),
         (as_json(api_key=V2_KEY, endpoint=5), {}, ("has an 'endpoint' that is not a string.",)),
     ],

@@ -14,7 +14,8 @@ import pytest
 from momento import CacheClient, Configurations, CredentialProvider
 from momento.responses import CacheGet, CacheSet
 
-from django_momento.conf.options import ConnectionOptions, parse
+from django_momento.conf.loading import parse
+from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials import embedded
 from django_momento.credentials.credential import fetch
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from django_momento.conf.options import ConnectionOptions, parse
+from django_momento.conf.loading import parse
+from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials.credential import Credential, fetch, watched
 from django_momento.exceptions import CredentialError
 from django_momento.redaction import SecretStr

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from django_momento.client.registry import connections
-from django_momento.conf.options import OPTIONS, parse
+from django_momento.conf.loading import parse
+from django_momento.conf.options import OPTIONS
 from django_momento.events import events
 from django_momento.local import LocalServer
 

@@ -171,7 +171,7 @@ def test_timeouts_are_the_configurations() -> None:
     rows = {
         name.strip("`"): float(seconds) for name, seconds in table("reference/figures.md", "`CONFIGURATION`")
     }
-    presets = set(re.findall(r"'([\w-]+)'", OPTIONS["CONFIGURATION"].kind.allowed)) - {"auto"}
+    presets = set(re.findall(r"'([\w-]+)'", OPTIONS["CONFIGURATION"].type.allowed)) - {"auto"}
     assert presets == rows.keys()
     for name, seconds in rows.items():
         configured = configuration(ConnectionOptions("local", configuration=name))

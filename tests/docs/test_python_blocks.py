@@ -16,7 +16,7 @@ from django.core.cache import caches
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from django_momento.conf.options import parse
+from django_momento.conf.loading import parse
 from tests.docs.conftest import ENCRYPTION_KEY, Apply
 from tests.docs.pages import PAGES, ROOT, Block, all_blocks, blocks
 

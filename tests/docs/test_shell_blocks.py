@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from django_momento.conf.options import parse
+from django_momento.conf.loading import parse
 from django_momento.env import Env
 from tests.docs.pages import PAGES, ROOT, all_blocks, blocks
 from tests.docs.programs import PROGRAMS

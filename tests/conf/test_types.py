@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from django_momento.conf import spelling
+from django_momento.conf.types import parse_bool, parse_bytes, parse_seconds
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "1", "yes", "y", "on", " on "])
 def test_a_switch_is_on(text: str) -> None:
     """Every usual word for it is understood, in any case."""
-    assert spelling.switch(text) is True
+    assert parse_bool(text) is True
 
 
 @pytest.mark.parametrize("text", ["false", "False", "0", "no", "n", "off", " off "])
 def test_a_switch_is_off(text: str) -> None:
     """Every usual word for it is understood, in any case."""
-    assert spelling.switch(text) is False
+    assert parse_bool(text) is False
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_switch_is_off(text: str) -> None:
 )
 def test_a_duration_is_read_in_seconds(text: str, expected: float) -> None:
     """A number is seconds; units may be short or long, and follow one another."""
-    assert expected == spelling.seconds(text)
+    assert expected == parse_seconds(text)
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,15 @@ def test_a_duration_is_read_in_seconds(text: str, expected: float) -> None:
 )
 def test_a_size_is_read_in_bytes(text: str, expected: int) -> None:
     """Every k is 1,024, as Momento counts."""
-    assert expected == spelling.size(text)
+    assert expected == parse_bytes(text)
 
 
 @pytest.mark.parametrize(
     ("reader", "texts"),
     [
-        (spelling.switch, ["", "2", "maybe", "true false", "tru"]),
-        (spelling.seconds, ["", "s", "soon", "1,5", "5x", "5ms3", "1hs", "5mss", "1m s", "-5s", "5 5s"]),
-        (spelling.size, ["", "k", "-1", "1e3", "64kk", "5x", "0.3k", "1 2", "9" * 400]),
+        (parse_bool, ["", "2", "maybe", "true false", "tru"]),
+        (parse_seconds, ["", "s", "soon", "1,5", "5x", "5ms3", "1hs", "5mss", "1m s", "-5s", "5 5s"]),
+        (parse_bytes, ["", "k", "-1", "1e3", "64kk", "5x", "0.3k", "1 2", "9" * 400]),
     ],
 )
 def test_what_is_none_is_refused(reader: object, texts: list[str]) -> None:

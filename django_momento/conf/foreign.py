@@ -1,0 +1,154 @@
+"""Names that OPTIONS does not have: those of other cache backends, and misspelled ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class ForeignOption(NamedTuple):
+    """Options of another cache backend, and the replacement here as one sentence or more."""
+
+    backend: str
+    names: tuple[str, ...]
+    replacement: str
+
+
+_NO_POOL = "Leave it out: all threads share one HTTP/2 connection, so there is no pool."
+_NO_CLIENT = "Leave it out: there is one client, and Momento distributes the keys."
+_NO_KEEPALIVE = "Leave it out: CONFIGURATION sets the keepalive of the connection."
+_NO_LOGIN = "Leave it out: Momento has API keys. SECRET_ID names the secret with the key."
+_NO_HOST = "Leave it out: the endpoint comes with the API key, or from ENDPOINT."
+_NO_DATABASE = "Leave it out: LOCATION names the cache, and KEY_PREFIX separates sites within it."
+_TIMEOUT = "Use CLIENT_TIMEOUT, the seconds one call may take."
+_TLS = "Leave it out: Momento is always reached by TLS. ROOT_CERTIFICATES names the certificates to trust."
+_NO_RETRY = "Leave it out: a call that may be repeated is repeated by itself within CLIENT_TIMEOUT."
+_IGNORE = "Use IGNORE_EXCEPTIONS."
+_SERIALIZER = (
+    "Use SERIALIZER: 'pickle', 'json', 'msgpack' or a dotted path of an object with dumps and loads."
+)
+_TEXT = "Leave it out: keys are UTF-8, and values are bytes of SERIALIZER."
+_NO_PICKLE = "Leave it out: values are pickled with the highest protocol."
+
+_REDIS_CONNECTION = (
+    (("SOCKET_TIMEOUT", "SOCKET_CONNECT_TIMEOUT"), _TIMEOUT),
+    (("SOCKET_KEEPALIVE", "SOCKET_KEEPALIVE_OPTIONS", "HEALTH_CHECK_INTERVAL"), _NO_KEEPALIVE),
+    (("MAX_CONNECTIONS",), _NO_POOL),
+    (("RETRY", "RETRY_ON_TIMEOUT", "RETRY_ON_ERROR"), _NO_RETRY),
+    (("USERNAME", "PASSWORD", "CREDENTIAL_PROVIDER"), _NO_LOGIN),
+    (("HOST", "PORT", "UNIX_SOCKET_PATH"), _NO_HOST),
+    (("DB",), _NO_DATABASE),
+    (("DECODE_RESPONSES", "ENCODING", "ENCODING_ERRORS", "PROTOCOL"), _TEXT),
+    (
+        (
+            "SSL",
+            "SSL_CERT_REQS",
+            "SSL_CA_CERTS",
+            "SSL_CA_PATH",
+            "SSL_CA_DATA",
+            "SSL_CERTFILE",
+            "SSL_KEYFILE",
+            "SSL_CHECK_HOSTNAME",
+            "SSL_CONTEXT",
+            "SSL_MIN_VERSION",
+        ),
+        _TLS,
+    ),
+    (("CLIENT_NAME", "LIB_NAME", "LIB_VERSION"), _NO_CLIENT),
+)
+
+FOREIGN_OPTIONS = (
+    *(
+        ForeignOption("django-redis", names, replacement)
+        for names, replacement in (
+            (
+                (
+                    "CLIENT_CLASS",
+                    "REDIS_CLIENT_CLASS",
+                    "REDIS_CLIENT_KWARGS",
+                    "SENTINELS",
+                    "SENTINEL_KWARGS",
+                    "SENTINEL_SERVICE_NAME",
+                    "REPLICA_SET",
+                ),
+                _NO_CLIENT,
+            ),
+            (
+                (
+                    "CONNECTION_FACTORY",
+                    "CONNECTION_POOL_CLASS",
+                    "CONNECTION_POOL_CLASS_KWARGS",
+                    "CONNECTION_POOL_KWARGS",
+                    "AUTO_CLOSE_CONNECTIONS",
+                    "CLOSE_CONNECTION",
+                ),
+                _NO_POOL,
+            ),
+            (("PICKLE_VERSION",), _NO_PICKLE),
+            (
+                ("REVERSE_KEY_FUNCTION",),
+                "Leave it out: Momento cannot list keys, so no key is ever turned back.",
+            ),
+            (("COMPRESS_MIN_LEN", "MIN_LENGTH"), "Use COMPRESS_MIN_LENGTH, in bytes."),
+        )
+    ),
+    *(
+        ForeignOption("Django's RedisCache", names, replacement)
+        for names, replacement in (
+            (("PARSER_CLASS", "POOL_CLASS", "CONNECTION_CLASS"), _NO_POOL),
+            *_REDIS_CONNECTION,
+        )
+    ),
+    *(
+        ForeignOption("pymemcache and pylibmc", names, replacement)
+        for names, replacement in (
+            (("CONNECT_TIMEOUT",), _TIMEOUT),
+            (("IGNORE_EXC",), _IGNORE),
+            (("SERDE", "DESERIALIZER"), _SERIALIZER),
+            (
+                ("USE_POOLING", "MAX_POOL_SIZE", "POOL_IDLE_TIMEOUT", "LOCK_GENERATOR", "SOCKET_MODULE"),
+                _NO_POOL,
+            ),
+            (("NO_DELAY", "TCP_NODELAY", "TCP_KEEPALIVE"), _NO_KEEPALIVE),
+            (("HASHER", "BEHAVIORS", "BINARY", "KETAMA"), _NO_CLIENT),
+            (("RETRY_ATTEMPTS", "RETRY_TIMEOUT", "DEAD_TIMEOUT", "REMOVE_FAILED"), _NO_RETRY),
+            (("TLS_CONTEXT",), _TLS),
+            (("ALLOW_UNICODE_KEYS",), "Leave it out: keys may hold any character."),
+            (("DEFAULT_NOREPLY",), "Leave it out: every call is answered."),
+        )
+    ),
+    ForeignOption(
+        "Django's local backends",
+        ("MAX_ENTRIES", "CULL_FREQUENCY"),
+        "Momento evicts by itself; leave it out.",
+    ),
+)
+
+_REPLACEMENTS = {name: option.replacement for option in FOREIGN_OPTIONS for name in option.names}
+
+# As difflib measures it: SECRETID is SECRET_ID, but PASSWORD is not COMPRESSOR.
+_MIN_SIMILARITY = 0.8
+
+
+def foreign_replacement(name: str) -> str | None:
+    """Return the replacement of an option of another backend, or None if no backend has such an option."""
+    return _REPLACEMENTS.get(_normalize(name))
+
+
+def find_nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a misspelled one means, or None if none is near.
+
+    A name is near if few letters differ, or if all words of one are words of the other: AWS_REGION, TTL.
+    """
+    from difflib import SequenceMatcher, get_close_matches  # Imported only for a name that is wrong.
+
+    spelled, known = _normalize(name), tuple(known)
+    if matches := get_close_matches(spelled, known, n=1, cutoff=_MIN_SIMILARITY):
+        return matches[0]
+    words = {*spelled.split("_")}
+    alike = [each for each in known if words <= {*each.split("_")} or words >= {*each.split("_")}]
+    return max(alike, key=lambda each: SequenceMatcher(None, spelled, each).ratio(), default=None)
+
+
+def _normalize(name: str) -> str:
+    return name.strip().upper().replace("-", "_")
