@@ -13,9 +13,9 @@ import pytest
 from django.core.checks.registry import registry
 from django.core.management import call_command
 
+from django_momento.checks.aliases import TAG
 from django_momento.diagnostics.examination import Step
 from django_momento.diagnostics.latency import Bucket, Latency
-from django_momento.grpc_checks import TAG
 from django_momento.management.commands.momento_check import Command
 from tests.conftest import MakeCache
 

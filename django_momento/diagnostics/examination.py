@@ -16,13 +16,12 @@ from django.core.cache import InvalidCacheBackendError
 from django.core.exceptions import ImproperlyConfigured
 
 from ..cache import MomentoCache
-from ..checks import IMPORT_FIX
+from ..checks.aliases import IMPORT_FIX, make_cache
 from ..client import operations
 from ..client.calls import ItemGetTtl, Operation
 from ..client.client import Client
 from ..client.registry import connections
 from ..conf.options import CacheOptions
-from ..configured_caches import make_cache
 from ..exceptions import CacheNotFound, LimitExceeded, MomentoCacheError, ServerError
 from . import limits
 from .latency import Latency

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage, run_checks
 
-from django_momento.grpc_checks import TAG
+from django_momento.checks.aliases import TAG
 
 BACKEND = "django_momento.cache.MomentoCache"
 

@@ -21,12 +21,12 @@ from django.core.cache import caches
 from django.core.checks import CheckMessage, run_checks
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_momento.configured_caches import momento_aliases
+from django_momento.checks.aliases import TAG, momento_aliases
+from django_momento.checks.process import process_checks
 from django_momento.diagnostics.examination import Step, examine
 from django_momento.diagnostics.report import Findings
 from django_momento.diagnostics.terminal import ProgressLine, bar_for, width_of
 from django_momento.diagnostics.text import Report
-from django_momento.grpc_checks import TAG, process_checks
 
 logger = logging.getLogger("django_momento")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.cache import SessionStore as CacheSessionStore
+from django.core.checks import WARNING
 
 from tests.kit.checking import Found, alias, ids, messages
 
@@ -160,7 +162,7 @@ def test_aliases_with_the_same_keys_are_remarked(
     [
         (
             {"CREDENTIALS": "env", "ENDPOINT": "127.0.0.1:8080"},
-            ["W008"],
+            ["I001", "W008"],
             "CACHES['pages']['OPTIONS']['ENDPOINT'] is '127.0.0.1:8080'",
             "without a port",
         ),
@@ -168,20 +170,92 @@ def test_aliases_with_the_same_keys_are_remarked(
         (
             {"CREDENTIALS": "local", "ENDPOINT": "127.0.0.1:8080"},
             ["W009"],
-            "by momento_local on this machine",
+            "by momento_local, which loses everything",
             "Give SECRET_ID",
         ),
         ({"CREDENTIALS": "embedded"}, ["W009"], "kept inside each process", "Give SECRET_ID"),
     ],
 )
 def test_what_is_for_development_is_remarked_before_a_deployment(
-    found: Found, options: dict[str, Any], expected: list[str], message: str, hint: str
+    found: Found,
+    options: dict[str, Any],
+    expected: list[str],
+    message: str,
+    hint: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With --deploy, and only then."""
+    monkeypatch.setenv("MOMENTO_API_KEY", "any")
     caches = {"pages": alias(**options)}
     remarks = found(caches, deploy=True)
 
     assert expected == ids(remarks)
-    assert message in remarks[0].msg
-    assert hint in str(remarks[0].hint)
+    (remark,) = [remark for remark in remarks if remark.level == WARNING]
+    assert message in remark.msg
+    assert hint in str(remark.hint)
     assert [] == found(caches)
+
+
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_a_missing_variable_is_remarked_before_a_deployment(
+    found: Found, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    """The message names the variable. Without --deploy nothing is said: a build has no key."""
+    monkeypatch.setenv("OUR_KEY", "any")
+    if value is None:
+        monkeypatch.delenv("OUR_KEY")
+    else:
+        monkeypatch.setenv("OUR_KEY", value)
+    caches = {"pages": alias(CREDENTIALS="env", API_KEY_VARIABLE="OUR_KEY", IGNORE_EXCEPTIONS=True)}
+    (message,) = found(caches, deploy=True)
+
+    assert "django_momento.W011" == message.id
+    assert "CACHES['pages']" in message.msg
+    assert "OUR_KEY" in message.msg
+    assert [] == found(caches)
+    monkeypatch.setenv("OUR_KEY", "a key")
+    assert [] == found(caches, deploy=True)
+
+
+def test_a_missing_key_file_is_remarked_before_a_deployment(found: Found, tmp_path: Path) -> None:
+    """The message names the file."""
+    caches = {"pages": alias(CREDENTIALS="file", API_KEY_FILE=str(tmp_path / "key"), IGNORE_EXCEPTIONS=True)}
+    (message,) = found(caches, deploy=True)
+
+    assert "django_momento.W011" == message.id
+    assert str(tmp_path / "key") in message.msg
+    assert [] == found(caches)
+    (tmp_path / "key").write_text("a key")
+    assert [] == found(caches, deploy=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("DJANGO_REDIS_IGNORE_EXCEPTIONS", "Set IGNORE_EXCEPTIONS in OPTIONS"),
+        ("DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS", "Set LOG_IGNORED_EXCEPTIONS in OPTIONS"),
+        ("DJANGO_REDIS_LOGGER", "'django_momento' in LOGGING"),
+        ("DJANGO_REDIS_SCAN_ITERSIZE", "Remove the setting"),
+    ],
+)
+def test_a_setting_of_django_redis_without_effect_is_remarked(found: Found, name: str, hint: str) -> None:
+    """Unless an alias still uses django-redis."""
+    caches = {"pages": alias(SECRET_ID="a")}
+    (message,) = found(caches, **{name: True})
+
+    assert "django_momento.W012" == message.id
+    assert message.msg.startswith(f"{name} has no effect")
+    assert hint in str(message.hint)
+    redis = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1"}
+    assert [] == found({**caches, "redis": redis}, **{name: True})
+    assert [] == found({}, **{name: True})
+
+
+def test_pages_of_a_loud_cache_are_explained_before_a_deployment(found: Found) -> None:
+    """As information: the site may want it so."""
+    (message,) = found({"pages": alias(SECRET_ID="a")}, deploy=True)
+
+    assert ("django_momento.I001", False) == (message.id, message.is_serious())
+    assert "CACHES['pages'] raises LimitExceeded" in message.msg
+    assert "IGNORE_EXCEPTIONS" in str(message.hint)
+    assert [] == found({"pages": alias(SECRET_ID="a", IGNORE_EXCEPTIONS=True)}, deploy=True)

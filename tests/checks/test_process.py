@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from django_momento.grpc_checks import process_checks
+from django_momento.checks.process import process_checks
 
 BACKEND = "django_momento.cache.MomentoCache"
 

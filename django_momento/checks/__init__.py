@@ -1,0 +1,7 @@
+"""System checks: each finds mistakes in ``CACHES`` or in this process without a call to Momento.
+
+Importing this package registers the checks under Django's tag ``caches`` and under ``TAG``. No check uses the
+network or imports an SDK. ``docs/checks.md`` has the cause and the fix of every id.
+"""
+
+from . import deployment, pages, process, sessions, settings  # noqa: F401 - each registers its checks
