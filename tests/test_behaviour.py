@@ -64,7 +64,7 @@ class Face:
         """Milliseconds that a key has left; None if it is missing."""
 
         def steps() -> Iterator[Any]:
-            return (yield ItemGetTtl(self.cache.make_key(key).encode()))  # type: ignore[return-value]
+            return (yield ItemGetTtl(self.cache.make_key(key).encode()))
 
         options = self.cache.options
         answer: int | None = connections.client(options.connection).run(options.cache_name, steps())  # type: ignore[arg-type]
@@ -83,7 +83,20 @@ def within(expected_ms: int, actual: int | None) -> bool:
 
 def test_what_is_set_is_got(cache: Face) -> None:
     """Values come back as they went in, with their types."""
-    for value in ("text", "", 0, -1, 2**63 - 1, True, False, None, 1.5, [1, "two", None], {"a": {"b": []}}):
+    values: list[Any] = [
+        "text",
+        "",
+        0,
+        -1,
+        2**63 - 1,
+        True,
+        False,
+        None,
+        1.5,
+        [1, "two", None],
+        {"a": {"b": []}},
+    ]
+    for value in values:
         cache.set("key", value)
         got = cache.get("key", "default")
         assert (value, type(value)) == (got, type(got))

@@ -70,6 +70,7 @@ def test_settings_are_parsed_once_per_alias(make_cache: MakeCache) -> None:
     """Threads share what was parsed, and a change of settings is seen."""
     first = make_cache(TIMEOUT=60)
     again = caches.create_connection("default")
+    assert isinstance(again, MomentoCache)
     assert first.options is again.options
     changed = make_cache(TIMEOUT=60, OPTIONS={"MAX_TTL": 5})
     assert changed.options.max_ttl == 5
@@ -249,7 +250,7 @@ def test_the_end_of_a_request_keeps_the_client(make_cache: MakeCache) -> None:
 
 
 # The verb table of the documentation, in RPCs: what each method costs.
-COSTS = {
+COSTS: dict[str, tuple[list[Any], list[str]]] = {
     "get": (["key"], ["Get"]),
     "set": (["key", "v"], ["Set"]),
     "add": (["new", "v"], ["SetIfNotExists"]),

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import logging
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -129,7 +128,7 @@ CIRCUMSTANCES = ["server_down", "breaker_open", "no_key"]
 
 
 @pytest.fixture(params=CIRCUMSTANCES)
-def away(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[Away]:
+def away(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Away:
     """Each way to be away."""
     away: Away = request.getfixturevalue(request.param)
     caplog.clear()

@@ -39,9 +39,9 @@ def test_handlers_run_newest_first_before_a_fork_and_oldest_first_after_it() -> 
     """A reset may use the modules that its own imports."""
     for name in ("low", "high"):
         forking.register(
-            before=lambda name=name: seen.append(f"before {name}"),
-            after_in_parent=lambda name=name: seen.append(f"after {name}"),
-            after_in_child=lambda name=name: seen.append(f"child {name}"),
+            before=partial(seen.append, f"before {name}"),
+            after_in_parent=partial(seen.append, f"after {name}"),
+            after_in_child=partial(seen.append, f"child {name}"),
         )
     assert 4 == child_status()
     assert ["before high", "before low", "after low", "after high"] == seen

@@ -18,7 +18,9 @@ from tests.conftest import CACHE_NAME, local_options
 KEYS = st.sampled_from(["a", "b", "c"])
 VERSIONS = st.sampled_from([None, 1, 2])
 # Not bool and float, which LocMem counts with and Momento cannot.
-VALUES = st.none() | st.integers(-5, 5) | st.integers(2**63 - 3, 2**63 + 3) | st.text(max_size=5)
+VALUES: st.SearchStrategy[Any] = (
+    st.none() | st.integers(-5, 5) | st.integers(2**63 - 3, 2**63 + 3) | st.text(max_size=5)
+)
 VALUES |= st.lists(st.integers() | st.text(max_size=3), max_size=3)
 # Long ones and those that are over: what expires in between is for the server's own tests, with its clock.
 TIMEOUTS = st.sampled_from([None, 1000, 0, -1])
@@ -121,7 +123,7 @@ class Caches(RuleBasedStateMachine):
 def test_any_sequence_of_calls_agrees_with_locmem(momento: LocalServer) -> None:
     """Both faces of the backend are one cache, and it is the one that Django documents."""
     Caches.server = momento
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Caches,
         settings=settings(
             max_examples=60,

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -113,9 +114,9 @@ def visit(site: str, browser: Browser) -> Iterator[Visit]:
     visitors: list[Visitor] = []
     with ExitStack() as contexts:
 
-        def open_window(window: tuple[int, int] = DESKTOP, **options: object) -> Visitor:
+        def open_window(window: tuple[int, int] = DESKTOP, **options: Any) -> Visitor:
             width, height = window
-            viewport = {"width": width, "height": height}
+            viewport: Any = {"width": width, "height": height}
             context = browser.new_context(base_url=site, viewport=viewport, **options)
             contexts.callback(context.close)
             visitors.append(Visitor(context.new_page()))

@@ -55,7 +55,10 @@ def ways() -> list[list[Command]]:
         own.append((*PLAYWRIGHT, "install-deps", "chromium"))  # calls sudo by itself
     if distribution() != "debian":
         return [own]
-    packages = [(*root, "apt-get", "update"), (*root, *APT_INSTALL, "chromium", "fonts-liberation")]
+    packages: list[Command] = [
+        (*root, "apt-get", "update"),
+        (*root, *APT_INSTALL, "chromium", "fonts-liberation"),
+    ]
     return [own, packages] if root else [packages, own]
 
 

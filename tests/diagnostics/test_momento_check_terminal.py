@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def guarded() -> Iterator[LocalServer]:
 
 
 @pytest.fixture
-def cache_url(momento: LocalServer) -> dict[str, str]:
+def cache_url(momento: LocalServer) -> dict[str, Any]:
     """The environment in which a command of its own uses the test server."""
     return {
         "CACHE_URL": f"momento-local://{momento.address}/{CACHE_NAME}",
@@ -38,7 +39,7 @@ def cache_url(momento: LocalServer) -> dict[str, str]:
     }
 
 
-def test_a_terminal_sees_colours_and_progress_that_goes_away(cache_url: dict[str, str]) -> None:
+def test_a_terminal_sees_colours_and_progress_that_goes_away(cache_url: dict[str, Any]) -> None:
     """What is left on the screen is the report."""
     with Terminal([*COMMAND, "--requests", "300"], **cache_url) as terminal:
         assert 0 == terminal.ended()
@@ -53,7 +54,7 @@ def test_a_terminal_sees_colours_and_progress_that_goes_away(cache_url: dict[str
     ]
 
 
-def test_a_terminal_without_colours_sees_none(cache_url: dict[str, str]) -> None:
+def test_a_terminal_without_colours_sees_none(cache_url: dict[str, Any]) -> None:
     """--no-color is Django's; and a narrow terminal has no line that wraps."""
     with Terminal([*COMMAND, "--no-color"], columns=40, **cache_url) as terminal:
         assert 0 == terminal.ended()
@@ -62,7 +63,7 @@ def test_a_terminal_without_colours_sees_none(cache_url: dict[str, str]) -> None
     assert 40 >= max(map(len, terminal.screen))
 
 
-def test_a_pipe_gets_colours_only_by_force(cache_url: dict[str, str]) -> None:
+def test_a_pipe_gets_colours_only_by_force(cache_url: dict[str, Any]) -> None:
     """And no progress: nobody watches it."""
     environment = {**os.environ, **cache_url}
     plain, forced = (
@@ -75,7 +76,7 @@ def test_a_pipe_gets_colours_only_by_force(cache_url: dict[str, str]) -> None:
     assert b"" == plain.stderr == forced.stderr
 
 
-def test_watching_goes_on_until_it_is_interrupted(cache_url: dict[str, str]) -> None:
+def test_watching_goes_on_until_it_is_interrupted(cache_url: dict[str, Any]) -> None:
     """A line each round; the exit status is that of the last."""
     with Terminal([*COMMAND, "--watch", "0.1", "--requests", "3"], **cache_url) as terminal:
         terminal.read_until(r"(?s)default  3 gets.*default  3 gets")
@@ -107,7 +108,7 @@ def test_watching_survives_a_server_that_goes_away(guarded: LocalServer) -> None
     assert KEY not in terminal.written
 
 
-def test_watching_as_json_is_one_object_a_line(cache_url: dict[str, str]) -> None:
+def test_watching_as_json_is_one_object_a_line(cache_url: dict[str, Any]) -> None:
     """So that it can be read while it goes on; and whoever has read enough may leave."""
     process = subprocess.Popen(
         [*COMMAND, "--watch", "0.1", "--json", "--requests", "1"],
@@ -131,7 +132,7 @@ def test_watching_as_json_is_one_object_a_line(cache_url: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize("lines", [0, 1])
-def test_a_pipe_that_is_closed_ends_the_command_without_a_word(cache_url: dict[str, str], lines: int) -> None:
+def test_a_pipe_that_is_closed_ends_the_command_without_a_word(cache_url: dict[str, Any], lines: int) -> None:
     """As with ``| head``: nobody is left to be told anything."""
     process = subprocess.Popen(
         COMMAND,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from example_project.figures import BOTTOM, SLOTS, TOP, Chart, Figures
-from example_project.observed import Activity, Operation
+from example_project.observed import Activity, Operation, Totals
 
 
 def activity_of(*operations: Operation) -> Activity:
@@ -19,9 +19,9 @@ def test_no_activity_has_no_figures():
     """Before anything happened there is no rate, no percentile and no chart."""
     snapshot = Activity().snapshot()
 
-    assert Figures(totals=(0, 0, 0, 0, 0), hit_rate=None, median=None, p95=None, verbs=[]) == Figures.of(
-        snapshot
-    )
+    assert Figures(
+        totals=Totals(0, 0, 0, 0, 0), hit_rate=None, median=None, p95=None, verbs=[]
+    ) == Figures.of(snapshot)
     assert Chart.of(snapshot.latest) is None
 
 

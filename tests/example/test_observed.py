@@ -36,7 +36,9 @@ def observe(settings: Any) -> Callable[..., ObservedCache]:
     def make(options: dict[str, Any]) -> ObservedCache:
         backend = "example_project.observed.ObservedCache"
         settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
-        return caches["default"]
+        cache = caches["default"]
+        assert isinstance(cache, ObservedCache)
+        return cache
 
     return make
 

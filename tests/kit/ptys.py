@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 from time import monotonic
+from typing import Any
 
 CTRL_C = b"\x03"
 # The first process of a session makes the terminal it opens its own, and so is sent what Ctrl-C means.
@@ -23,7 +24,7 @@ HANG_GUARD = 60.0
 class Terminal:
     """A command that runs in a pseudo-terminal of so many columns, until the end of a with block."""
 
-    def __init__(self, command: list[str], columns: int = 100, **environment: str) -> None:
+    def __init__(self, command: list[str], columns: int = 100, **environment: Any) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         variables = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}

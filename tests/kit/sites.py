@@ -88,7 +88,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 @pytest.fixture(params=[run_sync, run_async], ids=["sync", "async"])
 def run(request: pytest.FixtureRequest) -> Run:
     """Both drivers must do the same."""
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from itertools import combinations, product
+from typing import Any
 
 from tests.kit.pairs import pairwise
 
 
 def test_each_two_values_of_two_factors_meet() -> None:
     """No pair is missing, whatever the number of values, and the defaults come first."""
-    factors = {"a": [1, 2], "b": [1, 2, 3], "c": [None, 0], "d": ["x", "y"], "e": [True, False]}
+    factors: dict[str, Any] = {
+        "a": [1, 2],
+        "b": [1, 2, 3],
+        "c": [None, 0],
+        "d": ["x", "y"],
+        "e": [True, False],
+    }
     rows = pairwise(factors)
     for (left, lefts), (right, rights) in combinations(factors.items(), 2):
         assert {(row[left], row[right]) for row in rows} == {*product(lefts, rights)}

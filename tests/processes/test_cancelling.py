@@ -144,7 +144,7 @@ def test_a_timeout_block_cancels_the_call(slow: tuple[Slow, MomentoCache]) -> No
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(0.5):  # type: ignore[attr-defined, unused-ignore]
                 await cache.aget_many(["slow", "other"])
         await happened(server.given_up)
         assert await cache.aget("key") is None

@@ -9,8 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 # Without our plugins, and without what pytest-django would find of ours above the sdist's folder.
-PYTEST = ("-m", "pytest", "-q", "-rfE", "-p", "no:randomly", "-p", "no:cacheprovider")
-PYTEST += ("-o", "addopts=", "-o", "django_find_project=false")
+OVERRIDES = ("-o", "addopts=", "-o", "django_find_project=false")
+PYTEST = (
+    "-m",
+    "pytest",
+    "-q",
+    "-rfE",
+    "-p",
+    "no:randomly",
+    "-p",
+    "no:cacheprovider",
+    "-o",
+    "addopts=",
+    "-o",
+    "django_find_project=false",
+)
 
 
 @dataclass(frozen=True)
