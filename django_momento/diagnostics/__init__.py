@@ -1,1 +1,1 @@
-"""``momento_check`` as a library: what it examines, measures and reports."""
+"""``momento_check`` as a library: the examination of a cache, its measurements and its reports."""

@@ -1,7 +1,7 @@
-"""What there is to say about a cache: the doctor's steps, each timed, with cause and fix where one fails.
+"""Examine a cache step by step. Each step is timed, and has a cause and a fix if it fails.
 
-Library code behind ``momento_check`` and status pages; it neither prints nor parses arguments. No step says
-anything of an API key but its kind, where it came from, and its age.
+``momento_check`` and status pages use this library. It neither prints nor parses arguments. Of an API key the
+steps show the kind, the source and the age, and never a part of the key.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ from .latency import Latency
 from .limits import Measurement
 
 PROBE_TIMEOUT = 60
-READ_BACK_FIX = "Check SERIALIZER, SIGN and KEY_FUNCTION, and that no other process empties this cache."
+READ_BACK_FIX = "Check SERIALIZER, SIGN and KEY_FUNCTION, and that no other process clears this cache."
 
-# Called with a step's name, how much of it is done, and of how much; that is 0 where nothing is counted.
+# Called with the name of a step, the number of requests done, and their total; 0 if the step counts none.
 Progress = Callable[[str, int, int], object]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the doctor: what it ``found``; or the ``error`` it met, its ``cause`` and the ``fix``."""
+    """One step of an examination, with its result in ``found``.
+
+    If the step failed, ``error`` is the name of the exception, and ``cause`` and ``fix`` explain it.
+    """
 
     name: str
     seconds: float
@@ -52,27 +55,27 @@ class Step:
         return not self.error
 
     def as_dict(self) -> dict[str, Any]:
-        """Answer the step for JSON; the field names are stable."""
+        """Return the step for JSON. The names of its fields are stable."""
         return {"ok": self.ok, **asdict(self)}
 
 
-class _Found(NamedTuple):
+class _Result(NamedTuple):
     says: str
     latency: Latency | None = None
     facts: tuple[Measurement, ...] = ()
 
 
 def _no_progress(name: str, done: int, of: int) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 def examine(
     alias: str, requests: int = 20, create: bool = False, progress: Progress = _no_progress
 ) -> Iterator[Step]:
-    """Examine a cache step by step, up to the first step that fails.
+    """Examine a cache step by step and return each step. Stop after the first step that fails.
 
-    ``requests`` is how many gets are timed; ``create`` makes the Momento cache if there is none. ``progress``
-    is called whenever something begins that may take a while.
+    ``requests`` is the number of gets to time. ``create`` creates the Momento cache if it is missing.
+    ``progress`` is called before anything that may take a while.
     """
     examination = _Examination(alias, requests, create, progress)
     for name, act in (
@@ -85,25 +88,25 @@ def examine(
         ("limits", examination.limits),
     ):
         progress(name, 0, 0)
-        step = _timed(name, act)
+        step = _run_step(name, act)
         yield step
         if not step.ok:
             return
 
 
-def _timed(name: str, act: Callable[[], _Found]) -> Step:
+def _run_step(name: str, act: Callable[[], _Result]) -> Step:
     started = perf_counter()
     try:
-        found = act()
+        result = act()
     except (MomentoCacheError, ImproperlyConfigured, InvalidCacheBackendError, ImportError) as error:
         cause = getattr(error, "cause", str(error))
         fix = getattr(error, "fix", IMPORT_FIX if isinstance(error, ImportError) else "")
         return Step(name, perf_counter() - started, error=type(error).__name__, cause=cause, fix=fix)
-    return Step(name, perf_counter() - started, found.says, latency=found.latency, facts=found.facts)
+    return Step(name, perf_counter() - started, result.says, latency=result.latency, facts=result.facts)
 
 
 class _Examination:
-    """The steps on one alias; each answers what it found, or raises, and relies on those before it."""
+    """The steps for one alias. Each returns its result or raises, and needs the steps before it."""
 
     def __init__(self, alias: str, requests: int, create: bool, progress: Progress) -> None:
         self._alias = alias
@@ -115,49 +118,51 @@ class _Examination:
         self._latency: Latency
         self._missing: CacheNotFound | None = None
 
-    def options(self) -> _Found:
-        # An instance of our own, and a loud one: fail-open would hide what is looked for here.
+    def options(self) -> _Result:
+        # A separate cache that raises its errors: failing open would hide them.
         self._cache = make_cache(self._alias)
         options = self._cache.options = replace(self._cache.options, ignore_exceptions=False)
-        return _Found(
+        return _Result(
             f"cache {options.cache_name!r}, key from {options.connection.credentials}, "
             f"values as {_format(options)}, at most {options.max_ttl:.12g} s"
         )
 
-    def credentials(self) -> _Found:
+    def credentials(self) -> _Result:
         self._client = connections.client(self._cache.options.connection)
         credential = self._client.credential
         says = f"{credential.kind} key: {credential.source}" if credential.api_key else credential.source
-        return _Found(says, facts=limits.of_credential(credential, time()))
+        return _Result(says, facts=limits.of_credential(credential, time()))
 
-    def connection(self) -> _Found:
+    def connection(self) -> _Result:
         try:
             self._run(operations.has_key(self._probe_key()))
         except CacheNotFound as error:
-            self._missing = error  # The server answered and took the key; the next step tells the rest.
-        return _Found(f"{self._client.credential.endpoint} answers and takes the key")
+            self._missing = error  # The server accepted the key. The next step reports the missing cache.
+        return _Result(f"{self._client.credential.endpoint} accepts the key")
 
-    def cache(self) -> _Found:
+    def cache(self) -> _Result:
         name = self._cache.options.cache_name
         if self._missing is None:
-            return _Found(f"{name!r} exists")
+            return _Result(f"{name!r} exists")
         if not self._create:
             raise self._missing
         created = self._run(operations.create())
-        return _Found(f"{name!r} was created" if created else f"{name!r} exists")
+        return _Result(f"{name!r} was created" if created else f"{name!r} exists")
 
-    def round_trip(self) -> _Found:
+    def round_trip(self) -> _Result:
         key, value = f"momento_check:{uuid4()}", {"written": uuid4().hex}
         self._cache.set(key, value, PROBE_TIMEOUT)
         read = self._cache.get(key)
         deleted = self._cache.delete(key)
         if read != value:
-            raise ServerError("A value that was just written was not read back.", READ_BACK_FIX)
+            raise ServerError("A value was written, but could not be read back.", READ_BACK_FIX)
         if not deleted:
-            raise ServerError("A value that was just written was not there to delete.", READ_BACK_FIX)
-        return _Found("wrote, read and deleted a value")
+            raise ServerError(
+                "A value was written, but was missing when it was to be deleted.", READ_BACK_FIX
+            )
+        return _Result("wrote, read and deleted a value")
 
-    def latency(self) -> _Found:
+    def latency(self) -> _Result:
         key = f"momento_check:{uuid4()}"
         milliseconds = []
         for done in range(self._requests):
@@ -166,13 +171,13 @@ class _Examination:
             try:
                 self._cache.get(key)
             except LimitExceeded as error:
-                fix = f"{error.fix} Or time fewer gets: these were {self._requests} on end."
+                fix = f"{error.fix} Or time fewer gets with --requests: these were {self._requests} in a row."
                 raise LimitExceeded(error.cause, fix, error.limit) from error
             milliseconds.append((perf_counter() - started) * 1000)
         self._latency = Latency.of(milliseconds)
-        return _Found(str(self._latency), self._latency)
+        return _Result(str(self._latency), self._latency)
 
-    def limits(self) -> _Found:
+    def limits(self) -> _Result:
         key = f"momento_check:{uuid4()}"
         momento_key = self._cache.make_key(key).encode()
         self._cache.set(key, "", None)
@@ -190,16 +195,16 @@ class _Examination:
             *limits.of_item_size(len(momento_key.removesuffix(key.encode())) + len(stored)),
             limits.of_rate(self._latency.per_second),
         )
-        noted = sum(not fact.ok for fact in found)
-        return _Found(
-            "what was found beside what Momento allows" + (", with a remark" if noted else ""), facts=found
+        remarks = sum(not fact.ok for fact in found)
+        return _Result(
+            "measured values beside Momento's limits" + (", with a remark" if remarks else ""), facts=found
         )
 
     def _probe_key(self) -> bytes:
         return self._cache.make_key(f"momento_check:{uuid4()}").encode()
 
-    def _run(self, steps: Any) -> Any:
-        return self._client.run(self._cache.options.cache_name, steps)
+    def _run(self, operation: Operation[Any]) -> Any:
+        return self._client.run(self._cache.options.cache_name, operation)
 
 
 def _remaining(key: bytes) -> Operation[int | None]:

@@ -1,4 +1,4 @@
-"""How long calls took: percentiles, a rate, and a histogram. Pure arithmetic; it measures nothing itself."""
+"""Summarize the durations of calls: percentiles, a rate and a histogram. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import count
 
 @dataclass(frozen=True)
 class Bucket:
-    """How many requests took at most ``up_to`` milliseconds, and more than the bucket before allows."""
+    """The number of requests that took at most ``up_to`` milliseconds, but more than the bucket before."""
 
     up_to: float
     requests: int
@@ -19,10 +19,10 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Latency:
-    """How long a ``get`` took, over ``requests`` of them one after the other; in milliseconds.
+    """The duration of a ``get`` in milliseconds, over ``requests`` gets one after the other.
 
-    ``per_second`` is how many of them fit into a second. The edges of ``histogram`` are 1, 2 and 5 and their
-    tenfolds and tenths, from the fastest request to the slowest.
+    ``per_second`` is the number of such gets in a second. The edges of ``histogram`` are 1, 2 and 5 times a
+    power of ten, from the fastest request to the slowest.
     """
 
     requests: int
@@ -38,7 +38,7 @@ class Latency:
     def of(cls, milliseconds: list[float]) -> Latency:
         """Summarize at least one duration."""
         ordered = sorted(milliseconds)
-        # Needs two points; for a single request every percentile is that request.
+        # quantiles() needs two points. If there is one request, every percentile is that request.
         percentiles = statistics.quantiles(
             ordered * 2 if len(ordered) == 1 else ordered, n=100, method="inclusive"
         )
@@ -49,7 +49,7 @@ class Latency:
             p90=percentiles[89],
             p99=percentiles[98],
             maximum=ordered[-1],
-            # A coarse clock may have seen no time go by.
+            # A coarse clock may measure 0.
             per_second=1000 / max(statistics.fmean(ordered), 0.001),
             histogram=tuple(_buckets(ordered)),
         )
@@ -76,5 +76,5 @@ def _buckets(ordered: list[float]) -> Iterator[Bucket]:
 
 
 def _edges() -> Iterator[float]:
-    """Answer 0.01, 0.02, 0.05, 0.1 and so on."""
+    """Return 0.01, 0.02, 0.05, 0.1 and so on, without end."""
     return (float(f"{digit}e{exponent}") for exponent in count(-2) for digit in (1, 2, 5))

@@ -1,7 +1,7 @@
-"""Facts of a report: what was found, for machines and in words, and beside it what Momento allows.
+"""Measurements of a report, each beside the limit of Momento, for machines and in words.
 
-Pure: what is found comes as arguments. The limits are those of an on-demand cache as Momento documents them,
-some of which it raises on request. Of an API key nothing is said but where it came from and its age.
+The functions are pure: measured values are arguments. The limits are those that Momento documents for an
+on-demand cache; it raises some of them on request. Of an API key only the source and the age are shown.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ from datetime import datetime, timezone
 from ..client.calls import MAX_ITEM_BYTES
 from ..credentials.credential import Credential
 
-# What Momento allows on demand; an item may be as large with any plan.
+# Momento's limits on demand. The size of an item is the same with every plan.
 ON_DEMAND_SECONDS = 24 * 60 * 60
 ON_DEMAND_OPERATIONS = 100
 METERED_BYTES = 1024
 
-# A TTL that was read back is shorter by what the calls took; what Momento cuts, it cuts by more.
-_CALLS_TOOK_AT_MOST = 60.0
+# Seconds that the calls may take, by which a TTL is shorter when it is read back. If Momento cuts a TTL, it
+# cuts more.
+_MAX_CALL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One thing that was found, and what it is measured by.
+    """One measured value, and the limit in ``allowed`` if there is one.
 
-    ``name`` and the unit of ``value`` and ``allowed`` are stable; ``says`` is for people, and empty if there
-    is nothing to say to them. What is not ``ok`` deserves attention, but fails no step.
+    ``name`` and the units of ``value`` and ``allowed`` are stable. ``says`` is a sentence for people, and may
+    be empty. A measurement that is not ``ok`` deserves attention, but does not fail the step.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Measurement:
 
 
 def of_credential(credential: Credential, now: float) -> tuple[Measurement, ...]:
-    """Answer where the API key came from, when, and when it ends; ``now`` is in seconds since 1970."""
+    """Return the source, the age and the expiry of the API key; ``now`` is in seconds since 1970."""
     facts = [Measurement("kind", credential.kind), Measurement("source", credential.source)]
     if credential.api_key:
         age = now - credential.fetched_at
@@ -52,20 +53,20 @@ def of_credential(credential: Credential, now: float) -> tuple[Measurement, ...]
 
 
 def of_ttl(timeout: float | None, max_ttl: float, kept: float | None) -> Measurement:
-    """Compare TIMEOUT and MAX_TTL with the seconds that Momento ``kept`` of MAX_TTL, if that is known."""
+    """Compare TIMEOUT and MAX_TTL with the seconds that Momento ``kept`` of MAX_TTL, or None if unknown."""
     name, allowed = "ttl_seconds", ON_DEMAND_SECONDS
-    if kept is not None and kept < max_ttl - _CALLS_TOOK_AT_MOST:
+    if kept is not None and kept < max_ttl - _MAX_CALL_SECONDS:
         says = f"Momento cut MAX_TTL, {duration(max_ttl)}, to {duration(kept)}: set MAX_TTL to that"
         return Measurement(name, kept, says, allowed, ok=False)
     granted = "" if kept is None else ", which Momento granted"
     says = f"TIMEOUT is {_timeout(timeout)}, MAX_TTL {duration(max_ttl)}{granted}; on demand it allows 24 h"
     if timeout is None or timeout > max_ttl:
-        return Measurement(name, kept, f"{says}: no value lives as long as TIMEOUT says", allowed, ok=False)
+        return Measurement(name, kept, f"{says}: no value lives until TIMEOUT", allowed, ok=False)
     return Measurement(name, kept, says, allowed)
 
 
 def of_item_size(overhead: int) -> tuple[Measurement, Measurement]:
-    """Compare what the configuration adds to a key and its value, in bytes, with what Momento meters."""
+    """Compare ``overhead``, the bytes that the settings add to a key and its value, with Momento's meter."""
     left = METERED_BYTES - overhead
     return (
         Measurement(
@@ -86,17 +87,17 @@ def of_item_size(overhead: int) -> tuple[Measurement, Measurement]:
 
 
 def of_rate(per_second: float) -> Measurement:
-    """Compare how many gets a second were measured with what Momento allows."""
+    """Compare the measured gets a second with the limit of Momento."""
     says = (
         f"one thread makes {per_second:,.0f} gets a second; on demand the account has {ON_DEMAND_OPERATIONS}"
     )
     if per_second > ON_DEMAND_OPERATIONS:
-        says += ", and LimitExceeded for what is over"
+        says += ", and more raise LimitExceeded"
     return Measurement("operations_per_second", per_second, says, ON_DEMAND_OPERATIONS)
 
 
 def duration(seconds: float) -> str:
-    """Write a duration in the largest unit of which there are at least two, such as ``24 h``."""
+    """Return a duration as text, such as ``24 h``, in the largest unit that fits at least twice."""
     for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"

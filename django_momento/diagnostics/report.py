@@ -1,4 +1,4 @@
-"""All that one round of ``momento_check`` found, and the JSON that machines read. Its names are stable."""
+"""The results of one round of ``momento_check``, and their JSON. The names in the JSON are stable."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _LEVELS = {DEBUG: "debug", INFO: "info", WARNING: "warning", ERROR: "error", CRI
 
 
 @dataclass
-class Findings:
-    """The steps on each cache by alias, up to the first that failed, and what the system checks said."""
+class Report:
+    """The steps for each alias, up to the first that failed, and the messages of the system checks."""
 
     at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     caches: dict[str, list[Step]] = field(default_factory=dict)
@@ -23,12 +23,12 @@ class Findings:
 
     @property
     def failed(self) -> list[str]:
-        """The aliases of which a step failed."""
+        """The aliases with a step that failed."""
         return [alias for alias, steps in self.caches.items() if not steps[-1].ok]
 
     @property
     def errors(self) -> list[CheckMessage]:
-        """The system checks that found an error, and not just something to warn of."""
+        """The messages of system checks that are errors."""
         return [message for message in self.messages if message.is_serious()]
 
     @property
@@ -46,7 +46,7 @@ class Findings:
         return "; ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
-        """Answer it for JSON."""
+        """Return the report for JSON."""
         return {
             "ok": self.ok,
             "at": self.at.isoformat(timespec="seconds"),

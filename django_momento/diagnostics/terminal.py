@@ -1,4 +1,4 @@
-"""What a command needs of a terminal: how wide it is, what it can show, and a line that goes away again."""
+"""The terminal of a command: its width, its characters, and a line of progress that disappears again."""
 
 from __future__ import annotations
 
@@ -16,51 +16,56 @@ _PAUSE = 0.1
 
 
 def width_of(stream: OutputWrapper) -> int | None:
-    """Answer how many columns a stream has, or None if it is no terminal."""
+    """Return the number of columns of a stream, or None if it is not a terminal."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def bar_for(stream: OutputWrapper) -> str:
-    """Answer the best character for a bar that a stream can encode."""
-    try:
-        "█".encode(getattr(stream, "encoding", None) or "ascii")
-    except UnicodeEncodeError:
-        return "#"
-    return "█"
+    """Return the best character for a bar that a stream can encode."""
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    return "█" if escape("█", encoding) == "█" else "#"
+
+
+def escape(text: str, encoding: str | None) -> str:
+    """Return a text with an escape such as ``\\xe9`` for each character that an encoding does not have.
+
+    Without an encoding, as of a stream in memory, the text is returned as it is.
+    """
+    return text if encoding is None else text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 class ProgressLine:
-    """One line on a terminal that says what is being done. On anything else it says nothing."""
+    """One line on a terminal that shows progress. On a stream that is not a terminal it shows nothing."""
 
     def __init__(self, stream: OutputWrapper) -> None:
         self._stream = stream
         self._name = ""
         self._written_at = 0.0
-        self._is_seen = stream.isatty()
+        self._is_terminal = stream.isatty()
 
     def __call__(self, name: str, done: int, of: int) -> None:
-        """Say how much of a step is done; see ``status.Progress``."""
+        """Show the progress of a step; see ``examination.Progress``."""
         now = monotonic()
-        if not self._is_seen or (name == self._name and now - self._written_at < _PAUSE):
+        if not self._is_terminal or (name == self._name and now - self._written_at < _PAUSE):
             return
-        # Noted first: an interrupt while it is written must not leave a line that nobody clears.
+        # Stored first: if an interrupt stops the writing, clear() still removes the line.
         self._name, self._written_at = name, now
         self._write(f"  ...   {name}" + (f"  {done} of {of}" if of else ""))
 
-    def clear(self) -> None:
-        """Leave no trace of it."""
-        if self._name:
+    def clear(self, interrupted: bool = False) -> None:
+        """Remove the line. If ``interrupted``, remove the ``^C`` that the terminal has echoed as well."""
+        if self._name or (interrupted and self._is_terminal):
             self._write("")
             self._name = ""
 
     def filter(self, record: LogRecord) -> bool:
-        """Make way for a line of a log, as a filter of its logger."""
+        """Remove the line before a logger writes, as a filter of the logger."""
         self.clear()
         return True
 
     def _write(self, text: str) -> None:
-        # Spaces and carriage returns work on every terminal, whatever it makes of escape sequences. The whole
-        # line goes: behind the text may be the ^C of whoever has seen enough.
+        # Spaces and carriage returns work on every terminal, escape sequences do not. The whole line is
+        # cleared, because a ^C may stand behind the text.
         columns = shutil.get_terminal_size().columns
         self._stream.write(f"\r{' ' * (columns - 1)}\r{text[: columns - 3]}", str, ending="")
         self._stream.flush()

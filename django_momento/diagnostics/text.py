@@ -1,7 +1,6 @@
-"""The doctor's report as lines of text, for a terminal of any width or for a file.
+"""Write the report of ``momento_check`` as lines of text, for a terminal of any width or for a file.
 
-Words and layout only: what there is to say comes from ``status`` and the system checks, colours from Django's
-``style``. Nothing here prints, measures or decides.
+This module holds words and layout only. Colours come from Django's ``style``. Nothing here prints.
 """
 
 from __future__ import annotations
@@ -21,36 +20,36 @@ _NAME_WIDTH = 21
 # Two spaces, a mark of four, and two between a column and the next.
 _DETAIL_COLUMN = 2 + 4 + 2 + _NAME_WIDTH + 2
 _NARROW_COLUMN = 2 + 4 + 2
-# With less room than this beside the columns, details go below them.
-_LEAST_DETAIL_WIDTH = 30
-_LONGEST_BAR = 30
+# If the room beside the columns is less than this, details go below them.
+_MIN_DETAIL_WIDTH = 30
+_MAX_BAR = 30
 
-# Four characters, and what colours them.
+# Four characters, and the function that colours them.
 _Mark = tuple[str, Callable[[str], str]]
 _BLANK: _Mark = ("    ", str)
 
 
-class Report:
-    """Renders steps and system checks as lines.
+class TextReport:
+    """Render steps and system checks as lines.
 
-    ``style`` is Django's, with or without colours. ``width`` is the terminal's; without one no line is
-    broken. ``bar`` is the character that the histogram is drawn with.
+    ``style`` is Django's, with or without colours. ``width`` is the number of columns, or None to break no
+    line. ``bar`` is the character for the histogram.
     """
 
     def __init__(self, style: Any, width: int | None = None, bar: str = "#") -> None:
         self._ok: _Mark = ("ok  ", style.SUCCESS)
         self._failed: _Mark = ("FAIL", style.ERROR)
-        self._noted: _Mark = ("note", style.WARNING)
+        self._note: _Mark = ("note", style.WARNING)
         self._coloured_heading: Callable[[str], str] = style.MIGRATE_HEADING
         self._width = width or sys.maxsize
         self._bar = bar
-        self._is_narrow = self._width - _DETAIL_COLUMN < _LEAST_DETAIL_WIDTH
+        self._is_narrow = self._width - _DETAIL_COLUMN < _MIN_DETAIL_WIDTH
 
     def heading(self, title: str) -> str:
         return self._coloured_heading(title)
 
     def step(self, step: Step) -> Iterator[str]:
-        """Answer what a step found, or why it failed and what to do about it."""
+        """Return the lines of a step: its result, or the cause of its failure and the fix."""
         took = f"{step.seconds * 1000:.0f} ms"
         yield from self._row(self._mark(step), step.name, took, step.found or step.cause)
         yield from self._fix(step.fix)
@@ -58,19 +57,22 @@ class Report:
             yield from self._histogram(step.latency)
         for fact in step.facts:
             if fact.says:
-                yield from self._row(_BLANK if fact.ok else self._noted, "", "", fact.says)
+                yield from self._row(_BLANK if fact.ok else self._note, "", "", fact.says)
 
     def checks(self, messages: list[CheckMessage]) -> Iterator[str]:
-        """Answer what Django's system checks said, or that it was nothing."""
+        """Return the lines of the messages of the system checks."""
         for message in messages:
-            mark = self._failed if message.is_serious() else self._noted
+            mark = self._failed if message.is_serious() else self._note
             yield from self._row(mark, message.id or "", "", message.msg)
             yield from self._fix(message.hint or "")
         if not messages:
-            yield from self._row(self._ok, "all", "", "nothing to remark")
+            yield from self._row(self._ok, "all", "", "no remarks")
 
     def round(self, at: str, alias: str, steps: list[Step], before: list[Step]) -> Iterator[str]:
-        """Answer one round of watching: how fast the cache was, or what failed, if not as ``before``."""
+        """Return the line of a round of watching: the latency, or the failure.
+
+        A failure that is the same as in the round ``before`` is shortened.
+        """
         last = steps[-1]
         says = next((str(step.latency) for step in steps if step.latency is not None), "")
         if not last.ok:
@@ -99,14 +101,14 @@ class Report:
         column = _NARROW_COLUMN if self._is_narrow else _DETAIL_COLUMN
         most = max(bucket.requests for bucket in latency.histogram)
         # Beside the bar stand "up to 0.05 ms", the number of requests, and what is between them.
-        longest = min(_LONGEST_BAR, self._width - column - 20 - len(str(most)))
+        longest = min(_MAX_BAR, self._width - column - 20 - len(str(most)))
         for bucket in latency.histogram:
             label = f"up to {bucket.up_to:g} ms"
             bar = self._bar * -(-bucket.requests * longest // most)
             yield from self._row(_BLANK, "", "", f"{label:<14}  {bar} {bucket.requests or ''}".rstrip())
 
     def _lines(self, mark: _Mark, columns: str, detail: str, indent: int) -> Iterator[str]:
-        """Break a line where it is too long, and put the mark, perhaps coloured, in the place of the dots."""
+        """Break a line that is too long, and replace the dots by the coloured mark."""
         lines = textwrap.wrap(
             detail,
             self._width,

@@ -143,7 +143,7 @@ def test_a_limit_that_the_doctor_itself_hits_is_explained(settings: Any) -> None
         *_, last = examine("default", requests=50)
 
     assert ("latency", "LimitExceeded") == (last.name, last.error)
-    assert "Or time fewer gets: these were 50 on end." in last.fix
+    assert "Or time fewer gets with --requests: these were 50 in a row." in last.fix
 
 
 def test_the_credentials_say_where_the_key_came_from_and_when(

@@ -167,16 +167,16 @@ def test_a_key_function_that_cannot_be_imported_is_reported(from_environment: di
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["nowhere"], "CACHES has no alias 'nowhere'. Momento's are: default."),
+        (["nowhere"], "CACHES has no alias 'nowhere'. Give one of: default."),
         (
             ["other"],
-            "'other' is 'django.core.cache.backends.dummy.DummyCache'. Momento's are: default.",
+            "'other' is 'django.core.cache.backends.dummy.DummyCache'. Give one of: default.",
         ),
         (["--requests", "0"], "'0' is not a whole number of at least 1"),
         (["--requests", "many"], "'many' is not a whole number of at least 1"),
         (["--watch", "0"], "'0' is not a number of seconds from 0.1 to 86400"),
         (["--watch", "nan"], "'nan' is not a number of seconds"),
-        (["--watch", "default"], "'default' is not a number of seconds .*; aliases stand before --watch"),
+        (["--watch", "default"], "'default' is not a number of seconds .*. Write aliases before --watch."),
     ],
 )
 def test_wrong_arguments_are_explained(
@@ -235,7 +235,7 @@ def test_system_checks_that_are_silenced_are_left_out(make_cache: MakeCache, set
     make_cache()
     settings.SILENCED_SYSTEM_CHECKS = ["django_momento.W009"]
 
-    assert "  ok    all                    nothing to remark" in check(deploy=True)
+    assert "  ok    all                    no remarks" in check(deploy=True)
 
 
 def test_an_error_of_the_system_checks_fails_the_command(make_cache: MakeCache, settings: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -164,3 +165,35 @@ def test_an_interrupted_check_says_so() -> None:
 
     assert "CommandError: Interrupted." in terminal.screen
     assert "Traceback" not in terminal.written
+
+
+@pytest.mark.parametrize("arguments", [[], ["--watch", "0.1"], ["--json"], ["caf\xe9"], ["--deploy"]])
+def test_an_ascii_terminal_is_told_of_names_that_it_cannot_show(arguments: list[str]) -> None:
+    """Escaped, and without a UnicodeEncodeError."""
+    environment = {
+        **os.environ,
+        "CACHE_URL": "momento://tests?credentials=file&api_key_file=/no/caf%C3%A9",
+        "DJANGO_SETTINGS_MODULE": "example_project.settings",
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONUTF8": "1",
+    }
+    command = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    assert command.stdout is not None
+    with command:
+        lines = []
+        for line in command.stdout:
+            lines.append(line)
+            if "--watch" in arguments and "as before" in line:
+                os.killpg(command.pid, signal.SIGINT)
+    written = "".join(lines)
+
+    assert 1 == command.returncode
+    assert "caf\\xe9" in written or "caf\\u00e9" in written
+    assert "Traceback" not in written

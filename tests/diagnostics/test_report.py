@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name for it
 
 from django_momento.diagnostics.examination import Step
-from django_momento.diagnostics.report import Findings
+from django_momento.diagnostics.report import Report
 
 GOOD = Step("latency", 0.1, "20 gets")
 BAD = Step("cache", 0.1, error="CacheNotFound", cause="No cache.", fix="Create it.")
@@ -18,7 +18,7 @@ WARNING = Warning("Odd.", id="django_momento.W003")
 
 def test_findings_are_good_if_nothing_failed() -> None:
     """A warning does not fail anything."""
-    findings = Findings(caches={"default": [GOOD], "pages": [GOOD]}, messages=[WARNING])
+    findings = Report(caches={"default": [GOOD], "pages": [GOOD]}, messages=[WARNING])
 
     assert findings.ok
     assert "All caches work: default, pages" == str(findings)
@@ -26,7 +26,7 @@ def test_findings_are_good_if_nothing_failed() -> None:
 
 def test_a_step_that_failed_names_its_cache() -> None:
     """The last step of each cache says how it ended."""
-    findings = Findings(caches={"default": [GOOD, BAD], "pages": [GOOD]})
+    findings = Report(caches={"default": [GOOD, BAD], "pages": [GOOD]})
 
     assert not findings.ok
     assert "1 of 2 caches failed: default" == str(findings)
@@ -35,10 +35,10 @@ def test_a_step_that_failed_names_its_cache() -> None:
 def test_an_error_of_the_system_checks_fails_too() -> None:
     """As it would fail ``manage.py check``."""
     assert "system checks failed: django_momento.E003" == str(
-        Findings(caches={"default": [GOOD]}, messages=[ERROR, WARNING])
+        Report(caches={"default": [GOOD]}, messages=[ERROR, WARNING])
     )
     assert "1 of 1 caches failed: default; system checks failed: django_momento.E003" == str(
-        Findings(caches={"default": [BAD]}, messages=[ERROR])
+        Report(caches={"default": [BAD]}, messages=[ERROR])
     )
 
 
@@ -46,7 +46,7 @@ def test_findings_are_json_with_stable_names() -> None:
     """Others parse it."""
     at = datetime(2026, 8, 1, 12, 30, tzinfo=timezone.utc)
     unusual = CheckMessage(35, "Unusual.", id="a.X001")
-    answer = Findings(at, {"default": [BAD]}, [WARNING, ERROR, unusual]).as_dict()
+    answer = Report(at, {"default": [BAD]}, [WARNING, ERROR, unusual]).as_dict()
 
     assert ["ok", "at", "caches", "checks"] == list(answer)
     assert (False, "2026-08-01T12:30:00+00:00") == (answer["ok"], answer["at"])

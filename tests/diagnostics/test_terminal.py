@@ -8,7 +8,7 @@ import logging
 import pytest
 from django.core.management.base import OutputWrapper
 
-from django_momento.diagnostics.terminal import ProgressLine, bar_for, width_of
+from django_momento.diagnostics.terminal import ProgressLine, bar_for, escape, width_of
 
 
 class Terminal(io.StringIO):
@@ -84,12 +84,22 @@ def test_progress_changes_seldom_while_it_counts(terminal: Terminal) -> None:
     assert terminal.getvalue().count("latency") < 1000
 
 
+def test_an_interrupt_leaves_nothing_behind(terminal: Terminal) -> None:
+    """The terminal writes ^C by itself, also while no progress is shown."""
+    progress = ProgressLine(OutputWrapper(terminal))
+    terminal.write("^C")
+    progress.clear(interrupted=True)
+
+    assert "" == terminal.shown
+
+
 def test_progress_says_nothing_to_a_file() -> None:
     """A log has no use for it."""
     file = io.StringIO()
     progress = ProgressLine(OutputWrapper(file))
     progress("latency", 1, 2)
     progress.clear()
+    progress.clear(interrupted=True)
     assert "" == file.getvalue()
 
 
@@ -111,3 +121,20 @@ def test_bars_are_drawn_with_what_can_be_written(encoding: str, expected: str) -
 def test_a_stream_without_an_encoding_gets_ascii() -> None:
     """Whatever it is, that is safe."""
     assert "#" == bar_for(OutputWrapper(io.StringIO()))
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "expected"),
+    [
+        ("café █", "utf-8", "café █"),
+        ("café █", "ascii", "caf\\xe9 \\u2588"),
+        ("café █", "latin-1", "café \\u2588"),
+        ("\ud800", "utf-8", "\\ud800"),
+        ("café", None, "café"),
+    ],
+)
+def test_characters_that_a_stream_does_not_have_are_escaped(
+    text: str, encoding: str | None, expected: str
+) -> None:
+    """A report must not end in a UnicodeEncodeError."""
+    assert expected == escape(text, encoding)

@@ -11,9 +11,9 @@ from django.core.management.color import color_style, no_style
 from django_momento.diagnostics.examination import Step
 from django_momento.diagnostics.latency import Latency
 from django_momento.diagnostics.limits import Measurement
-from django_momento.diagnostics.text import Report
+from django_momento.diagnostics.text import TextReport
 
-FOUND = Step("connection", 0.0123, "cache.cell.example answers and takes the key")
+FOUND = Step("connection", 0.0123, "cache.cell.example accepts the key")
 FAILED = Step(
     "cache", 0.5, error="CacheNotFound", cause="There is no cache named 'a'.", fix="Create it with --create."
 )
@@ -27,12 +27,12 @@ COMPARED = Step(
 
 
 def lines(step: Step, width: int | None = None) -> list[str]:
-    return list(Report(no_style(), width).step(step))
+    return list(TextReport(no_style(), width).step(step))
 
 
 def test_a_step_is_one_line_with_what_it_found() -> None:
     """Mark, name, time, and the finding."""
-    assert ["  ok    connection      12 ms  cache.cell.example answers and takes the key"] == lines(FOUND)
+    assert ["  ok    connection      12 ms  cache.cell.example accepts the key"] == lines(FOUND)
 
 
 def test_a_step_that_failed_has_a_line_for_its_fix() -> None:
@@ -93,7 +93,7 @@ def test_a_word_longer_than_the_line_is_not_broken() -> None:
 def test_colours_take_no_room() -> None:
     """A coloured report without its colours is the plain one."""
     for step in (FOUND, FAILED, MEASURED, COMPARED):
-        coloured = list(Report(color_style(force_color=True), 60).step(step))
+        coloured = list(TextReport(color_style(force_color=True), 60).step(step))
         assert "\x1b[" in "".join(coloured)
         assert lines(step, 60) == [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in coloured]
 
@@ -109,17 +109,17 @@ def test_system_checks_have_their_id_and_hint() -> None:
         "  FAIL  django_momento.E003    A is wrong.",
         "        fix                    Mend it.",
         "  note  a.W1                   B is odd.",
-    ] == list(Report(no_style()).checks(messages))
+    ] == list(TextReport(no_style()).checks(messages))
 
 
 def test_silent_system_checks_are_said_to_be() -> None:
     """Who asked for them wants to know that they ran."""
-    assert ["  ok    all                    nothing to remark"] == list(Report(no_style()).checks([]))
+    assert ["  ok    all                    no remarks"] == list(TextReport(no_style()).checks([]))
 
 
 def test_a_round_is_one_line() -> None:
     """The time, the alias, and how fast it was; or what failed, said in full only once."""
-    report = Report(no_style())
+    report = TextReport(no_style())
     good, bad = [FOUND, MEASURED], [FOUND, FAILED]
 
     assert [f"  ok    12:00:00  pages  {MEASURED.latency}"] == list(

@@ -1,7 +1,7 @@
-"""``manage.py momento_check``: does the cache work, how fast, and if not, why and what to do about it.
+"""``manage.py momento_check``: whether the cache works and how fast; if not, the cause and the fix.
 
-Arguments, the order of events and the exit status. What is found comes from ``status``, its looks from
-``report`` and ``findings``; docs/momento_check.md documents them.
+This module holds the arguments, the order of the output and the exit status. ``docs/momento_check.md``
+documents them. The rest is in ``diagnostics``.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_momento.checks.aliases import TAG, momento_aliases
 from django_momento.checks.process import process_checks
 from django_momento.diagnostics.examination import Step, examine
-from django_momento.diagnostics.report import Findings
-from django_momento.diagnostics.terminal import ProgressLine, bar_for, width_of
-from django_momento.diagnostics.text import Report
+from django_momento.diagnostics.report import Report
+from django_momento.diagnostics.terminal import ProgressLine, bar_for, escape, width_of
+from django_momento.diagnostics.text import TextReport
 
 logger = logging.getLogger("django_momento")
 
 
 def _at_least_one(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1.")
     return int(text)
 
 
-def _pause(text: str) -> float:
+def _seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not 0.1 <= seconds <= 86400:
         raise ArgumentTypeError(
-            f"{text!r} is not a number of seconds from 0.1 to 86400; aliases stand before --watch"
+            f"{text!r} is not a number of seconds from 0.1 to 86400. Write aliases before --watch."
         )
     return seconds
 
 
 class Command(BaseCommand):
     help = (
-        "Checks each Momento cache step by step: its options, the API key, the connection, the cache itself, "
-        "a value written, read and deleted, the latency of reading, and what Momento allows. Exit status 1 "
-        "if any step failed. No part of an API key is ever shown."
+        "Checks each Momento cache step by step: its options, the API key, the connection, the cache, a "
+        "value that is written, read and deleted, the latency of gets, and the limits of Momento. The exit "
+        "status is 1 if a step failed. No part of an API key is shown."
     )
-    # What is wrong with CACHES is what this command is for.
+    # They would stop the command, which reports mistakes in CACHES itself.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -70,15 +70,15 @@ class Command(BaseCommand):
             type=_at_least_one,
             default=20,
             metavar="N",
-            help="How many gets to time. Default: 20.",
+            help="Number of gets to time. Default: 20.",
         )
         parser.add_argument(
             "--watch",
             nargs="?",
-            type=_pause,
+            type=_seconds,
             const=5.0,
             metavar="SECONDS",
-            help="Check again every so many seconds, 5 if none are given, until Ctrl-C.",
+            help="Check again every SECONDS until Ctrl-C. Default: 5.",
         )
         parser.add_argument(
             "--deploy",
@@ -94,16 +94,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self._options = options
         self._progress = ProgressLine(self.stderr)
-        self._report = Report(self.style, width_of(self.stdout), bar_for(self.stdout))
+        self._text = TextReport(self.style, width_of(self.stdout), bar_for(self.stdout))
         self._messages = _messages(options["deploy"])
         aliases = _aliases(options["alias"])
         logger.addFilter(self._progress)
         try:
-            last = self._watched(aliases) if options["watch"] else self._round(aliases)
+            last = self._watch(aliases) if options["watch"] else self._round(aliases)
         except KeyboardInterrupt:
+            self._progress.clear(interrupted=True)
             raise CommandError("Interrupted.", returncode=130) from None
         except BrokenPipeError:
-            # Whoever read this wants no more. Python would flush once more when it ends, and complain.
+            # The reader of the pipe is gone. Python would flush again when it ends, and report that.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         finally:
@@ -112,30 +113,31 @@ class Command(BaseCommand):
         if not last.ok:
             raise CommandError(str(last))
 
-    def _watched(self, aliases: list[str]) -> Findings:
-        """Check again and again until Ctrl-C; answer what the last whole round found."""
+    def _watch(self, aliases: list[str]) -> Report:
+        """Check again and again until Ctrl-C, and return the report of the last complete round."""
         last = self._round(aliases)
         with suppress(KeyboardInterrupt):
             while True:
                 self._progress("waiting for the next round; Ctrl-C ends this", 0, 0)
                 sleep(self._options["watch"])
                 last = self._round(aliases, before=last)
+        self._progress.clear(interrupted=True)
         return last
 
-    def _round(self, aliases: list[str], before: Findings | None = None) -> Findings:
-        findings = Findings(messages=self._messages)
+    def _round(self, aliases: list[str], before: Report | None = None) -> Report:
+        report = Report(messages=self._messages)
         for alias in aliases:
             if self._options["json"]:
-                findings.caches[alias] = list(self._steps(alias))
+                report.caches[alias] = list(self._steps(alias))
             elif before is None:
-                findings.caches[alias] = list(self._in_full(alias))
+                report.caches[alias] = list(self._report_fully(alias))
             else:
-                findings.caches[alias] = self._in_brief(alias, before.caches[alias])
+                report.caches[alias] = self._report_briefly(alias, before.caches[alias])
         if self._options["json"]:
-            self._write([json.dumps(findings.as_dict(), indent=None if self._options["watch"] else 2)])
+            self._write([json.dumps(report.as_dict(), indent=None if self._options["watch"] else 2)])
         elif before is None:
-            self._write_rest(findings)
-        return findings
+            self._write_rest(report)
+        return report
 
     def _steps(self, alias: str) -> Iterator[Step]:
         options = self._options
@@ -143,29 +145,29 @@ class Command(BaseCommand):
             self._progress.clear()
             yield step
 
-    def _in_full(self, alias: str) -> Iterator[Step]:
-        self._write([self._report.heading(alias)])
+    def _report_fully(self, alias: str) -> Iterator[Step]:
+        self._write([self._text.heading(alias)])
         for step in self._steps(alias):
-            self._write(self._report.step(step))
+            self._write(self._text.step(step))
             yield step
 
-    def _in_brief(self, alias: str, before: list[Step]) -> list[Step]:
+    def _report_briefly(self, alias: str, before: list[Step]) -> list[Step]:
         steps = list(self._steps(alias))
         at = datetime.now(timezone.utc).astimezone()
-        self._write(self._report.round(f"{at:%H:%M:%S}", alias, steps, before))
+        self._write(self._text.round(f"{at:%H:%M:%S}", alias, steps, before))
         return steps
 
-    def _write_rest(self, findings: Findings) -> None:
-        if findings.messages or self._options["deploy"]:
-            self._write([self._report.heading("system checks")])
-            self._write(self._report.checks(findings.messages))
-        if findings.ok:
-            self._write([self.style.SUCCESS(str(findings))])
+    def _write_rest(self, report: Report) -> None:
+        if report.messages or self._options["deploy"]:
+            self._write([self._text.heading("system checks")])
+            self._write(self._text.checks(report.messages))
+        if report.ok:
+            self._write([self.style.SUCCESS(str(report))])
 
     def _write(self, lines: Iterable[str]) -> None:
         for line in lines:
-            self.stdout.write(line)
-        # At once, also into a pipe; and so that a pipe that was closed is met here and not when Python ends.
+            self.stdout.write(escape(line, getattr(self.stdout, "encoding", None)))
+        # Flushed so that a reader sees each line at once, and so that a closed pipe raises here.
         self.stdout.flush()
 
 
@@ -173,17 +175,19 @@ def _aliases(named: list[str]) -> list[str]:
     known = momento_aliases()
     if not known:
         raise CommandError(
-            "No alias of CACHES uses Momento. Set its BACKEND to 'django_momento.cache.MomentoCache'."
+            "No alias of CACHES uses Momento. Set the BACKEND of one to 'django_momento.cache.MomentoCache'."
         )
     for alias in named:
         if alias not in known:
             backend = caches.settings.get(alias, {}).get("BACKEND")
-            what = f"The backend of {alias!r} is {backend!r}" if backend else f"CACHES has no alias {alias!r}"
-            raise CommandError(f"{what}. Momento's are: {', '.join(known)}.")
+            cause = (
+                f"The backend of {alias!r} is {backend!r}" if backend else f"CACHES has no alias {alias!r}"
+            )
+            raise CommandError(f"{cause}. Give one of: {', '.join(known)}.")
     return list(dict.fromkeys(named)) or known
 
 
 def _messages(deploy: bool) -> list[CheckMessage]:
-    """Answer what the system checks say: with ``deploy`` all of this package's, else those of the process."""
+    """Return the messages of the checks of this process, or with ``deploy`` of all checks of this package."""
     messages = run_checks(tags=[TAG], include_deployment_checks=True) if deploy else process_checks()
     return [message for message in messages if not message.is_silenced()]
