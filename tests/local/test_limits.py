@@ -1,5 +1,6 @@
 """Limits as Momento sets them to an on-demand cache."""
 
+import grpc
 import pytest
 from grpc import StatusCode
 from momento.responses import CacheGet, CacheSet
@@ -7,6 +8,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import controlclient_pb2
 
 from django_momento.local import LocalServer
+from django_momento.local.errors import TooManyOperations
 from django_momento.local.limits import NO_LIMITS, ON_DEMAND, RateLimit
 from tests.kit.sdk import cache_client
 from tests.kit.wire import refusal
@@ -39,6 +41,63 @@ def test_calls_beyond_the_rate_are_refused_until_the_next_second(on_demand, cloc
     clock.advance(999)
     assert refusal(on_demand.Get, get).code() == StatusCode.RESOURCE_EXHAUSTED
     clock.advance(1)
+    assert on_demand.Get(get).result == pb.Miss
+
+
+@pytest.mark.parametrize(
+    ("size", "keys", "operations"),
+    [(100, 0, 1), (14_000, 0, 14), (100, 10, 10), (14_000, 5, 70), (100, 100, 100), (14_000, 100, 1400)],
+)
+def test_a_rate_holds_over_ten_seconds(clock, connect, size, keys, operations):
+    """Whether the operations come by single gets or by batches, small or large.
+
+    One call may go beyond the limit, because its operations are known only afterwards. They are taken from
+    the seconds that follow.
+    """
+    with LocalServer(caches=["cache"], limits=ON_DEMAND, clock=clock) as server:
+        wire = connect(server)
+        wire.Set(pb._SetRequest(cache_key=b"k", cache_body=bytes(size), ttl_milliseconds=DAY))
+        clock.advance(300)
+        server.reset_calls()
+        get = pb._GetRequest(cache_key=b"k")
+        passed = 0
+        for _ in range(40):
+            for _ in range(101):
+                try:
+                    wire.GetBatch(pb._GetBatchRequest(items=[get] * keys)) if keys else wire.Get(get)
+                except grpc.RpcError:
+                    break
+                passed += operations
+            clock.advance(250)
+        assert passed == sum(server.operations.values())
+        assert 1000 - operations < passed < 1000 + operations
+
+
+def test_no_second_has_more_operations_than_the_limit(clock):
+    """Wherever the second begins. A call at the end of one does not make room in the next."""
+    limit = RateLimit(100, clock)
+    passed = []
+    for _ in range(1000):
+        clock.advance(7)
+        try:
+            limit.check()
+        except TooManyOperations:
+            continue
+        limit.charge(3)
+        passed.append(clock.now)
+    assert all(3 * sum(start <= time < start + 1000 for time in passed) <= 102 for start in passed)
+    assert abs(3 * len(passed) - 700) <= 20
+
+
+def test_a_refused_call_costs_nothing_and_a_failed_one_costs_one(on_demand, clock):
+    """Otherwise a client that tries again would never get through."""
+    get = pb._GetRequest(cache_key=b"k")
+    for _ in range(99):
+        on_demand.Get(get)
+    assert refusal(on_demand.Get, get, cache="nowhere").code() == StatusCode.NOT_FOUND
+    for _ in range(50):
+        assert refusal(on_demand.Get, get).code() == StatusCode.RESOURCE_EXHAUSTED
+    clock.advance(1000)
     assert on_demand.Get(get).result == pb.Miss
 
 

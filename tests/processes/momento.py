@@ -42,8 +42,8 @@ class Momento:
 
     @property
     def calls(self) -> dict[str, int]:
-        calls: dict[str, int] = self.command("/counts")
-        return calls
+        counts = self.command("/counts")
+        return {rpc: count for rpc, count in counts.items() if rpc != "operations"}
 
     def start(self) -> None:
         port, admin_port = self._ports
