@@ -14,6 +14,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
 
 from django_momento.local import LocalServer, faults
+from django_momento.local import admin as admin_module
 from django_momento.local.services import pubsub
 from tests.kit.wire import HANG_GUARD, Wire, status
 
@@ -205,6 +206,88 @@ def test_what_is_no_request_harms_nobody(server, admin):
             stranger.sendall(garbage)
             stranger.shutdown(socket.SHUT_WR)
     assert admin("/counts") == {"operations": {}}
+
+
+def request(port, headers, body=b""):
+    """Send a request with exactly these headers. Return its status and its content."""
+    lines = "".join(f"{header}\r\n" for header in headers)
+    head = f"GET /counts HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), HANG_GUARD) as connection:
+        connection.sendall(head.encode() + body)
+        head, _, content = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(content)
+
+
+FOREIGN = [
+    *(
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "192.168.0.1",
+    ),
+    *("127.0.0.1@evil.example", "evil.example/127.0.0.1", "[2001:db8::1]:{port}", "", "localhost:port"),
+]
+
+
+def test_a_web_page_cannot_send_commands(server):
+    """Neither by a name that DNS resolves to this machine, nor as a request to another origin."""
+    hosts = [f"Host: {host}" for host in FOREIGN]
+    origins = [f"Origin: http://{host}" for host in FOREIGN] + ["Origin: null", "Origin: file://"]
+    # Another site on this machine is foreign too.
+    origins += ["Origin: http://127.0.0.1:1", "Origin: http://localhost", "Origin: https://127.0.0.1:{port}"]
+    # An image or a link has no Origin, but browsers tell where it is from.
+    sites = [f"Sec-Fetch-Site: {site}" for site in ("cross-site", "same-site", "")]
+    surprises = []
+    for header in [*hosts, *origins, *sites]:
+        headers = [header.format(port=server.admin_port)]
+        if header not in hosts:
+            headers.append(f"Host: 127.0.0.1:{server.admin_port}")
+        status_code, content = request(server.admin_port, headers)
+        if status_code != 403 or "error" not in content:
+            surprises.append((headers, status_code))
+    assert surprises == []
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST", "[::1]:{port}", "127.0.0.1"]
+)
+def test_this_machine_can_send_commands(server, host):
+    """By any of its names, from curl, a browser's address bar, or a page of the port itself."""
+    host = host.format(port=server.admin_port)
+    for headers in (
+        [],
+        ["Sec-Fetch-Site: none"],
+        [f"Origin: http://localhost:{server.admin_port}", "Sec-Fetch-Site: same-origin"],
+    ):
+        assert request(server.admin_port, [f"Host: {host}", *headers]) == (200, {"operations": {}})
+
+
+def test_a_foreign_header_beside_an_own_one_is_refused(server):
+    """Whichever of two a browser or a proxy means."""
+    own, foreign = f"Host: 127.0.0.1:{server.admin_port}", "Host: evil.example"
+    assert [request(server.admin_port, pair)[0] for pair in ([own, foreign], [foreign, own])] == [403, 403]
+
+
+@pytest.mark.parametrize(
+    "part", [b"", b"GET /counts HT", b"POST /delay HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"]
+)
+def test_a_request_that_does_not_end_is_given_up(server, monkeypatch, part):
+    """The connection is closed, so that such requests do not add up."""
+    monkeypatch.setattr(admin_module, "REQUEST_TIMEOUT", 0.05)
+    with socket.create_connection(("127.0.0.1", server.admin_port), HANG_GUARD) as connection:
+        connection.sendall(part)
+        assert connection.recv(1) == b""
+
+
+def test_stopping_does_not_wait_for_half_a_request():
+    """The server ends the connection."""
+    with LocalServer(admin_port=0) as server:
+        half = socket.create_connection(("127.0.0.1", server.admin_port), HANG_GUARD)
+        half.sendall(b"GET /counts")
+        request(server.admin_port, [])
+    with half:
+        assert half.recv(1) == b""
 
 
 def test_a_taken_admin_port_is_named(server):

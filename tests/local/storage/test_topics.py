@@ -75,6 +75,83 @@ def test_a_subscriber_that_does_not_read_loses_the_oldest(monkeypatch, limit, va
         assert read(subscription) == ["large"]
 
 
+MEMORY = 100_000
+
+
+@pytest.fixture
+def retention():
+    return Retention(max_memory=MEMORY)
+
+
+def test_topics_and_items_share_the_memory(retention):
+    """Whichever was used longest ago goes first, be it an item or the history of a topic."""
+    topics, items = Topics(retention), {}
+    topics.publish("first", "value", 40_000)
+    retention.keep(items, b"item", bytes(40_000), 60_000)
+    topics.publish("second", "value", 40_000)
+    assert (history(topics, "first"), len(items), history(topics, "second")) == ([], 1, ["value"])
+    topics.publish("third", "value", 40_000)
+    assert (len(items), history(topics, "second"), history(topics, "third")) == (0, ["value"], ["value"])
+    retention.keep(items, b"item", bytes(90_000), 60_000)
+    assert retention.memory_used <= MEMORY
+    assert [history(topics, name) for name in ("second", "third")] == [[], []]
+
+
+def history(topics, name):
+    with topics.subscribe(name, 1, 0) as subscription:
+        return read(subscription)
+
+
+def test_many_topics_cost_memory_however_small_they_are(retention):
+    """Each has an overhead, so that names alone cannot fill the memory of the machine."""
+    topics = Topics(retention)
+    for number in range(10_000):
+        topics.publish(f"{number}", "", 0)
+        assert retention.memory_used <= MEMORY
+    assert 10 < len(topics._topics) < 100
+    assert history(topics, "9999") == [""]
+
+
+def test_a_message_too_large_to_keep_is_delivered(retention):
+    """It stays in no history, and evicts nothing else."""
+    topics, items = Topics(retention), {}
+    retention.keep(items, b"item", b"v", 60_000)
+    with topics.subscribe("t", 0, 0) as subscription:
+        topics.publish("t", "large", MEMORY + 1)
+        assert read(subscription) == ["large"]
+        topics.publish("t", "small", 1)
+        assert read(subscription) == ["small"]
+    assert (len(items), history(topics, "t")) == (1, ["small"])
+
+
+def test_an_evicted_history_is_a_discontinuity(retention):
+    """A subscriber stays subscribed and its topic keeps counting. One that comes back later sees the gap."""
+    topics = Topics(retention)
+    with topics.subscribe("t", 0, 0) as subscription:
+        page = subscription.page
+        topics.publish("t", "one", 10)
+        retention.keep({}, b"item", bytes(MEMORY - 3000), 60_000)
+        assert history(topics, "t") == []
+        assert read(subscription) == ["one"]
+        topics.publish("t", "two", 10)
+        assert subscription.take().number == 2
+    retention.keep({}, b"other", bytes(MEMORY - 600), 60_000)
+    with topics.subscribe("t", 2, page) as subscription:
+        assert subscription.page > page
+        assert subscription.follows == UNKNOWN
+
+
+def test_removed_topics_give_their_memory_back(retention):
+    """Of a cache that is deleted, also with subscribers, and of a topic that nobody used."""
+    topics = Topics(retention)
+    topics.publish("used", "value", 10)
+    with topics.subscribe("silent", 0, 0), topics.subscribe("used", 0, 0):
+        assert retention.memory_used > 2000
+        topics.remove()
+        assert retention.memory_used == 0
+    assert retention.memory_used == 0
+
+
 def test_an_unused_topic_is_forgotten():
     """Subscribing to names that nobody publishes to does not add up; messages stay."""
     topics = Topics(Retention())
