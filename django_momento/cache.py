@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from functools import cached_property, partial
+from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeVar
 
@@ -26,12 +26,13 @@ from django.core.cache.backends.base import (
     BaseCache,
     default_key_func,
 )
+from django.utils.functional import cached_property
 
 from .client import operations
 from .client.calls import Operation
 from .client.registry import Connection, connections
 from .codec.codec import ValueCodec
-from .conf.loading import load_codec, load_options
+from .conf.loading import Settings, load_codec, load_options
 from .conf.options import CacheOptions
 from .events import events
 from .exceptions import MomentoCacheError, UnreadableValue
@@ -55,7 +56,7 @@ class MomentoCache(BaseCache):
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         # Wrong settings are refused with the first use, and not here: Django's own system checks make every
         # cache, and one that cannot be made would end `manage.py check` before ours could explain it.
-        self._settings = location, params
+        self._settings = Settings(location, params)
         # What the base class reads in OPTIONS, MAX_ENTRIES and its like, is not among this backend's.
         super().__init__({**params, "OPTIONS": {}})
         self._makes_plain_keys = (
@@ -67,13 +68,13 @@ class MomentoCache(BaseCache):
     def check_settings(self, alias: str | None = None) -> None:
         """Raise ConfigurationError, which names ``alias`` if given, if the settings are wrong; do no I/O."""
         if alias is not None:
-            self.options = load_options(type(self), *self._settings, alias=alias)
+            self.options = load_options(type(self), self._settings, alias)
         self._codec  # noqa: B018 - made of all the others
 
     @cached_property
     def options(self) -> CacheOptions:
         """The settings, parsed. Raises ConfigurationError."""
-        return load_options(type(self), *self._settings)
+        return load_options(type(self), self._settings)
 
     @cached_property
     def _connection(self) -> Connection:

@@ -1,11 +1,11 @@
-"""django-environ's ``Env`` with ``momento://`` cache URLs: every option means the same as in a dict.
+"""django-environ's ``Env`` with ``momento://`` cache URLs. Every option means the same as in a dict.
 
     CACHES = {"default": Env().cache_url()}
     CACHE_URL=momento://my-cache?secret_id=Momento_Auth_Token&region=us-west-2&timeout=10m
 
 The host is LOCATION, the Momento cache's name; the query holds TIMEOUT, KEY_PREFIX, VERSION, KEY_FUNCTION and
 every key of OPTIONS, in any case. A cache of momento-local is ``momento-local://127.0.0.1:8080/my-cache``.
-Only what a URL alone can get wrong is refused here: the rest is for the backend, which knows the alias.
+Only mistakes of the URL itself are refused here. The backend, which knows the alias, refuses all others.
 """
 
 from __future__ import annotations
@@ -35,34 +35,50 @@ class Env(environ.Env):  # type: ignore[misc]  # django-environ has no types
         default: Any = environ.Env.NOTSET,
         backend: str | None = None,
     ) -> dict[str, Any]:
-        """Answer ``CACHES[alias]`` for the URL in an environment variable, or else for ``default``.
+        """Return ``CACHES[alias]`` for the URL in an environment variable, or else for ``default``.
 
-        Raises ConfigurationError for a wrong Momento URL, ImproperlyConfigured where there is no URL at all.
+        Raises ConfigurationError for a wrong Momento URL, and ImproperlyConfigured if there is no URL.
         """
-        # Only for its types, which django-environ does not have.
-        return dict(super().cache_url(var, default, backend))
+        try:
+            # A dict for its types, which django-environ does not have.
+            return dict(super().cache_url(var, default, backend))
+        except ConfigurationError as error:
+            refused = _copy(error)
+        # A key may have been pasted into the URL, and error trackers show the frames of a traceback.
+        del default
+        raise refused
 
     @classmethod
     def cache_url_config(cls, url: str | ParseResult, backend: str | None = None) -> dict[str, Any]:
-        """Answer ``CACHES[alias]`` for a cache URL. Raises ConfigurationError for a wrong Momento URL."""
+        """Return ``CACHES[alias]`` for a cache URL. Raises ConfigurationError for a wrong Momento URL."""
         parsed = url if isinstance(url, ParseResult) else urlparse(url)
         if parsed.scheme not in ("momento", "momento-local"):
             return dict(super().cache_url_config(url, backend))
-        parameters = _parameters(_pairs(parsed))
-        if parsed.scheme == "momento":
-            location = parsed.netloc + parsed.path
-        else:
-            location = parsed.path
-            parameters = _with_server(parsed.netloc, parameters)
-        return {
-            "BACKEND": backend or BACKEND,
-            "LOCATION": unquote(location).strip("/"),
-            **_config(parameters),
-        }
+        try:
+            return _read_url(parsed, backend or BACKEND)
+        except ConfigurationError as error:
+            refused = _copy(error)
+        del url, parsed
+        raise refused
+
+
+def _copy(error: ConfigurationError) -> ConfigurationError:
+    """Return the error without its traceback, whose frames hold the URL."""
+    return ConfigurationError(error.cause, error.fix, error.category)
+
+
+def _read_url(url: ParseResult, backend: str) -> dict[str, Any]:
+    parameters = _parameters(_pairs(url), backend)
+    if url.scheme == "momento":
+        location = url.netloc + url.path
+    else:
+        location = url.path
+        parameters = _with_server(url.netloc, parameters)
+    return {"BACKEND": backend, "LOCATION": unquote(location).strip("/"), **_config(parameters)}
 
 
 def _pairs(url: ParseResult) -> list[tuple[str, str]]:
-    """Answer the query's names and values; refuse what is wrong with the URL as a whole."""
+    """Return the query's names and values; raise ConfigurationError if the URL as a whole is wrong."""
     try:
         pairs = parse_qsl(url.query, keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:
@@ -72,8 +88,8 @@ def _pairs(url: ParseResult) -> list[tuple[str, str]]:
         raise ConfigurationError(f"{WHERE} holds a Momento API key.", API_KEY_FIX, category="API key")
     if "@" in url.netloc:
         raise ConfigurationError(
-            f"{WHERE} has a user name or a password, which Momento has not.",
-            "The API key stays out of it: give secret_id or credentials. Write an '@' in a name as %40.",
+            f"{WHERE} has a user name or a password, but Momento has API keys.",
+            "Keep the API key out of the URL: give secret_id or credentials. Write an '@' in a name as %40.",
         )
     if url.scheme == "momento" and url.netloc.lower().endswith(".momentohq.com"):
         raise ConfigurationError(
@@ -81,16 +97,19 @@ def _pairs(url: ParseResult) -> list[tuple[str, str]]:
             f"Write momento://CACHE-NAME?endpoint={url.netloc}",
         )
     if url.fragment:
-        raise ConfigurationError(f"{WHERE} has a '#', and what follows is lost.", "Write it as %23.")
+        raise ConfigurationError(f"{WHERE} has a '#', and all text after it is lost.", "Write it as %23.")
     return pairs
 
 
-def _parameters(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """Answer the query by the names of settings; refuse what is there twice, or is unknown."""
+def _parameters(pairs: list[tuple[str, str]], backend: str) -> dict[str, str]:
+    """Return the query by the names of settings; refuse a name that is unknown or comes twice.
+
+    A backend of one's own may have options of its own, which only that backend can tell from misspelled ones.
+    """
     parameters: dict[str, str] = {}
     for name, text in pairs:
         setting = name.upper()
-        if setting not in PARAMETERS:
+        if setting not in PARAMETERS and backend == BACKEND:
             raise next(unknown_problems(WHERE, {name: text}, PARAMETERS))
         if setting in parameters:
             raise ConfigurationError(
@@ -112,6 +131,8 @@ def _config(parameters: dict[str, str]) -> dict[str, Any]:
     for name, text in parameters.items():
         if name in OPTIONS:
             config["OPTIONS"][name] = _option(name, text)
+        elif name not in PARAMETERS:
+            config["OPTIONS"][name] = text
         elif name == "TIMEOUT":
             config[name] = _timeout(text)
         elif name == "VERSION":
@@ -125,7 +146,7 @@ def _option(name: str, text: str) -> Any:
     kind = OPTIONS[name].type
     if kind.secret and " " in text:
         raise ConfigurationError(
-            f"{WHERE}'s {name.lower()} has a space in it, which is what a '+' means in a URL.",
+            f"{WHERE}'s {name.lower()} has a space in it, because a '+' in a URL means a space.",
             "Percent-encode it: write + as %2B, / as %2F and = as %3D.",
         )
     try:

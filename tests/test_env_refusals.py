@@ -10,7 +10,7 @@ import pytest
 from django_momento.conf.loading import parse
 from django_momento.env import Env
 from django_momento.exceptions import ConfigurationError
-from tests.kit.aws import KEYS, shown_of
+from tests.kit.aws import KEYS, report, shown_of
 
 
 def parsed(config: dict[str, Any]) -> Any:
@@ -149,6 +149,21 @@ def test_an_api_key_in_a_url_is_refused_and_not_shown(url: str, key: str) -> Non
     assert [] == shown_of(key, message)
 
 
+def test_no_frame_of_a_refused_url_shows_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Error trackers print each frame's local variables."""
+    url = f"momento://my-cache?secret_id={KEYS[0]}"
+    monkeypatch.setenv("CACHE_URL", url)
+    calls: list[Any] = [
+        lambda: Env.cache_url_config(url),
+        lambda: Env().cache_url(),
+        lambda: Env().cache_url("NO_SUCH_URL", default=url),
+    ]
+    for call in calls:
+        with pytest.raises(ConfigurationError) as refused:
+            call()
+        assert [] == shown_of(KEYS[0], report(refused.value))
+
+
 def test_an_encryption_key_that_was_not_escaped_is_explained_and_not_shown() -> None:
     """In a query a plus is a space, and no longer what the key had."""
     message = refusal("momento://my-cache?credentials=env&encryption_key=+/AA+/AA+/AA+/AA+/AA+w==")
@@ -162,7 +177,7 @@ def test_an_encryption_key_that_was_not_escaped_is_explained_and_not_shown() -> 
     [
         (
             "momento://my-cache?credentials=env&key_prefix=a#b",
-            "has a '#', and what follows is lost. Write it as %23.",
+            "has a '#', and all text after it is lost. Write it as %23.",
         ),
         (
             "momento://my-cache?credentials=env&key_prefix=%ff",

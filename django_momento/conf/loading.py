@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 from ..codec.codec import KeySource, ValueCodec, build_codec
 from ..codec.imports import OptionError
 from ..exceptions import ConfigurationError
-from ..redaction import SecretStr
+from ..redaction import SecretStr, looks_like_a_key
 from .options import FROM_THE_SECRET, CacheOptions
 from .parsing import parse_alias
 
@@ -29,6 +29,16 @@ UNKNOWN_ALIAS = "(not in CACHES)"
 
 # By backend and alias: LOCATION, the other settings, and the options parsed from them.
 _kept: dict[tuple[type, str], tuple[str, dict[str, Any], CacheOptions]] = {}
+
+
+class Settings:
+    """LOCATION and the other settings of a cache, as Django hands them over. The ``repr`` shows neither."""
+
+    __slots__ = ("location", "params")
+
+    def __init__(self, location: str, params: Mapping[str, Any]) -> None:
+        self.location = location
+        self.params = params
 
 
 def parse(
@@ -47,18 +57,15 @@ def parse(
     return outcome
 
 
-def load_options(
-    backend: type, location: str, params: Mapping[str, Any], alias: str | None = None
-) -> CacheOptions:
-    """Return the options of the alias with this backend, LOCATION and settings.
+def load_options(backend: type, given: Settings, alias: str | None = None) -> CacheOptions:
+    """Return the options of the alias with this backend and these settings.
 
     The alias is looked up in CACHES unless it is given. Raises ConfigurationError.
     """
     outcome: CacheOptions | ConfigurationError | None
-    outcome = None if alias else _find_kept(backend, location, params)
+    outcome = None if alias else _find_kept(backend, given.location, given.params)
     if outcome is None:
-        outcome = _parse_and_keep(backend, location, params, alias)
-    del location, params
+        outcome = _parse_and_keep(backend, given.location, given.params, alias)
     if isinstance(outcome, ConfigurationError):
         raise outcome
     return outcome
@@ -78,7 +85,20 @@ def _parse_and_keep(
     outcome = parse_alias(alias, location, params, extra_options(backend))
     if isinstance(outcome, CacheOptions):
         _kept[backend, alias] = (location, {**params, "OPTIONS": dict(params.get("OPTIONS", {}))}, outcome)
+    elif alias in caches.settings:
+        # Django's debug page shows all settings, and hides none by the name of LOCATION.
+        _mask_pasted_keys(caches.settings[alias])
     return outcome
+
+
+def _mask_pasted_keys(configured: Any) -> None:
+    """Replace each API key inside settings by an equal string whose ``repr`` does not show it."""
+    if isinstance(configured, dict | list):
+        for name, value in configured.items() if isinstance(configured, dict) else enumerate(configured):
+            if isinstance(value, str) and looks_like_a_key(value):
+                configured[name] = SecretStr(value)
+            else:
+                _mask_pasted_keys(value)
 
 
 def extra_options(backend: type) -> dict[str, Any]:

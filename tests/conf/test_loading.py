@@ -6,19 +6,22 @@ import asyncio
 import base64
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.views.debug import ExceptionReporter
 
 from django_momento.cache import MomentoCache
 from django_momento.client import operations
 from django_momento.client.registry import connections
-from django_momento.exceptions import CredentialError
+from django_momento.exceptions import ConfigurationError, CredentialError
 from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
+from tests.kit.aws import KEYS, report, shown_of
 
 
 def new_key() -> str:
@@ -115,3 +118,61 @@ def test_a_secret_without_a_usable_key_says_so(secret: Path, fields: dict[str, s
         cache().set("key", "value")
     assert "openssl rand -base64 32" in failed.value.fix
     assert "c2hvcnQ" not in str(failed.value)
+
+
+ENCRYPTION_KEY = "c2l4dGVlbiBieXRlcyE9c2l4dGVlbiBieXRlcyE9"
+VALID_KEY = "c2l4dGVlbiBieXRlcyEhIQ=="
+
+
+@pytest.mark.parametrize(
+    ("secret", "config"),
+    [
+        (KEYS[0], {"LOCATION": KEYS[0]}),
+        (KEYS[1], {"KEY_PREFIX": KEYS[1]}),
+        (KEYS[2], {"OPTIONS": {"CREDENTIALS": "env", "REGION": KEYS[2]}}),
+        (KEYS[3], {"OPTIONS": {"SECRET_ID": [KEYS[3]]}}),
+        (ENCRYPTION_KEY, {"OPTIONS": {"CREDENTIALS": "env", "ENCRYPTION_KEY": ENCRYPTION_KEY}}),
+        (VALID_KEY, {"OPTIONS": {"CREDENTIALS": "env", "ENCRYPTION_KEY": VALID_KEY, "MAX_TTL": 0}}),
+        (VALID_KEY, {"LOCATION": "a\n", "OPTIONS": {"CREDENTIALS": "env", "ENCRYPTION_KEY": VALID_KEY}}),
+        (
+            VALID_KEY,
+            {"OPTIONS": {"CREDENTIALS": "embedded", "ENCRYPTION_KEY": VALID_KEY, "SERIALIZER": "a.b"}},
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore::django.core.cache.CacheKeyWarning")
+@pytest.mark.parametrize("verb", ["set", "aset", "check_settings"])
+def test_no_frame_of_a_refused_alias_shows_a_secret(
+    settings: Any, secret: str, config: dict[str, Any], verb: str
+) -> None:
+    """Debug pages and error trackers print each frame's local variables, and debug pages all settings."""
+    alias = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "tests"}
+    settings.CACHES = {"default": {**alias, "OPTIONS": {"CREDENTIALS": "env"}, **config}}
+
+    verbs: dict[str, Callable[[], object]] = {
+        "set": lambda: caches["default"].set("key", "value"),
+        "aset": lambda: asyncio.run(cache().aset("key", "value")),
+        "check_settings": lambda: cache().check_settings("default"),
+    }
+
+    with pytest.raises(ConfigurationError) as refused:
+        verbs[verb]()
+
+    # This test's own frame knows the secret.
+    below = refused.tb.tb_next
+    assert below is not None
+    reporter = ExceptionReporter(None, refused.type, refused.value.with_traceback(below), below)
+    pages = reporter.get_traceback_html() + reporter.get_traceback_text() + report(refused.value)
+    assert [] == shown_of(secret, pages)
+
+
+def test_a_pasted_key_that_is_masked_stays_the_same_setting(settings: Any) -> None:
+    """The mask is a matter of ``repr``: the alias is refused again, and the value compares as before."""
+    alias = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": KEYS[0], "OPTIONS": {}}
+    settings.CACHES = {"default": alias}
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"\['LOCATION'\] holds a Momento API key"):
+            cache().check_settings()
+    assert KEYS[0] == alias["LOCATION"]
+    assert "eyJ" not in repr(alias)
