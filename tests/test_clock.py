@@ -14,6 +14,7 @@ import pytest
 import time_machine
 
 from django_momento import clock
+from tests.kit.tables import table
 
 PAST = datetime.datetime(2001, 9, 9, tzinfo=datetime.timezone.utc)
 FUTURE = datetime.datetime(2037, 1, 1, tzinfo=datetime.timezone.utc)
@@ -39,7 +40,7 @@ def freeze(request: pytest.FixtureRequest) -> object:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the coarse clock of Linux")
-@pytest.mark.parametrize("moment", [PAST, FUTURE], ids=["past", "future"])
+@table("moment", [PAST, FUTURE])
 def test_a_frozen_time_does_not_reach_the_clocks(freeze: object, moment: datetime.datetime) -> None:
     """Each shows the real time, and goes on, while ``time.time`` stands still."""
     before = clock.monotonic(), clock.wall()

@@ -7,11 +7,12 @@ import re
 import pytest
 
 from django_momento.endpoint import Endpoint
+from tests.kit.tables import table
 
 CELL = "cell-us-west-2-1.prod.a.momentohq.com"
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "endpoint"),
     [
         (CELL, Endpoint(CELL)),
@@ -43,7 +44,7 @@ def test_an_endpoint_is_a_host_or_a_loopback_address_with_a_port(text: str, endp
     assert (endpoint.port is not None and "https" not in text) == Endpoint.parse(text).is_plaintext
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         f"{CELL}:8080",
@@ -67,7 +68,7 @@ def test_plaintext_to_another_machine_is_refused(text: str) -> None:
         Endpoint.parse(text)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "reason"),
     [
         ("http://127.0.0.1:8080", "without a scheme"),
@@ -119,7 +120,7 @@ def test_a_wrong_endpoint_is_refused_with_the_reason(text: str, reason: str) -> 
         Endpoint.parse(text)
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [CELL, "127.0.0.1:8080", "localhost:8080", "[::1]:8080", "https://momento:8443", "https://[::1]:8443"],
 )

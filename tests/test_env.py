@@ -13,6 +13,7 @@ from django_momento.conf.loading import parse
 from django_momento.conf.options import OPTIONS
 from django_momento.env import Env
 from django_momento.exceptions import ConfigurationError
+from tests.kit.tables import table
 
 BACKEND = "django_momento.cache.MomentoCache"
 
@@ -77,7 +78,7 @@ def test_the_table_of_these_tests_has_every_option() -> None:
     assert set(OPTIONS) == set(SPELLINGS)
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "value", "text"),
     [
         (name, value, text)
@@ -86,7 +87,7 @@ def test_the_table_of_these_tests_has_every_option() -> None:
         for text in texts
     ],
 )
-@pytest.mark.parametrize("case", [str.upper, str.lower, str.title])
+@table("case", [str.upper, str.lower, str.title])
 def test_an_option_means_the_same_in_a_url_as_in_a_dict(
     name: str, value: object, text: str, case: Any
 ) -> None:
@@ -97,8 +98,8 @@ def test_an_option_means_the_same_in_a_url_as_in_a_dict(
     assert parsed(in_dict) == parsed(Env.cache_url_config(f"momento://my-cache?{urlencode(query)}"))
 
 
-@pytest.mark.parametrize("case", [str.upper, str.lower])
-@pytest.mark.parametrize(
+@table("case", [str.upper, str.lower])
+@table(
     ("setting", "text", "value"),
     [
         ("TIMEOUT", "600", 600),
@@ -127,7 +128,7 @@ def test_django_s_own_settings_stand_beside_options(
     assert type(value) is type(config[setting])
 
 
-@pytest.mark.parametrize(
+@table(
     ("url", "name"),
     [
         ("momento://my-cache", "my-cache"),
@@ -236,7 +237,7 @@ def test_a_parsed_url_is_as_good_as_its_text() -> None:
     assert Env.cache_url_config(url) == Env.cache_url_config(urlparse(url))
 
 
-@pytest.mark.parametrize(
+@table(
     "url",
     [
         "redis://127.0.0.1:6379/1",

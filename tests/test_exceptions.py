@@ -7,11 +7,11 @@ import inspect
 import pickle
 import re
 
-import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from django_momento import exceptions
 from django_momento.exceptions import ConfigurationError, LimitExceeded, MomentoCacheError, UnreadableValue
+from tests.kit.tables import table
 
 EXPLAINED = [
     error
@@ -52,7 +52,7 @@ def test_the_tree_is_not_empty() -> None:
     assert "TransportError" == tree["CallTimedOut"]
 
 
-@pytest.mark.parametrize("error", EXPLAINED)
+@table("error", EXPLAINED)
 def test_an_error_says_cause_and_fix(error: type[MomentoCacheError]) -> None:
     """``str()`` gives both sentences, and each can be had alone."""
     raised = error("It broke.", "Mend it.")
@@ -60,7 +60,7 @@ def test_an_error_says_cause_and_fix(error: type[MomentoCacheError]) -> None:
     assert ("It broke. Mend it.", "It broke.", "Mend it.") == (str(raised), raised.cause, raised.fix)
 
 
-@pytest.mark.parametrize("error", EXPLAINED)
+@table("error", EXPLAINED)
 def test_an_error_without_a_fix_ends_after_its_cause(error: type[MomentoCacheError]) -> None:
     """Where there is nothing to advise, no blank trails the message."""
     raised = error("It broke.")
@@ -68,8 +68,8 @@ def test_an_error_without_a_fix_ends_after_its_cause(error: type[MomentoCacheErr
     assert ("It broke.", "") == (str(raised), raised.fix)
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
-@pytest.mark.parametrize("error", EXPLAINED)
+@table("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+@table("error", EXPLAINED)
 def test_an_error_crosses_processes_whole(error: type[MomentoCacheError], duplicate) -> None:
     """Test runners and task queues pickle errors: text and attributes must arrive as they left."""
     raised = error("It broke.", "Mend it.")

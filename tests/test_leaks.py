@@ -36,6 +36,7 @@ from tests.kit.aws import (
     report,
     shown_of,
 )
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
@@ -177,8 +178,8 @@ def test_a_cache_in_use_shows_no_secret(
         assert [] == leaks(repr(vars(caches["default"])))
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(
+@table("key", KEYS)
+@table(
     "place",
     ["CREDENTIALS", "SECRET_ID", "SECRET_VERSION_STAGE", "REGION", "API_KEY_VARIABLE", "ENDPOINT_VARIABLE"],
 )
@@ -191,11 +192,9 @@ def test_a_key_pasted_into_an_option_is_refused_and_not_shown(place: str, key: s
     assert [] == leaks(f"{refused.value} {refused.value!r}")
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("wrapped", ["{key}", "cache.{key}", "https://{key}", '{{"api_key": "{key}"}}'])
-@pytest.mark.parametrize(
-    "place", ["ENDPOINT", "API_KEY_FILE", "ROOT_CERTIFICATES", "CONFIGURATION", "SECRETID"]
-)
+@table("key", KEYS)
+@table("wrapped", ["{key}", "cache.{key}", "https://{key}", '{{"api_key": "{key}"}}'])
+@table("place", ["ENDPOINT", "API_KEY_FILE", "ROOT_CERTIFICATES", "CONFIGURATION", "SECRETID"])
 def test_a_key_in_any_other_place_is_not_shown(place: str, wrapped: str, key: str) -> None:
     """Whatever the error is about."""
     given = {"CREDENTIALS": "file", "API_KEY_FILE": "/run/key", place: wrapped.format(key=key)}

@@ -19,6 +19,7 @@ from django_momento.redaction import (
     redacted_repr,
 )
 from tests.kit.aws import AGENT_TOKEN, ARN, CELL, KEYS, shown_of
+from tests.kit.tables import table
 
 READABLE = [
     "momento",
@@ -36,8 +37,8 @@ READABLE = [
 ]
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("text", ["{key}", "'{key}'", '{{"api_key": "{key}"}}', "see {key}, and more"])
+@table("key", KEYS)
+@table("text", ["{key}", "'{key}'", '{{"api_key": "{key}"}}', "see {key}, and more"])
 def test_a_key_is_recognized_wherever_it_stands(key: str, text: str) -> None:
     """Pasted alone, with quotes, or with the JSON around it."""
     whole = text.format(key=key)
@@ -53,7 +54,7 @@ def test_the_beginning_of_a_key_is_recognized_too(key: str) -> None:
     assert [] == shown_of(key, redact(key[:40]))
 
 
-@pytest.mark.parametrize("text", READABLE)
+@table("text", READABLE)
 def test_what_is_not_a_key_stays_as_it_is(text: str) -> None:
     """Names, ARNs, paths and AWS's sentences are what a message is about."""
     assert not looks_like_a_key(text)
@@ -74,14 +75,14 @@ def test_a_session_token_of_aws_is_masked_for_the_most_part() -> None:
     assert len(redact(AGENT_TOKEN)) < len(AGENT_TOKEN) / 2
 
 
-@pytest.mark.parametrize("value", [1, None, "name", b"bytes", ["a", {"b": 1}], object])
+@table("value", [1, None, "name", b"bytes", ["a", {"b": 1}], object])
 def test_a_value_is_shown_as_python_writes_it(value: object) -> None:
     """Quotes and types tell what is wrong with a setting."""
     assert repr(value) == redacted_repr(value)
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("wrap", [str, str.encode, lambda key: [key], lambda key: {"API_KEY": key}])
+@table("key", KEYS)
+@table("wrap", [str, str.encode, lambda key: [key], lambda key: {"API_KEY": key}])
 def test_a_key_in_a_value_is_not_shown(key: str, wrap: object) -> None:
     """However deep it is."""
     assert callable(wrap)
@@ -107,8 +108,8 @@ def test_bytes_become_a_secret_or_nothing(content: bytes, text: str | None) -> N
     assert type(decoded) in (SecretStr, type(None))
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(
+@table("key", KEYS)
+@table(
     "text",
     [
         "{}",
@@ -130,7 +131,7 @@ def test_a_quoted_text_shows_no_key(text: str, key: str) -> None:
     assert [] == shown_of(key, redacted_repr(text.format(key)))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "quoted"),
     [
         ("Authorization: Bearer a-key", f"Authorization: Bearer {MASK}"),
@@ -151,7 +152,7 @@ def test_a_secret_that_the_caller_names_is_not_quoted() -> None:
     assert MASK == quote(SecretStr("a-key"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "quoted"),
     [
         ("one\r\ntwo\ttabs", r"one\r\ntwo\ttabs"),
@@ -172,8 +173,8 @@ def test_a_quoted_text_cannot_steer_a_terminal_or_forge_a_line_of_the_log(text: 
     assert quoted == quote(text)
 
 
-@pytest.mark.parametrize("limit", [0, 1, 3, 10, 500])
-@pytest.mark.parametrize("text", ["a", "ab" * 5, "\n" * 400, "words and " * 10**5, "\U0010ffff" * 500])
+@table("limit", [0, 1, 3, 10, 500])
+@table("text", ["a", "ab" * 5, "\n" * 400, "words and " * 10**5, "\U0010ffff" * 500])
 def test_a_quoted_text_is_bounded(text: str, limit: int) -> None:
     """Escapes count as they are shown, and a text that was cut says so."""
     quoted = quote(text, limit)
@@ -193,8 +194,8 @@ def test_an_object_that_cannot_be_shown_does_not_hide_the_failure_it_explains() 
     assert "<Silent>" == quote(Silent())
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(
+@table("key", KEYS)
+@table(
     ("around", "path"),
     [
         (lambda key: key, ""),
@@ -212,7 +213,7 @@ def test_a_key_is_found_where_it_stands(around: Any, path: str, key: str) -> Non
     assert path == api_key_path(around(key))
 
 
-@pytest.mark.parametrize(
+@table(
     "value",
     [
         "",

@@ -14,6 +14,7 @@ from django_momento.conf.options import CALLABLE, OPTIONS, CacheOptions, Connect
 from django_momento.endpoint import Endpoint
 from django_momento.exceptions import ConfigurationError
 from django_momento.redaction import SecretStr
+from tests.kit.tables import table
 
 HERE = __file__
 SOURCES: dict[str, dict[str, Any]] = {
@@ -114,7 +115,7 @@ def test_the_table_of_these_tests_has_every_option() -> None:
     assert set(OPTIONS) == kept - {"ALIAS", "CACHE_NAME", "CONNECTION", "EXTRA"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "given", "expected"),
     [(name, given, expected) for name, (taken, _) in TABLE.items() for given, expected in taken],
 )
@@ -125,9 +126,7 @@ def test_an_option_takes_its_values(name: str, given: object, expected: object) 
     assert (expected, type(expected)) == (actual, type(actual))
 
 
-@pytest.mark.parametrize(
-    ("name", "given"), [(name, given) for name, (_, refused) in TABLE.items() for given in refused]
-)
+@table(("name", "given"), [(name, given) for name, (_, refused) in TABLE.items() for given in refused])
 def test_a_wrong_value_is_refused_with_all_that_mends_it(name: str, given: object) -> None:
     """The message names the alias, the option, what was given and what is allowed."""
     message = refusal({"OPTIONS": base_for(name) | {name: given}})
@@ -185,7 +184,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert expected == parsed(SECRET_ID="momento")
 
 
-@pytest.mark.parametrize(
+@table(
     ("given", "sign"),
     [
         ({"SERIALIZER": "pickle"}, True),
@@ -206,7 +205,7 @@ def test_all_but_json_is_signed_unless_told_otherwise(given: dict[str, Any], sig
     assert sign is parsed(CREDENTIALS="env", **given).sign
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@table("source", SOURCES)
 def test_the_least_a_source_needs_is_enough(source: str) -> None:
     """Each credential source works with its one line of OPTIONS."""
     expected = SOURCES[source].get("CREDENTIALS", "secretsmanager")
@@ -239,7 +238,7 @@ def test_a_source_without_what_it_needs_is_refused(source: str, name: str) -> No
     assert f"CREDENTIALS {source!r} but no {name}. Give {name}, " in message
 
 
-@pytest.mark.parametrize(
+@table(
     ("source", "name"),
     [
         (source, option.name)
@@ -277,7 +276,7 @@ def test_aliases_with_equal_connections_can_share_a_client() -> None:
     assert 2 == len({one.connection, two.connection, other.connection})
 
 
-@pytest.mark.parametrize("location", ["", " ", None, 1, b"my-cache", ["a", "b"], ("a",), {}])
+@table("location", ["", " ", None, 1, b"my-cache", ["a", "b"], ("a",), {}])
 def test_a_location_that_names_no_cache_is_refused(location: object) -> None:
     """LOCATION is one Momento cache; Django answers an empty string where there is none."""
     message = refusal({"OPTIONS": SOURCES["env"]}, location)
@@ -285,7 +284,7 @@ def test_a_location_that_names_no_cache_is_refused(location: object) -> None:
     assert f"CACHES['pages']['LOCATION'] must be the name of a Momento cache, not {location!r}." in message
 
 
-@pytest.mark.parametrize("options", [None, [], "SECRET_ID=momento", 1, [("SECRET_ID", "momento")]])
+@table("options", [None, [], "SECRET_ID=momento", 1, [("SECRET_ID", "momento")]])
 def test_options_that_are_no_dict_are_refused(options: object) -> None:
     """A wrong type is named as such, and not met later as an AttributeError."""
     with pytest.raises(ConfigurationError) as refused:
@@ -294,7 +293,7 @@ def test_options_that_are_no_dict_are_refused(options: object) -> None:
     assert f"CACHES['pages']['OPTIONS'] must be a dict, not {options!r}." == str(refused.value)
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "fix"),
     [
         ("SECRETID", "Did you mean 'SECRET_ID'?"),
@@ -319,7 +318,7 @@ def test_an_unknown_option_names_the_nearest_valid_one(name: Any, fix: str) -> N
     assert f"CACHES['pages']['OPTIONS'] has an unknown setting {name!r}. {fix}" == message
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "fix"),
     [
         ("TIMOUT", "Did you mean 'TIMEOUT'?"),
@@ -339,7 +338,7 @@ def test_an_unknown_setting_beside_options_is_refused(name: str, fix: str) -> No
     assert f"CACHES['pages'] has an unknown setting {name!r}. {fix}" == message
 
 
-@pytest.mark.parametrize("given", ["hunter2", "hunter2!" * 4, b"hunter2", ["hunter2"], "A" * 22 + ",hunter2"])
+@table("given", ["hunter2", "hunter2!" * 4, b"hunter2", ["hunter2"], "A" * 22 + ",hunter2"])
 def test_a_key_that_is_refused_is_not_shown(given: object) -> None:
     """A key with a typo is nearly a key: the message says what is wrong with it and no more."""
     message = refusal({"OPTIONS": SOURCES["env"] | {"ENCRYPTION_KEY": given}})
@@ -358,7 +357,7 @@ def test_an_unknown_option_shows_no_value() -> None:
     assert "hunter2" not in refusal({"OPTIONS": {"API_KEY": "hunter2"}})
 
 
-@pytest.mark.parametrize("timeout", ["soon", "", "1.5", [], {}, object, float("nan"), float("inf")])
+@table("timeout", ["soon", "", "1.5", [], {}, object, float("nan"), float("inf")])
 def test_a_timeout_that_is_no_number_is_refused(timeout: object) -> None:
     """Django would make it 300 seconds without a word."""
     message = refusal({"OPTIONS": SOURCES["env"], "TIMEOUT": timeout})
@@ -366,7 +365,7 @@ def test_a_timeout_that_is_no_number_is_refused(timeout: object) -> None:
     assert f"CACHES['pages']['TIMEOUT'] is {timeout!r}." in message
 
 
-@pytest.mark.parametrize("timeout", [None, 0, -1, 300, 1.5, "300"])
+@table("timeout", [None, 0, -1, 300, 1.5, "300"])
 def test_a_timeout_that_django_takes_is_taken(timeout: object) -> None:
     """What Django's other backends accept is accepted."""
     assert parse("pages", "my-cache", {"OPTIONS": SOURCES["env"], "TIMEOUT": timeout})

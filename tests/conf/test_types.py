@@ -5,21 +5,22 @@ from __future__ import annotations
 import pytest
 
 from django_momento.conf.types import parse_bool, parse_bytes, parse_seconds
+from tests.kit.tables import table
 
 
-@pytest.mark.parametrize("text", ["true", "TRUE", "1", "yes", "y", "on", " on "])
+@table("text", ["true", "TRUE", "1", "yes", "y", "on", " on "])
 def test_a_switch_is_on(text: str) -> None:
     """Every usual word for it is understood, in any case."""
     assert parse_bool(text) is True
 
 
-@pytest.mark.parametrize("text", ["false", "False", "0", "no", "n", "off", " off "])
+@table("text", ["false", "False", "0", "no", "n", "off", " off "])
 def test_a_switch_is_off(text: str) -> None:
     """Every usual word for it is understood, in any case."""
     assert parse_bool(text) is False
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "expected"),
     [
         ("90", 90),
@@ -52,7 +53,7 @@ def test_a_duration_is_read_in_seconds(text: str, expected: float) -> None:
     assert expected == parse_seconds(text)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "expected"),
     [
         ("0", 0),

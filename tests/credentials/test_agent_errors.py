@@ -24,6 +24,7 @@ from tests.kit.aws import (
     report,
     shown_of,
 )
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
@@ -96,7 +97,7 @@ def test_a_token_that_is_missing_is_missed_where_an_agent_runs(
     assert [] == agent.requests
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "text"),
     [
         (403, "Bad Token"),
@@ -164,7 +165,7 @@ def test_a_denial_names_what_the_agent_s_role_must_be_allowed(
     assert "kms:Decrypt" in error.fix
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "text", "code", "fix"),
     [
         (
@@ -259,7 +260,7 @@ def test_an_agent_with_too_much_to_do_is_unavailable(agent: SecretsManagerAgent)
     assert is_unavailable(failure())
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     ["", "healthy", "{", "[]", "{}", '{"SecretString": 5}', f'{{"SecretString": "{V2_KEY}"', f'["{V2_KEY}"]'],
 )

@@ -26,6 +26,7 @@ from tests.kit.aws import (
     report,
     shown_of,
 )
+from tests.kit.tables import table
 
 HOSTS = (f"cache.{CELL}", f"control.{CELL}")
 
@@ -49,7 +50,7 @@ def test_a_key_is_recognized_by_its_form(text: str, key: ApiKey) -> None:
     assert key == ApiKey.read(SecretStr(text))
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "local-key",
@@ -79,7 +80,7 @@ def test_what_momento_does_not_issue_is_opaque(text: str) -> None:
     assert ApiKey(SecretStr(text), "opaque") == ApiKey.read(SecretStr(text))
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "put the key here",
@@ -105,8 +106,8 @@ def test_an_empty_key_is_refused() -> None:
         ApiKey.read("")
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(
+@table("key", KEYS)
+@table(
     "text",
     [
         "{key}",
@@ -128,8 +129,8 @@ def test_a_secret_holds_a_key_in_many_ways(text: str, key: str) -> None:
     assert (key, SecretStr, None) == (document.key, type(document.key), document.endpoint)
 
 
-@pytest.mark.parametrize("name", ["apiKey", "api_key"])
-@pytest.mark.parametrize("endpoint", [CELL, f" {CELL}\n", "127.0.0.1:8080"])
+@table("name", ["apiKey", "api_key"])
+@table("endpoint", [CELL, f" {CELL}\n", "127.0.0.1:8080"])
 def test_a_json_secret_may_name_the_endpoint(name: str, endpoint: str) -> None:
     """A v2 key names none itself, so that the secret may say it beside the key."""
     document = SecretDocument.read(SecretStr(json.dumps({name: V2_KEY, "endpoint": endpoint})))
@@ -137,14 +138,14 @@ def test_a_json_secret_may_name_the_endpoint(name: str, endpoint: str) -> None:
     assert SecretDocument(SecretStr(V2_KEY), endpoint.strip()) == document
 
 
-@pytest.mark.parametrize("text", ["", " ", '""', '" "', '{"api_key": " "}'])
+@table("text", ["", " ", '""', '" "', '{"api_key": " "}'])
 def test_a_secret_without_a_key_in_it_is_an_empty_key(text: str) -> None:
     """However nothing is written, the answer is that it is empty."""
     with pytest.raises(ValueError, match=r"^is empty$"):
         ApiKey.read(SecretDocument.read(SecretStr(text)).key)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "reason"),
     [
         ("{", "looks like JSON, but is not valid or has nothing in it"),

@@ -7,6 +7,7 @@ import pytest
 
 from django_momento.credentials.aws import AwsSecret, partition_of, region_of
 from tests.kit.aws import ARN
+from tests.kit.tables import table
 
 SESSION = boto3.session.Session()
 REGIONS = [
@@ -16,7 +17,7 @@ REGIONS = [
 ]
 
 
-@pytest.mark.parametrize("region", REGIONS)
+@table("region", REGIONS)
 def test_a_region_s_partition_is_the_one_that_aws_says(region: str) -> None:
     """The agent's process has no botocore to ask, so the table must know what botocore does."""
     assert SESSION.get_partition_for_region(region) == partition_of(region)
@@ -28,7 +29,7 @@ def test_a_region_of_no_known_partition_is_in_the_ordinary_one(region: str) -> N
     assert "aws" == partition_of(region)
 
 
-@pytest.mark.parametrize(
+@table(
     ("secret_id", "region", "arn"),
     [
         ("momento", "us-west-2", "arn:aws:secretsmanager:us-west-2:*:secret:momento-*"),
@@ -49,7 +50,7 @@ def test_a_name_is_what_create_secret_takes(secret_id: str, name: str) -> None:
     assert name == AwsSecret(secret_id, "AWSCURRENT", "eu-west-1").name
 
 
-@pytest.mark.parametrize(
+@table(
     ("secret_id", "configured", "asked"),
     [
         ("momento", "us-west-2", "us-west-2"),

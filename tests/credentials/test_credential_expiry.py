@@ -14,6 +14,7 @@ from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials.credential import Credential, fetch
 from django_momento.redaction import SecretStr
 from tests.kit.aws import CELL, LEGACY_KEY, V2_KEY, jwt
+from tests.kit.tables import table
 
 HOSTS = {"c": f"cache.{CELL}", "cp": f"control.{CELL}"}
 MOMENT = 1_800_000_000.0
@@ -36,7 +37,7 @@ def as_json(**document: Any) -> str:
     return json.dumps({"api_key": V2_KEY, **document})
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "expires_at"),
     [
         (V2_KEY, None),
@@ -100,7 +101,7 @@ def test_a_credential_says_when_it_was_fetched(fetched: Any) -> None:
     assert (first, hash(first)) == (second, hash(second))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "keys"),
     [
         (V2_KEY, None),

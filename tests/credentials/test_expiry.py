@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from django_momento.credentials.expiry import unix_seconds
+from tests.kit.tables import table
 
 MOMENT = 1_800_000_000.0
 
 
-@pytest.mark.parametrize(
+@table(
     "written",
     [
         1_800_000_000,
@@ -42,15 +43,13 @@ def test_small_numbers_are_seconds(written: object, seconds: float) -> None:
     assert seconds == unix_seconds(written)
 
 
-@pytest.mark.parametrize(
-    "written", [None, "", 2**64 - 1, "18446744073709551615", 10**400, float("inf"), "9" * 400]
-)
+@table("written", [None, "", 2**64 - 1, "18446744073709551615", 10**400, float("inf"), "9" * 400])
 def test_what_never_comes_is_no_expiry(written: object) -> None:
     """Nothing is written, or the largest number there is."""
     assert unix_seconds(written) is None
 
 
-@pytest.mark.parametrize(
+@table(
     "written",
     [
         0,

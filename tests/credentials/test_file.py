@@ -10,6 +10,7 @@ import pytest
 from django_momento.credentials import file
 from django_momento.redaction import SecretStr
 from tests.kit.aws import V2_KEY, report, shown_of
+from tests.kit.tables import table
 
 
 def refusal(path: Path) -> str:
@@ -19,7 +20,7 @@ def refusal(path: Path) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["", V2_KEY, f"{V2_KEY}\n", "ä", "x" * file.MOST_BYTES])
+@table("text", ["", V2_KEY, f"{V2_KEY}\n", "ä", "x" * file.MOST_BYTES])
 def test_a_file_is_read_as_it_is(text: str, tmp_path: Path) -> None:
     """What its text means is for others."""
     path = tmp_path / "key"

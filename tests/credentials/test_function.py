@@ -23,6 +23,7 @@ from tests.kit.aws import (
     report,
     shown_of,
 )
+from tests.kit.tables import table
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ class Source:
         return V2_KEY
 
 
-@pytest.mark.parametrize(
+@table(
     ("current", "key", "endpoint"),
     [
         (lambda: V2_KEY, V2_KEY, None),
@@ -119,7 +120,7 @@ def test_what_is_no_callable_says_what_it_is(site: Any, value: object) -> None:
     assert f"Callable 'site_keys.current' cannot be called: it is {kind}." == failure().cause
 
 
-@pytest.mark.parametrize(
+@table(
     ("answer", "kind"),
     [
         (None, "None"),

@@ -20,6 +20,7 @@ from tests.kit.aws import (
     answering,
     failure,
 )
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 aws_environment, fake_aws = fixtures.aws_environment, fixtures.fake_aws
@@ -61,7 +62,7 @@ def _asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets_manager, "ATTEMPTS", 1)
 
 
-@pytest.mark.parametrize("code", ANSWERS)
+@table("code", ANSWERS)
 def test_every_error_of_aws_says_where_and_what_to_do(fake_aws: FakeAws, code: str) -> None:
     """Each error names the secret, the region, AWS's own words and the fix."""
     fake_aws.refuse(code, f"AWS said {code}.", status=500 if "Internal" in code else 400)

@@ -26,6 +26,7 @@ from tests.kit.aws import (
     report,
     shown_of,
 )
+from tests.kit.tables import table
 
 OTHER_CELL = "cell-eu-west-1-1.prod.a.momentohq.com"
 DOCUMENT = json.dumps({"api_key": V2_KEY, "endpoint": CELL})
@@ -58,7 +59,7 @@ def site() -> Iterator[Any]:
     del sys.modules["site_credentials"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "given", "key", "kind", "cell"),
     [
         (f"{V1_KEY}\n", {}, V1_KEY, "v1", CELL),
@@ -79,7 +80,7 @@ def test_a_key_comes_out_of_a_file(
     assert expected == credential
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "reason"),
     [
         ("", "is empty."),
@@ -91,7 +92,7 @@ def test_a_key_comes_out_of_a_file(
         (f"{V2_KEY}\n{V2_KEY}", "holds characters that no API key has, such as spaces or line breaks."),
     ],
 )
-@pytest.mark.parametrize("refresh", [False, True])
+@table("refresh", [False, True])
 def test_a_file_that_will_not_do_says_why(key_file: Path, text: str, reason: str, refresh: bool) -> None:
     """Half a file while it is being written is one of them: whoever has a key keeps it."""
     key_file.write_text(text)
@@ -121,7 +122,7 @@ def test_a_file_is_read_again_and_its_change_can_be_seen(key_file: Path) -> None
     assert ("old", V2_KEY) == (str(old.api_key), str(fetch(connection).api_key))
 
 
-@pytest.mark.parametrize(
+@table(
     "given",
     [
         {"SECRET_ID": "momento"},
@@ -137,7 +138,7 @@ def test_only_a_file_can_be_watched(given: dict[str, Any]) -> None:
     assert watched(options(**given)) is None
 
 
-@pytest.mark.parametrize(
+@table(
     ("answer", "given", "key", "cell"),
     [
         (V1_KEY, {}, V1_KEY, CELL),
@@ -168,7 +169,7 @@ def test_a_callable_is_called_for_each_fetch(site: Any) -> None:
     assert (V1_KEY, V2_KEY) == (str(fetch(connection).api_key), str(fetch(connection, refresh=True).api_key))
 
 
-@pytest.mark.parametrize(
+@table(
     ("answer", "reason"),
     [
         ("", "is empty."),

@@ -9,6 +9,7 @@ import pytest
 from django_momento.credentials.credential import Credential
 from django_momento.diagnostics import limits
 from django_momento.redaction import SecretStr
+from tests.kit.tables import table
 
 DAY = 86400.0
 NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC
@@ -25,7 +26,7 @@ def said(found: tuple[limits.Measurement, ...]) -> list[str]:
     return [fact.says for fact in found if fact.says]
 
 
-@pytest.mark.parametrize(
+@table(
     ("age", "expected"),
     [
         (0.2, "fetched just now"),
@@ -64,7 +65,7 @@ def test_no_fact_holds_the_key() -> None:
     assert "a-key" not in repr(limits.of_credential(credential(expires_at=NOW), NOW))
 
 
-@pytest.mark.parametrize(
+@table(
     ("timeout", "max_ttl", "kept", "ok", "says"),
     [
         (

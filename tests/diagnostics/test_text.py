@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from django.core.checks import Error, Warning  # noqa: A004 - Django's name for it
 from django.core.management.color import color_style, no_style
 
@@ -12,6 +11,7 @@ from django_momento.diagnostics.examination import Step
 from django_momento.diagnostics.latency import Latency
 from django_momento.diagnostics.limits import Measurement
 from django_momento.diagnostics.text import TextReport
+from tests.kit.tables import table
 
 FOUND = Step("connection", 0.0123, "cache.cell.example accepts the key")
 FAILED = Step(
@@ -62,8 +62,8 @@ def test_facts_are_said_and_those_that_are_odd_marked() -> None:
     ] == lines(COMPARED)[1:]
 
 
-@pytest.mark.parametrize("width", [40, 60, 61, 80, 200])
-@pytest.mark.parametrize("step", [FOUND, FAILED, MEASURED, COMPARED])
+@table("width", [40, 60, 61, 80, 200])
+@table("step", [FOUND, FAILED, MEASURED, COMPARED])
 def test_no_line_is_longer_than_the_terminal_and_no_word_is_lost(step: Step, width: int) -> None:
     """What does not fit goes on below."""
     broken = lines(step, width)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from django.test import Client
 
 from example_project.pages import PAGES
+from tests.kit.tables import table
 
 
 def calls(response) -> list[tuple[str, str]]:
@@ -37,7 +37,7 @@ def test_a_kept_page_lists_the_calls_of_its_visitor(site: Client):
     assert [("get x 2", "2 hits")] == calls(site.get("/page/"))
 
 
-@pytest.mark.parametrize("name", [page.name for page in PAGES])
+@table("name", [page.name for page in PAGES])
 def test_every_page_has_the_list(site: Client, name):
     """No page keeps its calls to itself, and none shows the place that they are put into."""
     response = site.get(f"/{name}/")

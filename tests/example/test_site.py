@@ -11,6 +11,7 @@ from django.utils.html import escape
 
 from example_project import recipes, views
 from example_project.pages import PAGES, STATUS
+from tests.kit.tables import table
 
 NAMES = [page.name for page in PAGES]
 
@@ -19,7 +20,7 @@ def text(response) -> str:
     return response.content.decode()
 
 
-@pytest.mark.parametrize("path", ["/", *(f"/{page.name}/" for page in (*PAGES, STATUS))])
+@table("path", ["/", *(f"/{page.name}/" for page in (*PAGES, STATUS))])
 def test_each_page_has_one_heading_and_marks_its_place(site: Client, path):
     """A page answers with one h1, a title, and itself marked as current in the navigation."""
     response = site.get(path)
@@ -37,7 +38,7 @@ def test_each_page_has_a_title_of_its_own(site: Client):
     assert len(NAMES) == len(titles)
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "function"),
     [
         ("products", recipes.cached_stock),
@@ -75,7 +76,7 @@ def test_the_overview_keeps_a_password_in_a_location_to_itself(site: Client):
     assert "hush" not in page
 
 
-@pytest.mark.parametrize("name", ["products", "fragment", "visits", "many", "async"])
+@table("name", ["products", "fragment", "visits", "many", "async"])
 def test_changes_need_a_csrf_token(site: Client, name):
     """No other site can make a visitor's browser change something here."""
     assert Client(enforce_csrf_checks=True).post(f"/{name}/").status_code == 403
@@ -96,7 +97,7 @@ def test_an_unknown_address_leads_to_the_pages(site: Client):
     assert all(f'href="/{name}/"' in text(response) for name in NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_an_unreachable_cache_is_explained(site: Client, name, closed_port):
     """Every page that needs the cache answers 503, with the error's name and what to run."""
     unreachable = {

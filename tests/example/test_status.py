@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from types import SimpleNamespace
 
-import pytest
 from django.test import Client, override_settings
 
 from example_project import status
@@ -13,6 +12,7 @@ from example_project.figures import CHARTED
 from example_project.observed import Failure, Operation, activity
 from tests.kit import aws as fixtures
 from tests.kit.aws import V2_KEY, SecretsManager, shown_of
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
@@ -141,7 +141,7 @@ def test_an_expiry_is_counted_down(site: Client, monkeypatch):
     assert "Age 1 hour, fetched at 00:16:40 UTC Expires in 2 hours" in page
 
 
-@pytest.mark.parametrize(
+@table(
     ("seconds", "expected"),
     [
         (-1, "0 seconds"),

@@ -14,6 +14,7 @@ from momento_wire_types import cachepubsub_pb2, controlclient_pb2, token_pb2
 from django_momento.local import LocalServer
 from django_momento.local.casing import snake_case
 from django_momento.local.services.scalars import Scalars
+from tests.kit.tables import table
 from tests.kit.wire import refusal, status
 
 KEY = "right-key"
@@ -34,9 +35,7 @@ def every_rpc(*modules):
     ]
 
 
-@pytest.mark.parametrize(
-    ("service", "rpc", "request_"), every_rpc(pb, controlclient_pb2, cachepubsub_pb2, token_pb2)
-)
+@table(("service", "rpc", "request_"), every_rpc(pb, controlclient_pb2, cachepubsub_pb2, token_pb2))
 def test_only_the_right_key_gets_in(connect, service, rpc, request_):
     """Any other key, also an empty one, is UNAUTHENTICATED on every data, control and topic call."""
     with LocalServer(api_keys=["other-key", KEY], caches=["cache"]) as server:
@@ -90,14 +89,14 @@ def test_ping_needs_no_key_and_no_cache(connect):
         assert server.calls == {"Ping": 1}
 
 
-@pytest.mark.parametrize(("service", "rpc", "request_"), [p for p in every_rpc(pb) if p.id in DATA_CALLS])
+@table(("service", "rpc", "request_"), [p for p in every_rpc(pb) if p.id in DATA_CALLS])
 def test_a_missing_cache_is_not_found(wire, service, rpc, request_):
     """On every data call, before the request is looked at; a stream fails as a whole."""
     error = refusal(getattr(wire, rpc), request_, cache="nowhere")
     assert (error.code(), error.details()) == (StatusCode.NOT_FOUND, "Cache not found: nowhere")
 
 
-@pytest.mark.parametrize(("service", "rpc", "request_"), [p for p in every_rpc(pb) if p.id in DATA_CALLS])
+@table(("service", "rpc", "request_"), [p for p in every_rpc(pb) if p.id in DATA_CALLS])
 def test_a_call_without_a_cache_name_is_an_invalid_argument(wire, service, rpc, request_):
     """The name comes in the metadata, and the text says so."""
     error = refusal(getattr(wire, rpc), request_, cache="")

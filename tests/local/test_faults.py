@@ -15,6 +15,7 @@ from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc, controlcli
 from django_momento.local import faults
 from django_momento.local.services import pubsub
 from tests.kit.sdk import TTL
+from tests.kit.tables import table
 from tests.kit.wire import HANG_GUARD, refusal, status
 
 GET = pb._GetRequest(cache_key=b"k")
@@ -62,7 +63,7 @@ class AddMetadata(Middleware, MiddlewareRequestHandler):
     on_response_metadata = on_response_body = on_response_status = on_request_body
 
 
-@pytest.mark.parametrize("name", STATUSES)
+@table("name", STATUSES)
 def test_a_named_method_returns_the_error_asked_for(wire, name):
     """Every time, if no count is given; other methods are not affected."""
     metadata = {**FAILING, "return-error": name}
@@ -136,7 +137,7 @@ def test_what_cannot_be_done_is_named(wire, metadata, named):
     assert (error.code(), error.details().split()[0]) == (StatusCode.INVALID_ARGUMENT, named)
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "name"),
     [
         *[("Get", "get"), ("GetBatch", "get-batch"), ("SetIfNotExists", "set-if"), ("SetIf", "set-if")],

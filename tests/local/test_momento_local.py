@@ -20,6 +20,7 @@ from django_momento.local.storage.retention import DEFAULT_MAX_MEMORY
 from django_momento.local.tls import TlsFiles
 from django_momento.local.units import parse_size
 from django_momento.management.commands.momento_local import Command, chosen_tls
+from tests.kit.tables import table
 from tests.kit.wire import HANG_GUARD, Wire, status
 
 ROOT = Path(__file__).parents[2]
@@ -169,7 +170,7 @@ def test_a_taken_port_is_a_command_error(taken_port):
         call_command("momento_local", port=taken_port)
 
 
-@pytest.mark.parametrize(
+@table(
     ("option", "value", "message"),
     [
         ("max_memory", "lots", "'lots' is not a size greater than 0"),

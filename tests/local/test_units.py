@@ -3,9 +3,10 @@
 import pytest
 
 from django_momento.local.units import parse_size
+from tests.kit.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "size"),
     [("1", 1), ("1048576", 1048576), ("2k", 2048), ("64M", 64 * 1024**2), (" 1G ", 1024**3)],
 )
@@ -14,7 +15,7 @@ def test_sizes_are_bytes_or_carry_a_unit(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "0", "0M", "-1", "1.5G", "M", "64MB", "1T", "1_000", "²"])
+@table("text", ["", "0", "0M", "-1", "1.5G", "M", "64MB", "1T", "1_000", "²"])
 def test_what_is_no_size_is_refused_by_name(text):
     """The error repeats what was typed and says what would do."""
     with pytest.raises(ValueError, match="is not a size greater than 0") as caught:

@@ -19,6 +19,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 from django_momento.local.errors import IncrementOverflow, NotAnInteger
 from django_momento.local.services.dictionaries import Dictionaries
 from django_momento.local.storage.collections import Dictionary
+from tests.kit.tables import table
 from tests.kit.wire import refusal, status
 from tests.local.collection_machine import (
     ELEMENTS,
@@ -109,7 +110,7 @@ def test_deleting_all_fields_deletes_the_dictionary(wire):
     assert wire.DictionaryLength(pb._DictionaryLengthRequest(dictionary_name=b"d")).HasField("missing")
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "request_", "argument"),
     [
         ("DictionaryGet", pb._DictionaryGetRequest(), "dictionary_name"),

@@ -4,6 +4,7 @@ import pytest
 from grpc import StatusCode
 from momento_wire_types import cacheclient_pb2 as pb
 
+from tests.kit.tables import table
 from tests.kit.wire import refusal
 
 
@@ -84,7 +85,7 @@ def test_a_scalar_is_of_the_scalar_type(wire):
     assert found.found.item_type == pb._ItemGetTypeResponse.SCALAR
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "request_", "argument"),
     [
         ("Delete", pb._DeleteRequest(), "cache_key"),

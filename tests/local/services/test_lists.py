@@ -1,6 +1,5 @@
 """The calls on lists: by Momento's own clients, over the wire, and at random against plain lists."""
 
-import pytest
 from grpc import StatusCode
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
@@ -9,6 +8,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local.services.lists import Lists
 from django_momento.local.storage.collections import List
+from tests.kit.tables import table
 from tests.kit.wire import refusal
 from tests.local.collection_machine import (
     ELEMENTS,
@@ -102,7 +102,7 @@ def test_writing_no_values_makes_no_list(wire):
     assert wire.ListLength(pb._ListLengthRequest(list_name=b"l")).HasField("missing")
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "request_", "argument"),
     [
         ("ListPushFront", pb._ListPushFrontRequest(ttl_milliseconds=1), "list_name"),

@@ -17,6 +17,7 @@ from django_momento.local import LocalServer
 from django_momento.local.services import pubsub
 from django_momento.local.storage.topics import MAX_HISTORY
 from tests.kit.sdk import topic_client, topic_client_async
+from tests.kit.tables import table
 from tests.kit.wire import HANG_GUARD, refusal, status
 
 SUBSCRIBERS = 1000
@@ -180,7 +181,7 @@ def test_stopping_the_server_ends_subscriptions_at_once(subscribe, server, caplo
     assert [record for record in caplog.records if record.name != "asyncio"] == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "request_", "argument"),
     [
         ("Publish", pb._PublishRequest(topic="t", value={"text": "v"}), "cache_name"),

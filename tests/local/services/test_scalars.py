@@ -12,6 +12,7 @@ from django_momento.local.services.items import Items
 from django_momento.local.services.scalars import Scalars
 from django_momento.local.storage.retention import Retention
 from django_momento.local.storage.store import Store
+from tests.kit.tables import table
 from tests.kit.wire import refusal, status
 from tests.local.clock import FakeClock
 
@@ -148,7 +149,7 @@ def test_increment_overwrites_the_ttl(wire, clock):
     assert ttl(wire) == 10
 
 
-@pytest.mark.parametrize(
+@table(
     "value",
     [
         *(b"", b"x", b"1.5", b" 1", b"1\n", b"1_000", b"+1", b"--1", b"-", b"\xff", b"9" * 5000),
@@ -187,7 +188,7 @@ def test_a_value_of_five_million_bytes_goes_in_and_out(wire):
     assert get(wire) == value
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "request_"),
     [
         ("Set", pb._SetRequest(cache_key=b"k", cache_body=bytes(LIMIT), ttl_milliseconds=1)),
@@ -204,7 +205,6 @@ def test_a_value_of_five_million_bytes_goes_in_and_out(wire):
         ),
         ("Increment", pb._IncrementRequest(cache_key=bytes(LIMIT), amount=1, ttl_milliseconds=1)),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_item_too_large_is_refused_by_that_name(wire, rpc, request_):
     """RESOURCE_EXHAUSTED, with the `err` by which the SDKs tell which limit it was."""
@@ -214,7 +214,7 @@ def test_an_item_too_large_is_refused_by_that_name(wire, rpc, request_):
     assert error.details() == "The item size limit is 5242880 bytes for key and value; this item has 5242881"
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "request_", "argument"),
     [
         ("Get", pb._GetRequest(), "cache_key"),

@@ -2,7 +2,6 @@
 
 import itertools
 
-import pytest
 from grpc import StatusCode
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
@@ -11,6 +10,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local.services.sets import Sets
 from django_momento.local.storage.collections import Set
+from tests.kit.tables import table
 from tests.kit.wire import refusal
 from tests.local.collection_machine import KEYS, SETTINGS, SOME, TTLS, CollectionMachine
 
@@ -55,7 +55,7 @@ def test_samples_differ(wire):
     assert len({wire.SetSample(request).found.elements[0] for _ in range(50)}) > 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "request_", "argument"),
     [
         ("SetFetch", pb._SetFetchRequest(), "set_name"),

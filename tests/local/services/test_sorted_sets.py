@@ -18,6 +18,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local.services.sorted_sets import SortedSets
 from django_momento.local.storage.collections import SortedSet
+from tests.kit.tables import table
 from tests.kit.wire import refusal
 from tests.local.collection_machine import (
     ELEMENTS,
@@ -156,7 +157,7 @@ def test_infinities_have_their_place(wire):
 SOURCE = {"set_name": b"s", "weight": 1}
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "request_", "argument"),
     [
         ("SortedSetPut", pb._SortedSetPutRequest(ttl_milliseconds=1), "set_name"),

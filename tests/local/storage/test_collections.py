@@ -7,6 +7,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 from django_momento.local.storage.collections import ELEMENT_OVERHEAD, Collection, List, Set
 from django_momento.local.storage.retention import ITEM_OVERHEAD, Retention
 from django_momento.local.storage.store import Store
+from tests.kit.tables import table
 from tests.kit.wire import refusal
 
 TYPES = ["SCALAR", "DICTIONARY", "SET", "LIST", "SORTED_SET"]
@@ -60,7 +61,7 @@ def stored_type(wire):
     return pb._ItemGetTypeResponse.ItemType.Name(response.found.item_type)
 
 
-@pytest.mark.parametrize("type_", TYPES)
+@table("type_", TYPES)
 def test_an_item_has_the_type_of_its_last_write(wire, type_):
     """ItemGetType names it, and the calls for any type work on it."""
     write(wire, type_)
