@@ -18,7 +18,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.core.cache.backends.base import (
     DEFAULT_TIMEOUT,
@@ -51,7 +51,12 @@ class MomentoCache(BaseCache):
     Its methods raise ConfigurationError if its settings are wrong, and MomentoCacheError when Momento cannot
     answer, unless IGNORE_EXCEPTIONS is set. The async methods are native: they work on any number of event
     loops over one connection of the process.
+
+    A subclass may add options of its own: ``extra_options`` holds their names and defaults, and
+    ``self.options.extra`` the values.
     """
+
+    extra_options: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         # Wrong settings are refused with the first use, and not here: Django's own system checks make every

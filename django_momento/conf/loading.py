@@ -27,9 +27,6 @@ from .parsing import parse_alias
 BACKEND = "django_momento.cache.MomentoCache"
 UNKNOWN_ALIAS = "(not in CACHES)"
 
-# By backend and alias: LOCATION, the other settings, and the options parsed from them.
-_kept: dict[tuple[type, str], tuple[str, dict[str, Any], CacheOptions]] = {}
-
 
 class Settings:
     """LOCATION and the other settings of a cache, as Django hands them over. The ``repr`` shows neither."""
@@ -63,7 +60,7 @@ def load_options(backend: type, given: Settings, alias: str | None = None) -> Ca
     The alias is looked up in CACHES unless it is given. Raises ConfigurationError.
     """
     outcome: CacheOptions | ConfigurationError | None
-    outcome = None if alias else _find_kept(backend, given.location, given.params)
+    outcome = None if alias else _kept.find(backend, given.location, given.params)
     if outcome is None:
         outcome = _parse_and_keep(backend, given.location, given.params, alias)
     if isinstance(outcome, ConfigurationError):
@@ -71,11 +68,30 @@ def load_options(backend: type, given: Settings, alias: str | None = None) -> Ca
     return outcome
 
 
-def _find_kept(backend: type, location: str, params: Mapping[str, Any]) -> CacheOptions | None:
-    for (kept_backend, _), (kept_location, kept_params, options) in list(_kept.items()):
-        if kept_backend is backend and kept_location == location and kept_params == params:
-            return options
-    return None
+class _Kept:
+    """Parsed options, for as long as CACHES is the same object: tests replace it."""
+
+    def __init__(self) -> None:
+        self._configured: object = None
+        # By backend and alias: LOCATION, the other settings, and the options parsed from them.
+        self._entries: dict[tuple[type, str], tuple[str, dict[str, Any], CacheOptions]] = {}
+
+    def find(self, backend: type, location: str, params: Mapping[str, Any]) -> CacheOptions | None:
+        """Return the options parsed from equal settings, or None."""
+        if self._configured is not caches.settings:
+            self._configured, self._entries = caches.settings, {}
+        for (kept_backend, _), (kept_location, kept_params, options) in [*self._entries.items()]:
+            if kept_backend is backend and kept_location == location and kept_params == params:
+                return options
+        return None
+
+    def add(self, backend: type, location: str, params: Mapping[str, Any], options: CacheOptions) -> None:
+        # A copy: a subclass may change the settings that it was given.
+        copied = {**params, "OPTIONS": dict(params.get("OPTIONS", {}))}
+        self._entries[backend, options.alias] = (location, copied, options)
+
+
+_kept = _Kept()
 
 
 def _parse_and_keep(
@@ -84,7 +100,7 @@ def _parse_and_keep(
     alias = alias or _find_alias(backend, location, params)
     outcome = parse_alias(alias, location, params, extra_options(backend))
     if isinstance(outcome, CacheOptions):
-        _kept[backend, alias] = (location, {**params, "OPTIONS": dict(params.get("OPTIONS", {}))}, outcome)
+        _kept.add(backend, location, params, outcome)
     elif alias in caches.settings:
         # Django's debug page shows all settings, and hides none by the name of LOCATION.
         _mask_pasted_keys(caches.settings[alias])

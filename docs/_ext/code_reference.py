@@ -1,9 +1,10 @@
 """Sphinx directives that write reference pages from the code, so that they cannot differ from it.
 
-``momento-options`` lists the option table; ``momento-command`` a management command's arguments, from its
-own parser; ``momento-layers`` the import layers of setup.cfg, each package and module with the first
-sentence of its docstring; ``momento-figures`` the constants that users meet. Nothing is written here that
-the code knows.
+- ``momento-options`` lists the option table.
+- ``momento-foreign-options`` lists the options of other backends with their replacements.
+- ``momento-command`` lists a management command's arguments, from its own parser.
+- ``momento-layers`` lists the import layers of setup.cfg, with the first sentence of each module's docstring.
+- ``momento-figures`` lists the constants that users meet.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import configparser
+import re
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +24,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from django_momento.conf.foreign import FOREIGN_OPTIONS
 from django_momento.conf.options import CREDENTIAL_SOURCES, OPTIONS, Option
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +65,7 @@ FIGURES = (
     ("client.rotation", "LONGEST_PAUSE", "seconds", "at most between two such fetches"),
     ("client.rotation", "LOOK_EVERY", "seconds", "between two looks at `API_KEY_FILE`"),
     ("events", "PAUSE", "seconds", "between two warnings about one kind of event on one cache"),
-    ("client.fork_gate", "LONGEST_WAIT", "seconds", "at most that a fork waits for calls in flight"),
+    ("client.fork_gate", "MAX_WAIT", "seconds", "at most that a fork waits for calls in flight"),
     (
         "codec.protection",
         "MAX_PROTECTED_BYTES",
@@ -74,7 +77,7 @@ FIGURES = (
 
 
 class _Written(SphinxDirective):
-    """A directive whose content is lines of reStructuredText that ``lines`` answers."""
+    """A directive whose content is the reStructuredText that ``lines`` returns."""
 
     def lines(self) -> Iterable[str]:
         raise NotImplementedError
@@ -116,6 +119,29 @@ def _option_lines(option: Option) -> Iterator[str]:
         sources = (f"``{it}``" if it in CREDENTIAL_SOURCES else it for it in option.sources)
         yield f"   | With ``CREDENTIALS``: {', '.join(sources)}."
     yield ""
+
+
+class ForeignOptions(_Written):
+    """The options of other cache backends, each with its replacement here."""
+
+    def lines(self) -> Iterator[str]:
+        yield ".. list-table::"
+        yield "   :header-rows: 1"
+        yield "   :widths: auto"
+        yield ""
+        yield "   * - backend"
+        yield "     - its options"
+        yield "     - here"
+        for option in FOREIGN_OPTIONS:
+            yield f"   * - {option.backend}"
+            yield f"     - {', '.join(f'``{name}``' for name in option.names)}"
+            yield f"     - {_link_options(option.replacement)}"
+
+
+def _link_options(text: str) -> str:
+    """Return a text whose names of options are links to them, and whose quoted values are code."""
+    text = re.sub(r"'([^']+)'", r"``\1``", text)
+    return re.sub(r"\b[A-Z]+_?[A-Z_]+\b", lambda m: f":confval:`{m[0]}`" if m[0] in OPTIONS else m[0], text)
 
 
 def _code(text: str) -> str:
@@ -236,6 +262,7 @@ def indented_is_code(
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", indented_is_code)
     app.add_directive("momento-options", Options)
+    app.add_directive("momento-foreign-options", ForeignOptions)
     app.add_directive("momento-command", Command)
     app.add_directive("momento-layers", Layers)
     app.add_directive("momento-figures", Figures)

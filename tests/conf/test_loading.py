@@ -18,6 +18,7 @@ from django.views.debug import ExceptionReporter
 from django_momento.cache import MomentoCache
 from django_momento.client import operations
 from django_momento.client.registry import connections
+from django_momento.env import Env
 from django_momento.exceptions import ConfigurationError, CredentialError
 from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
@@ -176,3 +177,85 @@ def test_a_pasted_key_that_is_masked_stays_the_same_setting(settings: Any) -> No
             cache().check_settings()
     assert KEYS[0] == alias["LOCATION"]
     assert "eyJ" not in repr(alias)
+
+
+class ExtraCache(MomentoCache):
+    """A site's own backend, with an option of its own."""
+
+    extra_options = {"TENANT": "main"}
+
+
+class MixedCache(ExtraCache):
+    """A subclass of a subclass, with one more."""
+
+    extra_options = {"COLOUR": None}
+
+
+class ChangedCache(MomentoCache):
+    """A backend that takes its option out, and names a cache for each tenant, before it calls its base."""
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        options = {**params["OPTIONS"]}
+        super().__init__(f"{location}-{options.pop('TENANT')}", {**params, "OPTIONS": options})
+
+
+def own(backend: type, **options: Any) -> dict[str, Any]:
+    path = f"{backend.__module__}.{backend.__qualname__}"
+    return {"BACKEND": path, "LOCATION": "tests", "OPTIONS": {"CREDENTIALS": "env", **options}}
+
+
+def test_a_subclass_can_have_options_of_its_own(settings: Any) -> None:
+    """With a default, inherited, and beside all others, of which none is lost."""
+    settings.CACHES = {
+        "default": own(ExtraCache),
+        "north": own(ExtraCache, TENANT="north", MAX_TTL=60),
+        "mixed": own(MixedCache, COLOUR=["red"]),
+    }
+
+    loaded = {alias: caches[alias].options for alias in settings.CACHES}  # type: ignore[attr-defined]
+
+    assert {"TENANT": "main"} == loaded["default"].extra
+    assert ({"TENANT": "north"}, 60.0) == (loaded["north"].extra, loaded["north"].max_ttl)
+    assert {"TENANT": "main", "COLOUR": ["red"]} == loaded["mixed"].extra
+    assert [*settings.CACHES] == [options.alias for options in loaded.values()]
+
+
+def test_a_misspelled_option_of_a_subclass_is_refused(settings: Any) -> None:
+    """The nearest name is looked for among its own options, too."""
+    settings.CACHES = {"default": own(ExtraCache, TENNANT="north")}
+
+    with pytest.raises(ConfigurationError, match=r"unknown setting 'TENNANT'\. Did you mean 'TENANT'\?"):
+        cache().check_settings()
+
+
+@pytest.mark.parametrize("alias", ["default", "pages"])
+def test_a_subclass_that_changes_its_settings_keeps_its_alias(settings: Any, alias: str) -> None:
+    """Messages name the alias in CACHES, whatever the backend makes of its settings."""
+    settings.CACHES = {"default": own(MomentoCache), alias: own(ChangedCache, TENANT="north")}
+
+    ours = caches[alias]
+    assert isinstance(ours, MomentoCache)
+    ours.check_settings(alias)
+
+    assert (alias, "tests-north") == (ours.options.alias, ours.options.cache_name)
+    again = caches.create_connection(alias)
+    assert isinstance(again, MomentoCache)
+    assert alias == again.options.alias
+
+
+def test_a_cache_that_is_in_no_alias_says_so(settings: Any) -> None:
+    """A cache that somebody made directly must not be taken for one in CACHES."""
+    settings.CACHES = {"default": own(MomentoCache)}
+
+    made = MomentoCache("another", {"OPTIONS": {"CREDENTIALS": "env"}})
+
+    assert "(not in CACHES)" == made.options.alias
+
+
+@pytest.mark.parametrize("url", ["momento://tests?credentials=env&tenant=north&max_ttl=1m"])
+def test_a_url_takes_the_options_of_a_subclass(settings: Any, url: str) -> None:
+    """Only the backend can tell them from misspelled ones."""
+    path = f"{ExtraCache.__module__}.{ExtraCache.__qualname__}"
+    settings.CACHES = {"default": Env.cache_url_config(url, backend=path)}
+
+    assert ({"TENANT": "north"}, 60.0) == (cache().options.extra, cache().options.max_ttl)
