@@ -14,6 +14,7 @@ from django_momento.codec.protection import MAX_PROTECTED_BYTES, MAX_UNPROTECTED
 from django_momento.exceptions import UnreadableValue
 from tests.kit.bombs import BOMBS, GROWN, MIB, lz4_liar, zstd_window_bomb
 from tests.kit.codecs import KEY, PROTECTIONS, Configuration, refusal
+from tests.kit.tables import table
 
 # Decodes a bomb that the site itself would have sealed, and tells what came of it and how many MiB that took.
 DECODES = """
@@ -60,8 +61,8 @@ def test_there_is_a_bomb_for_each_compressor() -> None:
 
 
 @linux_only
-@pytest.mark.parametrize("name", BOMBS)
-@pytest.mark.parametrize(
+@table("name", BOMBS)
+@table(
     ("protection", "most"),
     [
         ("neither", MAX_UNPROTECTED_BYTES),
@@ -98,7 +99,7 @@ def test_a_bomb_of_somebody_else_is_not_even_decompressed(
     assert "this site" in refusal(Configuration("json", protection).codec(), sealed)
 
 
-@pytest.mark.parametrize("name", COMPRESSORS)
+@table("name", COMPRESSORS)
 def test_a_value_may_become_as_long_as_the_bound_and_no_longer(name: str) -> None:
     """The bound itself is still read, one byte more is not."""
     compressor = find_compressor(name)

@@ -9,6 +9,7 @@ import pytest
 from django_momento.codec.codec import ValueCodec, build_codec
 from django_momento.exceptions import UnreadableValue
 from django_momento.redaction import SecretStr
+from tests.kit.tables import table
 
 KEY = b":1:key"
 VALUES = ["text", ["x" * 50] * 100]
@@ -19,8 +20,8 @@ SECRETS = {
     "keys with the API key": {"encryption_key": lambda: (SecretStr("A" * 22), "the secret")},
     "both": {"signing_secrets": ("secret",), "encryption_key": SecretStr("A" * 22)},
 }
-every_secret = pytest.mark.parametrize("secrets", SECRETS.values(), ids=SECRETS)
-every_compressor = pytest.mark.parametrize("compressor", [None, "zlib"])
+every_secret = table("secrets", SECRETS.values())
+every_compressor = table("compressor", [None, "zlib"])
 
 
 def codec(secrets: dict[str, Any], cache_name: str | None, compressor: str | None = None) -> ValueCodec:

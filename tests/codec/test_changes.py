@@ -6,8 +6,6 @@ import re
 from itertools import product
 from pathlib import Path
 
-import pytest
-
 from django_momento.codec.codec import Codec
 from django_momento.codec.protection import Encryption, Protection, Signature
 from django_momento.codec.serializers import SERIALIZERS
@@ -22,6 +20,7 @@ from tests.kit.codecs import (
     SECRET,
     Configuration,
 )
+from tests.kit.tables import table
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "values.md").read_text()
 VALUES = {"short": "value", "long": ["value"] * 50, "integer": 7}
@@ -70,8 +69,8 @@ def test_the_document_has_every_way_to_seal() -> None:
     assert list(PROTECTIONS) == READERS
 
 
-@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-@pytest.mark.parametrize("written", CONFIGURATIONS, ids=str)
+@table("value", VALUES.values())
+@table("written", CONFIGURATIONS)
 def test_each_configuration_reads_what_the_document_says(written: Configuration, value: object) -> None:
     """What each configuration writes is read by each other, or is a miss, as documented."""
     data = written.codec().encode(KEY, value)
@@ -95,7 +94,7 @@ def test_long_values_are_those_that_are_compressed() -> None:
             assert len(plain.encode(KEY, VALUES["long"])) > len(smaller.encode(KEY, VALUES["long"]))
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+@table("configuration", CONFIGURATIONS)
 def test_another_minimum_to_compress_reads_the_same(configuration: Configuration) -> None:
     """COMPRESS_MIN_LENGTH says what is written, not what is read."""
     assert ["read"] == CHANGES["COMPRESS_MIN_LENGTH"]
@@ -119,7 +118,7 @@ KEYS: dict[str, tuple[list[Protection], list[Protection], list[Protection]]] = {
 }
 
 
-@pytest.mark.parametrize(("protection", "serializer"), list(product(KEYS, SERIALIZERS)))
+@table(("protection", "serializer"), list(product(KEYS, SERIALIZERS)))
 def test_keys_change_as_the_document_says(protection: str, serializer: str) -> None:
     """The old key behind the new one reads everything; without it, its values are misses."""
     name = "SECRET_KEY" if protection == "SIGN" else "ENCRYPTION_KEY"
@@ -138,7 +137,7 @@ def test_keys_change_as_the_document_says(protection: str, serializer: str) -> N
         assert not is_read(old, after, value)
 
 
-@pytest.mark.parametrize(
+@table(
     ("configuration", "stored", "value"),
     [
         (
@@ -155,7 +154,6 @@ def test_keys_change_as_the_document_says(protection: str, serializer: str) -> N
         (Configuration("json", "neither"), b'{"name":"Ada"}'.hex(), {"name": "Ada"}),
         (Configuration("json", "SIGN"), b"-7".hex(), -7),
     ],
-    ids=str,
 )
 def test_what_the_first_version_wrote_is_still_read(
     configuration: Configuration, stored: str, value: object

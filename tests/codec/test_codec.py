@@ -29,6 +29,7 @@ from tests.kit.codecs import (
     Configuration,
     needs_careful_msgpack,
 )
+from tests.kit.tables import table
 
 CODECS = {
     "signed pickle": Configuration("pickle", "SIGN").codec(),
@@ -36,7 +37,7 @@ CODECS = {
     "signed json": Configuration("json", "SIGN").codec(),
     "plain json": Configuration("json", "neither").codec(),
 }
-every_codec = pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+every_codec = table("codec", CODECS.values())
 
 # The same examples every time, and no deadline, which a busy machine would miss.
 repeatably = settings(derandomize=True, deadline=None, database=None)
@@ -98,7 +99,7 @@ def test_a_value_comes_back(serializer: str, key: bytes, data: st.DataObject) ->
 
 
 @every_codec
-@pytest.mark.parametrize("number", EDGES)
+@table("number", EDGES)
 def test_an_integer_is_stored_as_its_digits(codec: Codec, number: int) -> None:
     """Momento increments decimal digits, so that is what every 64-bit integer is stored as."""
     assert str(number).encode() == codec.encode(KEY, number)
@@ -106,14 +107,14 @@ def test_an_integer_is_stored_as_its_digits(codec: Codec, number: int) -> None:
 
 
 @every_codec
-@pytest.mark.parametrize("number", BEYOND)
+@table("number", BEYOND)
 def test_an_integer_beyond_64_bits_comes_back(codec: Codec, number: int) -> None:
     """It cannot be incremented, but stored like any other value."""
     assert number == codec.decode(KEY, codec.encode(KEY, number))
 
 
 @every_codec
-@pytest.mark.parametrize("value", [True, False, None, 0.0, 1.0, -0.0, 1e300, "", "1", "-7", [], {}])
+@table("value", [True, False, None, 0.0, 1.0, -0.0, 1e300, "", "1", "-7", [], {}])
 def test_what_resembles_an_integer_keeps_its_type(codec: Codec, value: object) -> None:
     """``True`` is not 1, nor ``"1"``, nor 1.0."""
     answer = codec.decode(KEY, codec.encode(KEY, value))
@@ -121,7 +122,7 @@ def test_what_resembles_an_integer_keeps_its_type(codec: Codec, value: object) -
     assert (repr(value), type(value)) == (repr(answer), type(answer))
 
 
-@pytest.mark.parametrize("value", [Colour.RED, Count(7), decimal.Decimal(1), dt.timedelta(1)])
+@table("value", [Colour.RED, Count(7), decimal.Decimal(1), dt.timedelta(1)])
 def test_a_number_of_another_type_keeps_its_type(value: object) -> None:
     """Only plain integers become digits; an enum's member stays one."""
     codec = CODECS["signed pickle"]
@@ -130,7 +131,7 @@ def test_a_number_of_another_type_keeps_its_type(value: object) -> None:
     assert (value, type(value)) == (answer, type(answer))
 
 
-@pytest.mark.parametrize("value", [{"a": [1, None, "ü"]}, "text", 1.5, True, None, 2**63])
+@table("value", [{"a": [1, None, "ü"]}, "text", 1.5, True, None, 2**63])
 def test_unsigned_json_is_stored_as_it_is(value: object) -> None:
     """Services in other languages read it with nothing but a JSON parser."""
     data = CODECS["plain json"].encode(KEY, value)
@@ -164,8 +165,8 @@ def test_the_tag_says_what_a_value_is(configuration: Configuration, short: str, 
     assert codec.encode(KEY, "value" * 50).startswith(bytes.fromhex(long))
 
 
-@pytest.mark.parametrize("compressor", COMPRESSORS)
-@pytest.mark.parametrize("protection", PROTECTIONS)
+@table("compressor", COMPRESSORS)
+@table("protection", PROTECTIONS)
 def test_a_value_is_compressed_from_the_minimum_on(protection: str, compressor: str) -> None:
     """COMPRESS_MIN_LENGTH is a length of the serialized value, and the first that is compressed."""
     codec = Configuration("json", protection, compressor).codec(compress_min_length=1024)
@@ -176,7 +177,7 @@ def test_a_value_is_compressed_from_the_minimum_on(protection: str, compressor: 
     assert len(plain.encode(KEY, longer)) > len(codec.encode(KEY, longer)) + 900
 
 
-@pytest.mark.parametrize("compressor", COMPRESSORS)
+@table("compressor", COMPRESSORS)
 def test_what_compression_would_not_make_smaller_is_kept_as_it_is(compressor: str) -> None:
     """Random bytes, and what is compressed already, cost neither a byte nor the time to decompress."""
     noise = random.Random(1).randbytes(2000)
@@ -194,31 +195,31 @@ def test_short_json_is_stored_as_it_is_beside_long_json_that_is_compressed() -> 
     assert "value" * 50 == codec.decode(KEY, json.dumps("value" * 50).encode())
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, [math.nan], {"a": math.inf}])
-@pytest.mark.parametrize("name", ["signed json", "plain json"])
+@table("value", [math.nan, math.inf, -math.inf, [math.nan], {"a": math.inf}])
+@table("name", ["signed json", "plain json"])
 def test_numbers_that_json_lacks_are_refused(name: str, value: object) -> None:
     """NaN is not JSON: other languages would fail on it, so writing it fails here."""
     with pytest.raises(ValueError, match="JSON"):
         CODECS[name].encode(KEY, value)
 
 
-@pytest.mark.parametrize("data", [b"NaN", b"Infinity", b"-Infinity", b"[NaN]"])
+@table("data", [b"NaN", b"Infinity", b"-Infinity", b"[NaN]"])
 def test_numbers_that_json_lacks_are_unreadable(data: bytes) -> None:
     """What could not have been written is not read."""
     with pytest.raises(UnreadableValue, match=r"cannot be deserialized \(ValueError\)"):
         CODECS["plain json"].decode(KEY, data)
 
 
-@pytest.mark.parametrize("value", [threading.Lock(), lambda: None, types, (x for x in ())])
-@pytest.mark.parametrize("name", ["signed pickle", "unsigned pickle"])
+@table("value", [threading.Lock(), lambda: None, types, (x for x in ())])
+@table("name", ["signed pickle", "unsigned pickle"])
 def test_a_value_that_cannot_be_pickled_raises(name: str, value: object) -> None:
     """An unpicklable value is a bug of the caller's, and loud."""
     with pytest.raises((pickle.PicklingError, TypeError, AttributeError)):
         CODECS[name].encode(KEY, value)
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", dt.date(2026, 1, 1), {(1, 2): 3}])
-@pytest.mark.parametrize("name", ["signed json", "plain json"])
+@table("value", [object(), {1, 2}, b"bytes", dt.date(2026, 1, 1), {(1, 2): 3}])
+@table("name", ["signed json", "plain json"])
 def test_a_value_that_json_cannot_say_raises(name: str, value: object) -> None:
     """JSON takes no guesses at types it does not have."""
     with pytest.raises(TypeError):
@@ -236,8 +237,8 @@ def test_a_value_nested_too_deep_for_json_raises(name: str) -> None:
         CODECS[name].encode(KEY, deep)
 
 
-@pytest.mark.parametrize("compressor", [None, *COMPRESSORS])
-@pytest.mark.parametrize("protection", PROTECTIONS)
+@table("compressor", [None, *COMPRESSORS])
+@table("protection", PROTECTIONS)
 def test_many_threads_share_a_codec(protection: str, compressor: str | None) -> None:
     """One codec serves every thread of a process: they must not run into each other."""
     codec = Configuration("pickle", protection, compressor).codec()

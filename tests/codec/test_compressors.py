@@ -16,9 +16,10 @@ from django_momento.codec.compressors import COMPRESSORS, decompress, find_compr
 from django_momento.codec.imports import OptionError
 from django_momento.exceptions import UnreadableValue
 from tests.kit.codecs import KEY, Configuration, refusal
+from tests.kit.tables import table
 
 MODULES = {"zstd": "backports.zstd", "lz4": "lz4.block"}
-every_compressor = pytest.mark.parametrize("name", COMPRESSORS)
+every_compressor = table("name", COMPRESSORS)
 
 
 @pytest.fixture
@@ -29,9 +30,9 @@ def _nothing_found_yet() -> Iterator[None]:
     find_compressor.cache_clear()
 
 
+@pytest.mark.parametrize("name", COMPRESSORS)
 @settings(derandomize=True, deadline=None, database=None)
 @given(data=st.binary(max_size=5000), times=st.sampled_from((1, 50)))
-@every_compressor
 def test_what_was_compressed_comes_back(name: str, data: bytes, times: int) -> None:
     """Whatever the bytes are, and from the compressor's number alone."""
     packed = find_compressor(name).compress(data * times)
@@ -56,7 +57,7 @@ def test_what_was_cut_short_or_prolonged_is_unreadable(name: str) -> None:
 
 
 @every_compressor
-@pytest.mark.parametrize("data", [b"", b"\1", b"text", bytes(100), b"\xff" * 100])
+@table("data", [b"", b"\1", b"text", bytes(100), b"\xff" * 100])
 def test_what_it_did_not_write_is_unreadable(name: str, data: bytes) -> None:
     """Every library has errors of its own; they become one."""
     with pytest.raises(UnreadableValue):
@@ -69,7 +70,7 @@ def test_zlib_and_gzip_are_what_everybody_calls_so() -> None:
     assert b"value" == gzip.decompress(find_compressor("gzip").compress(b"value"))
 
 
-@pytest.mark.parametrize("number", [0, 6, 255])
+@table("number", [0, 6, 255])
 def test_a_compressor_of_a_later_version_is_unreadable(number: int) -> None:
     """A newer release may add some; this one says which number it met."""
     with pytest.raises(UnreadableValue, match=f"its compressor \\({number:#x}\\) is not known"):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from django_momento.codec.codec import INTEGER_RANGE, Codec
 from django_momento.exceptions import UnreadableValue
 from tests.kit.codecs import KEY, Configuration, Touchy, refusal, unpickled
+from tests.kit.tables import table
 
 CODECS = {
     "signed pickle": Configuration("pickle", "SIGN").codec(),
@@ -24,7 +25,7 @@ CODECS = {
     "plain json": Configuration("json", "neither").codec(),
     "signed msgpack": Configuration("msgpack", "SIGN").codec(),
 }
-every_codec = pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+every_codec = table("codec", CODECS.values())
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,7 @@ def _nothing_is_unpickled() -> Iterator[None]:
 
 
 @every_codec
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@table("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_bare_pickle_is_never_unpickled(codec: Codec, protocol: int) -> None:
     """What other Django backends store, or an attacker writes, is no value of this one."""
     assert refusal(codec, pickle.dumps(Touchy(), protocol))
@@ -67,7 +68,7 @@ def test_foreign_bytes_are_unreadable_and_nothing_else(name: str, data: bytes) -
         assert value in INTEGER_RANGE
 
 
-@pytest.mark.parametrize(
+@table(
     "data",
     [
         b"9223372036854775808",
@@ -88,7 +89,7 @@ def test_foreign_bytes_are_unreadable_and_nothing_else(name: str, data: bytes) -
         "٣".encode(),
     ],
 )
-@pytest.mark.parametrize("name", ["signed pickle", "unsigned pickle", "signed json"])
+@table("name", ["signed pickle", "unsigned pickle", "signed json"])
 def test_only_canonical_digits_are_an_integer(name: str, data: bytes) -> None:
     """Momento and this codec write an integer of 64 bits in one way; nothing else is one."""
     assert refusal(CODECS[name], data)
@@ -109,7 +110,7 @@ def test_an_integer_needs_no_signature(codec: Codec) -> None:
 
 
 @every_codec
-@pytest.mark.parametrize(
+@table(
     ("data", "reason"),
     [
         (b"", "it is empty"),
@@ -127,13 +128,13 @@ def test_a_reason_is_given_for_what_is_unreadable(codec: Codec, data: bytes, rea
     assert refusal(codec, data).startswith("it cannot be deserialized (" if is_taken_for_json else reason)
 
 
-@pytest.mark.parametrize("data", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000])
+@table("data", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000])
 def test_json_nested_too_deep_is_unreadable(data: bytes) -> None:
     """A hundred thousand brackets are a miss, not a RecursionError and no crash."""
     assert "RecursionError" in refusal(CODECS["plain json"], data)
 
 
-@pytest.mark.parametrize(
+@table(
     "data",
     [b"{", b"tru", b"'a'", b'"a', b"{1: 2}", b"[1,]", b"nul", b"\xef\xbb\xbf1", b'"\xed\xa0\x80"', b"1 2"],
 )

@@ -21,6 +21,7 @@ from tests.kit.codecs import (
     refusal,
     unpickled,
 )
+from tests.kit.tables import table
 
 HEADER = 1 + 16  # tag and signature
 
@@ -40,8 +41,8 @@ SEALED = {
     "encrypted data of a dotted path": Configuration(DOTTED_PATH, "ENCRYPTION_KEY").codec(),
     "signed data of a dotted path": Configuration(DOTTED_PATH, "SIGN").codec(),
 }
-every_signed_codec = pytest.mark.parametrize("name", ["signed pickle", "signed json"])
-every_sealed_codec = pytest.mark.parametrize("name", SEALED)
+every_signed_codec = table("name", ["signed pickle", "signed json"])
+every_sealed_codec = table("name", SEALED)
 
 # Only pickle can carry such an object. Elsewhere it is the answer that must not come back.
 VALUES: dict[str, Any] = {name: {"admin": False} for name in SEALED}
@@ -96,7 +97,7 @@ def test_a_sealed_value_cut_short_or_prolonged_is_refused(name: str) -> None:
 
 
 @every_sealed_codec
-@pytest.mark.parametrize("key", [b":1:other", b":1:ke", b":1:key2", b":2:key", b"", b":1:KEY", b":1:key\0"])
+@table("key", [b":1:other", b":1:ke", b":1:key2", b":2:key", b"", b":1:KEY", b":1:key\0"])
 def test_a_value_moved_to_another_key_is_refused(name: str, key: bytes) -> None:
     """Another user's session, copied under one's own key, must not open."""
     reason = refusal(SEALED[name], SEALED[name].encode(KEY, VALUES[name]), key)
@@ -171,7 +172,7 @@ def test_a_signing_key_serves_for_nothing_else() -> None:
     assert b"secret" not in SECRET
 
 
-@pytest.mark.parametrize(
+@table(
     ("written", "read", "reason"),
     [
         ("signed pickle", "unsigned pickle", "it is signed pickle, which this configuration does not accept"),
@@ -195,7 +196,7 @@ def test_only_what_the_configuration_writes_is_read(written: str, read: str, rea
     assert refusal(CODECS[read], CODECS[written].encode(KEY, value)).startswith(reason)
 
 
-@pytest.mark.parametrize("read", ["signed pickle", "unsigned pickle", "signed json"])
+@table("read", ["signed pickle", "unsigned pickle", "signed json"])
 def test_a_signed_value_cannot_be_relabelled(read: str) -> None:
     """Neither taking the signature away nor changing the tag makes a value of another kind."""
     forgeries = []

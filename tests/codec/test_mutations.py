@@ -29,6 +29,7 @@ from tests.kit.codecs import (
     Touchy,
     unpickled,
 )
+from tests.kit.tables import table
 
 MUTATIONS = int(os.environ.get("DJANGO_MOMENTO_MUTATIONS", "400"))
 
@@ -176,9 +177,7 @@ def answers(codec: Codec, forger: Forger) -> list[tuple[bytes, bytes, Any]]:
     return read
 
 
-@pytest.mark.parametrize(
-    "configuration", [one for one in CONFIGURATIONS if one.protection != "neither"], ids=str
-)
+@table("configuration", [one for one in CONFIGURATIONS if one.protection != "neither"])
 def test_a_sealed_value_is_read_as_it_was_or_not_at_all(configuration: Configuration) -> None:
     """No forgery is an exception, another value, or another key's; and none has a side effect."""
     forger = Forger(configuration)
@@ -189,10 +188,9 @@ def test_a_sealed_value_is_read_as_it_was_or_not_at_all(configuration: Configura
     assert [] == unpickled
 
 
-@pytest.mark.parametrize(
+@table(
     "configuration",
     [one for one in CONFIGURATIONS if one.protection == "neither" and one.serializer != "pickle"],
-    ids=str,
 )
 def test_an_unsealed_value_without_pickle_does_no_harm(configuration: Configuration) -> None:
     """Anybody may set plain values there, but no forgery is an exception, or has a side effect."""
@@ -201,7 +199,7 @@ def test_an_unsealed_value_without_pickle_does_no_harm(configuration: Configurat
     assert [] == unpickled
 
 
-@pytest.mark.parametrize("compressor", [None, *COMPRESSORS])
+@table("compressor", [None, *COMPRESSORS])
 def test_an_unsealed_pickle_that_was_cut_is_a_miss(compressor: str | None) -> None:
     """Even where every writer is trusted, accidents are misses."""
     codec = Configuration("pickle", "neither", compressor).codec()

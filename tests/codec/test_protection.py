@@ -13,17 +13,18 @@ from django_momento.codec.imports import OptionError
 from django_momento.codec.protection import Encryption, Protection, ProtectionKey, Signature, encryption_keys
 from django_momento.exceptions import UnreadableValue
 from tests.kit.codecs import ENCRYPTION_KEY, KEY, OTHER_ENCRYPTION_KEY, SECRET, Configuration
+from tests.kit.tables import table
 
 TAG = b"\xc1"
 PROTECTIONS: dict[str, Protection] = {
     "signature": Signature([SECRET]),
     "encryption": Encryption([ENCRYPTION_KEY]),
 }
-every_seal = pytest.mark.parametrize("protection", PROTECTIONS.values(), ids=PROTECTIONS)
+every_seal = table("protection", PROTECTIONS.values())
 
 
 @every_seal
-@pytest.mark.parametrize("payload", [b"", b"payload", bytes(100_000)])
+@table("payload", [b"", b"payload", bytes(100_000)])
 def test_a_seal_opens_what_it_closed(protection: Protection, payload: bytes) -> None:
     """Whatever the payload is, it comes back, behind the tag that it was given."""
     data = protection.seal(KEY, TAG, payload)
@@ -33,9 +34,7 @@ def test_a_seal_opens_what_it_closed(protection: Protection, payload: bytes) -> 
 
 
 @every_seal
-@pytest.mark.parametrize(
-    ("key", "tag"), [(b":1:other", b"\xc1"), (KEY, b"\xc2"), (b"", TAG + KEY), (b"\xc1" + KEY, b"")]
-)
+@table(("key", "tag"), [(b":1:other", b"\xc1"), (KEY, b"\xc2"), (b"", TAG + KEY), (b"\xc1" + KEY, b"")])
 def test_a_seal_is_for_one_key_and_one_tag(protection: Protection, key: bytes, tag: bytes) -> None:
     """Neither another key nor another tag opens it, nor the same bytes split in another place."""
     data = protection.seal(KEY, TAG, b"payload")
@@ -81,7 +80,7 @@ def test_encryption_keys_rotate() -> None:
         old.unseal(KEY, TAG, data)
 
 
-@pytest.mark.parametrize("length", range(28))
+@table("length", range(28))
 def test_encrypted_data_that_is_too_short_is_unreadable(length: int) -> None:
     """Less than a nonce and an authentication tag is no error of the library's."""
     with pytest.raises(UnreadableValue, match="cut short"):
@@ -100,7 +99,7 @@ def test_an_encrypted_integer_stays_digits() -> None:
 SIXTEEN, THIRTY_TWO = bytes(range(16)), bytes(range(200, 232))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "keys"),
     [
         (base64.b64encode(SIXTEEN).decode(), [SIXTEEN]),
@@ -125,7 +124,7 @@ def test_keys_as_the_document_makes_them_are_taken() -> None:
     assert [32, 32, 32] == [len(key) for key in encryption_keys(text)]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "reason"),
     [
         ("", "holds a key of 0 bytes"),

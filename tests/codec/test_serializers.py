@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from django_momento.codec.imports import OptionError
 from django_momento.codec.serializers import find_serializer
 from tests.kit.codecs import KEY, Configuration, Literals, needs_careful_msgpack, refusal
+from tests.kit.tables import table
 
 
 class Colour(enum.IntEnum):
@@ -64,7 +65,7 @@ def unusable(name: str) -> OptionError:
     return raised.value
 
 
-@pytest.mark.parametrize(
+@table(
     "value",
     [
         Colour.RED,
@@ -87,7 +88,7 @@ def test_msgpack_refuses_what_would_come_back_as_something_else(value: object) -
         find_serializer("msgpack").dumps(value)
 
 
-@pytest.mark.parametrize(
+@table(
     ("serializer", "value", "answer"),
     [
         ("json", (1, "a"), [1, "a"]),
@@ -119,7 +120,7 @@ def test_a_value_nested_too_deep_for_msgpack_raises() -> None:
 
 
 @needs_careful_msgpack
-@pytest.mark.parametrize(
+@table(
     "data",
     [
         b"\x91" * 100_000,
@@ -169,7 +170,7 @@ def test_a_dotted_path_names_a_class_or_an_object(name: str) -> None:
     assert ("value", 1.5, b"") == codec.decode(KEY, codec.encode(KEY, ("value", 1.5, b"")))
 
 
-@pytest.mark.parametrize(
+@table(
     ("path", "reason"),
     [
         ("no_such_module.Serializer", "cannot be imported (ModuleNotFoundError"),
@@ -212,12 +213,11 @@ def test_one_dotted_path_does_not_read_another() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     "value",
     ["\ud800", "\udfff in the middle of ü", ["\ud83d"], {"\ud800": ["\udc00"]}, {"ü": "\U0001f600"}],
-    ids=ascii,
 )
-@pytest.mark.parametrize("seal", ["neither", "SIGN"])
+@table("seal", ["neither", "SIGN"])
 def test_json_returns_lone_surrogates_as_they_were(value: object, seal: str) -> None:
     """A visitor can send a lone surrogate, and json.dumps() takes it."""
     codec = Configuration("json", seal).codec()
@@ -226,7 +226,7 @@ def test_json_returns_lone_surrogates_as_they_were(value: object, seal: str) -> 
     assert value == codec.decode(KEY, data)
 
 
-@pytest.mark.parametrize("text", ["1e999", "-1e999", "[1E+400]", '{"a":1.0e309}', "1" * 400 + ".0"])
+@table("text", ["1e999", "-1e999", "[1E+400]", '{"a":1.0e309}', "1" * 400 + ".0"])
 def test_a_json_number_that_no_float_can_hold_is_unreadable(text: str) -> None:
     """Python would read infinity, which is not the number that was stored."""
     assert "it cannot be deserialized (ValueError)" == refusal(
@@ -234,14 +234,14 @@ def test_a_json_number_that_no_float_can_hold_is_unreadable(text: str) -> None:
     )
 
 
-@pytest.mark.parametrize("number", [1.7976931348623157e308, -5e-324, 0.1, 1e22, 1e-999, 10**400])
+@table("number", [1.7976931348623157e308, -5e-324, 0.1, 1e22, 1e-999, 10**400])
 def test_json_returns_every_number_that_it_takes(number: float) -> None:
     codec = Configuration("json", "neither").codec()
 
     assert number == codec.decode(KEY, codec.encode(KEY, number))
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "stored"),
     [
         (SafeString("<b>"), "<b>"),
@@ -252,9 +252,8 @@ def test_json_returns_every_number_that_it_takes(number: float) -> None:
         (SafeString("\U0001f600"), "\U0001f600"),
         (SafeString(""), ""),
     ],
-    ids=repr,
 )
-@pytest.mark.parametrize("serializer", ["json", "msgpack"])
+@table("serializer", ["json", "msgpack"])
 def test_a_subclass_of_str_is_stored_as_text(serializer: str, value: object, stored: object) -> None:
     """Templates return SafeString. It comes back as str, so that a template escapes it."""
     codec = Configuration(serializer, "SIGN").codec()

@@ -19,6 +19,7 @@ import pytest
 from django_momento.codec.codec import ValueCodec, build_codec
 from django_momento.redaction import SecretStr
 from tests.kit.codecs import DOTTED_PATH, needs_careful_msgpack
+from tests.kit.tables import table
 
 FILE = Path(__file__).with_name("stored_values.json")
 SIGNING_SECRETS = ("a secret key of the tests", "an older secret key of the tests")
@@ -80,7 +81,7 @@ def configuration(stored: StoredValue) -> tuple[str, str, str]:
     return stored.serializer, stored.protection, stored.compressor or "uncompressed"
 
 
-@pytest.mark.parametrize(
+@table(
     "stored_values",
     [
         pytest.param(list(group), id="-".join(map(str, parts)).replace(" ", "_"))
