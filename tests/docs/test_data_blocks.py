@@ -10,8 +10,10 @@ from typing import Any
 
 import cfnlint
 import pytest
+import yaml
 
 from django_momento.credentials.api_key import SecretDocument
+from django_momento.env import Env
 from django_momento.redaction import SecretStr
 from tests.docs.pages import Block, all_blocks
 from tests.docs.programs import PROGRAMS
@@ -40,7 +42,25 @@ def check_statement(statement: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("block", all_blocks("yaml"), ids=str)
+COMPOSE = [block for block in all_blocks("yaml") if block.caption == "compose.yaml"]
+TEMPLATES = [block for block in all_blocks("yaml") if block not in COMPOSE]
+
+
+@pytest.mark.parametrize("block", COMPOSE, ids=str)
+def test_containers_start_commands_and_use_caches_that_exist(block: Block) -> None:
+    """Each service has an image, and the URL of a cache names another service."""
+    services = yaml.safe_load(block.text)["services"]
+    for service in services.values():
+        assert service.keys() <= {"image", "command", "environment"}
+        if "command" in service:
+            program, *words = shlex.split(service["command"])
+            PROGRAMS[program](words)
+        if "environment" in service:
+            config = Env.cache_url_config(service["environment"]["CACHE_URL"])
+            assert config["OPTIONS"]["ENDPOINT"].partition(":")[0] in services
+
+
+@pytest.mark.parametrize("block", TEMPLATES, ids=str)
 def test_templates_are_cloudformations(block: Block, tmp_path: Path) -> None:
     """AWS's own schemas have nothing to say about them, also after SAM's transformation."""
     text = block.text

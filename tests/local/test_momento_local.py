@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from django.core.cache import caches
 from django.core.management import CommandError, call_command
 from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
@@ -19,7 +20,8 @@ from django_momento.local.limits import ON_DEMAND
 from django_momento.local.storage.retention import DEFAULT_MAX_MEMORY
 from django_momento.local.tls import TlsFiles
 from django_momento.local.units import parse_size
-from django_momento.management.commands.momento_local import Command, chosen_tls
+from django_momento.management.commands.momento_local import Command, _tls_files
+from tests.kit.certificates import make_certificate
 from tests.kit.tables import table
 from tests.kit.wire import HANG_GUARD, Wire, status
 
@@ -126,11 +128,11 @@ def test_all_arguments_reach_the_server(monkeypatch):
 
     monkeypatch.setattr("django_momento.local.server.LocalServer", Recorded)
     arguments = "--host=localhost --port=0 --api-key=a --api-key=b --cache=c --cache=d --max-memory=64M"
-    arguments += " --on-demand --rate-limit=7 --admin-port=0"
+    arguments += " --on-demand --rate-limit=7 --replica-lag=50ms --evict=0.01 --admin-port=0"
     call_command("momento_local", *arguments.split(), stdout=SignalWhenReady())
     limits = ON_DEMAND._replace(operations_per_second=7)
     keywords = {"api_keys": ["a", "b"], "caches": ["c", "d"], "max_memory": 64 * 1024**2}
-    keywords |= {"limits": limits, "tls": None, "admin_port": 0}
+    keywords |= {"limits": limits, "replica_lag": 50, "evict": 0.01, "tls": None, "admin_port": 0}
     assert made == [(("localhost", 0), keywords)]
 
 
@@ -178,6 +180,8 @@ def test_a_taken_port_is_a_command_error(taken_port):
         ("caches", [""], "A cache name must not be empty"),
         ("port", 65536, "the port must be between 0 and 65535"),
         ("rate_limit", 0, "The limit of operations per second must be greater than 0, not 0"),
+        ("replica_lag", "50", "'50' is not a duration"),
+        ("evict", 2.0, "The share of items to evict must be 0 to 1, not 2"),
         ("tls_cert", "cert.pem", "--tls-cert and --tls-key belong together"),
     ],
 )
@@ -189,8 +193,8 @@ def test_a_bad_argument_is_a_command_error(option, value, message):
 
 def test_certificate_and_key_together_mean_tls():
     """Neither means none."""
-    assert chosen_tls("cert.pem", "key.pem") == TlsFiles("cert.pem", "key.pem")
-    assert None is chosen_tls(None, None)
+    assert _tls_files("cert.pem", "key.pem") == TlsFiles("cert.pem", "key.pem")
+    assert None is _tls_files(None, None)
 
 
 @pytest.mark.parametrize(
@@ -217,5 +221,39 @@ def test_a_key_given_is_the_only_one_accepted():
         assert wire.Get(request, authorization="right").result == pb.Miss
         assert status(wire.Get, request, authorization="wrong") == grpc.StatusCode.UNAUTHENTICATED
         wire.channel.close()
+        process.terminate()
+        process.communicate(timeout=HANG_GUARD)
+
+
+def own_address() -> str:
+    """Return an address of this machine by which others reach it, or 127.0.0.2 if it has no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Choosing a route sends nothing.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.2"
+        return str(probe.getsockname()[0])
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("admin", [False, True])
+def test_another_container_can_use_it(tmp_path, settings, tls, admin):
+    """This backend reaches a server on 0.0.0.0 by its address, in plaintext or by a trusted certificate."""
+    host = own_address()
+    options = {"CREDENTIALS": "local", "CLIENT_TIMEOUT": HANG_GUARD}
+    arguments = ["--host", "0.0.0.0", "--port", "0", "--cache", "shared", *(["--admin-port", "0"] * admin)]
+    if tls:
+        files = make_certificate(tmp_path, host)
+        arguments += ["--tls-cert", files.certificate, "--tls-key", files.key]
+        options["ROOT_CERTIFICATES"] = files.certificate
+    with command(*arguments) as process:
+        port = process.stdout.readline().strip().rpartition(":")[2]
+        options["ENDPOINT"] = f"{host}:{port}"
+        backend = "django_momento.cache.MomentoCache"
+        settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "shared", "OPTIONS": options}}
+        cache = caches["default"]
+        cache.set_many({"a": 1, "b": 2})
+        assert (cache.get("a"), cache.get_many(["a", "b"])) == (1, {"a": 1, "b": 2})
         process.terminate()
         process.communicate(timeout=HANG_GUARD)

@@ -1,7 +1,4 @@
-"""``manage.py momento_local``: serve Momento Local in the foreground until told to stop.
-
-Reads the arguments and reports; the server itself is ``django_momento.local``.
-"""
+"""``manage.py momento_local``: serve Momento Local in the foreground until a signal ends it."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_momento.local.address import is_loopback
-from django_momento.local.units import parse_size
+from django_momento.local.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from django_momento.local import LocalServer
@@ -25,13 +22,17 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     help = (
         "Runs Momento Local, an in-memory server that speaks Momento's wire protocol, for development "
-        "and tests. Everything it holds is gone when it stops, and without --tls-cert its connections are "
-        "not encrypted: never use it in production."
+        "and tests. Its items are gone when it stops, and without --tls-cert its connections are not "
+        "encrypted: never use it in production."
     )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+        parser.add_argument(
+            "--host",
+            default="127.0.0.1",
+            help="address to listen on, 0.0.0.0 for other containers to reach it (default: %(default)s)",
+        )
         parser.add_argument(
             "--port",
             type=int,
@@ -58,21 +59,36 @@ class Command(BaseCommand):
             "--max-memory",
             default="256M",
             metavar="SIZE",
-            help="memory for all items, in bytes or as 64M or 1G; beyond it those used longest ago go "
-            "(default: %(default)s)",
+            help="memory for all items and topics, in bytes or as 64M or 1G; if it is full, those used "
+            "longest ago are evicted (default: %(default)s)",
         )
 
         parser.add_argument(
             "--on-demand",
             action="store_true",
-            help="apply the limits of an on-demand cache: 100 operations a second, at most 24 hours of TTL, "
-            "128 KB for an element of a collection",
+            help="apply the limits of an on-demand cache: 100 operations a second (one for each started KiB "
+            "of an item), at most 24 hours of TTL, 128 KB for an element of a collection",
         )
         parser.add_argument(
             "--rate-limit",
             type=int,
             metavar="N",
-            help="refuse data calls beyond N a second (default: no limit; 100 with --on-demand)",
+            help="refuse data calls beyond N operations a second (default: no limit; 100 with --on-demand)",
+        )
+        parser.add_argument(
+            "--replica-lag",
+            default="0ms",
+            metavar="TIME",
+            help="let reads see the items as they were so long ago, such as 50ms, unless their read concern "
+            "is `consistent` (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--evict",
+            type=float,
+            default=0.0,
+            metavar="SHARE",
+            help="let this share of items, 0 to 1, be gone before their time when a call looks for them "
+            "(default: %(default)s)",
         )
         parser.add_argument("--tls-cert", metavar="FILE", help="speak TLS with this certificate (PEM)")
         parser.add_argument("--tls-key", metavar="FILE", help="the private key of --tls-cert (PEM)")
@@ -80,10 +96,10 @@ class Command(BaseCommand):
             "--admin-port",
             type=int,
             metavar="PORT",
-            help="for testing clients, take commands by HTTP on this port of 127.0.0.1, 0 for any free one: "
-            "/block, /unblock, /drop (connections), /connections, /counts, /reset-counts, /accept-only (keys "
-            "in the body), /delay and /delay-connections (milliseconds), /fail (a status and a share of all "
-            "calls: `unavailable 0.3`)",
+            help="take commands for tests by HTTP on this port of 127.0.0.1, 0 for any free one: /block, "
+            "/unblock, /drop (connections), /connections, /counts, /reset-counts, /accept-only (keys in the "
+            "body), /delay and /delay-connections (milliseconds), /fail (a status and a share of all calls: "
+            "`unavailable 0.3`)",
         )
 
     def handle(self, *, host: str, port: int, api_keys: list[str], **options: Any) -> None:
@@ -92,7 +108,7 @@ class Command(BaseCommand):
             self.stderr.write(
                 f"Warning: other machines can reach {host} and any API key is accepted; see --api-key."
             )
-        # Where the loop cannot handle signals (Windows), and before it does, Ctrl-C arrives as an exception.
+        # If the loop cannot handle signals (Windows), or does not yet, Ctrl-C arrives as an exception.
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(self._serve(server))
 
@@ -106,8 +122,10 @@ class Command(BaseCommand):
                 api_keys=api_keys,
                 caches=options["caches"],
                 max_memory=parse_size(options["max_memory"]),
-                limits=chosen_limits(options["on_demand"], options["rate_limit"]),
-                tls=chosen_tls(options["tls_cert"], options["tls_key"]),
+                limits=_limits(options["on_demand"], options["rate_limit"]),
+                replica_lag=parse_duration(options["replica_lag"]),
+                evict=options["evict"],
+                tls=_tls_files(options["tls_cert"], options["tls_key"]),
                 admin_port=options["admin_port"],
             )
         except ValueError as error:
@@ -130,14 +148,14 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def chosen_limits(on_demand: bool, rate_limit: int | None) -> Limits:
+def _limits(on_demand: bool, rate_limit: int | None) -> Limits:
     from django_momento.local.limits import NO_LIMITS, ON_DEMAND
 
     limits = ON_DEMAND if on_demand else NO_LIMITS
     return limits if rate_limit is None else limits._replace(operations_per_second=rate_limit)
 
 
-def chosen_tls(certificate: str | None, key: str | None) -> TlsFiles | None:
+def _tls_files(certificate: str | None, key: str | None) -> TlsFiles | None:
     from django_momento.local.tls import TlsFiles
 
     if certificate and key:
