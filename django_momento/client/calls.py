@@ -1,8 +1,8 @@
-"""Momento's calls as values: each knows its request, what its answer means, and whether it may be repeated.
+"""Momento's calls as values. Each builds its request, reads its response, and says whether it may be retried.
 
-Pure protocol: nothing here sends anything. The message classes (``cacheclient_pb2``, as ``pb``) are handed
-in by whoever sends, so that importing this module imports neither protobuf nor grpc. Keys and values are
-bytes; every TTL is in whole milliseconds, at least 1.
+The channel sends the calls. It passes in the message classes (``cacheclient_pb2``, as ``pb``), so importing
+this module loads neither protobuf nor grpc. Keys and values are bytes. Every TTL is in whole milliseconds,
+from 1 to ``MAX_TTL``.
 
 Source: the public protocol of Momento, https://github.com/momentohq/client_protos.
 """
@@ -13,19 +13,25 @@ from collections.abc import Generator, Iterable
 from typing import Any, ClassVar, Generic, TypeVar
 
 from ..exceptions import ServerError
+from ..redaction import quote
 
 T = TypeVar("T")
 
-# An item is key and value together; a message, what the SDKs allow either way on a channel.
+# The size of an item is that of its key and its value together.
 MAX_ITEM_BYTES = 5 * 1024 * 1024
+
+# The SDKs allow messages of this size, in both directions.
 MAX_MESSAGE_BYTES = 5_243_000
+
+# Milliseconds: a thousand years. The SDK's timedelta ends before the 64 bits of the protocol do.
+MAX_TTL = 1000 * 365 * 24 * 60 * 60 * 1000
 
 
 class Struct:
-    """Something with fields and no more, which nobody changes: equal to another with equal fields.
+    """An immutable value with named fields, equal to another of its class with equal fields.
 
-    Written out because a process pays for the classes that a dataclass generates with its first cache call,
-    and for frozen ones again with every call.
+    Written out, because generating dataclasses would slow the first cache call of a process, and frozen
+    dataclasses would slow every call.
     """
 
     __slots__: ClassVar[tuple[str, ...]] = ()
@@ -44,15 +50,15 @@ class Struct:
 
 
 class Call(Struct, Generic[T]):
-    """A call on one cache, answered by a ``T``. The class is named as its RPC, unless ``rpc`` differs."""
+    """A call on one cache that returns a ``T``. The class is named as its RPC, unless ``rpc`` differs."""
 
     __slots__ = ()
 
     rpc: ClassVar[str]
-    # Whether it goes to the control plane, whose messages name the cache themselves.
+    # Whether the call goes to the control plane. Such a request names the cache itself.
     control: ClassVar[bool] = False
     streamed: ClassVar[bool] = False
-    # Momento's SDKs repeat a call after UNAVAILABLE or INTERNAL only where doing it twice changes nothing.
+    # Momento's SDKs retry a call after UNAVAILABLE or INTERNAL only if sending it twice changes nothing.
     retryable: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
@@ -60,11 +66,14 @@ class Call(Struct, Generic[T]):
             cls.rpc = cls.__name__
 
     def request(self, pb: Any) -> Any:
-        """Build the protobuf request."""
+        """Return the protobuf request."""
         raise NotImplementedError
 
     def answer(self, response: Any, pb: Any) -> T:
-        """Read the protobuf response, or the list of them if ``streamed``."""
+        """Return the result of a protobuf response, or of the list of responses if ``streamed``.
+
+        Raises ServerError if the protocol does not allow such a response.
+        """
         raise NotImplementedError
 
 
@@ -97,7 +106,7 @@ class Set(Call[None]):
 
 
 class SetIfAbsent(Call[bool]):
-    """Answers whether the value was stored."""
+    """Store a value if its key is absent, and return whether it was stored."""
 
     __slots__ = ("key", "ttl", "value")
 
@@ -113,11 +122,11 @@ class SetIfAbsent(Call[bool]):
         return pb._SetIfNotExistsRequest(cache_key=self.key, cache_body=self.value, ttl_milliseconds=self.ttl)
 
     def answer(self, response: Any, pb: Any) -> bool:
-        return _arm(response, "result") == "stored"
+        return _oneof(response, "result") == "stored"
 
 
 class Delete(Call[None]):
-    """Deletes a key, or does nothing if there is none: Momento does not say which."""
+    """Delete a key. Momento does not say whether the key existed."""
 
     __slots__ = ("key",)
 
@@ -132,7 +141,7 @@ class Delete(Call[None]):
 
 
 class Increment(Call[int]):
-    """Adds to an integer and answers the sum. A missing key counts as 0; the TTL always becomes ``ttl``."""
+    """Add to an integer and return the sum. A missing key counts as 0. The TTL always becomes ``ttl``."""
 
     __slots__ = ("amount", "key", "ttl")
 
@@ -151,7 +160,7 @@ class Increment(Call[int]):
 
 
 class GetBatch(Call[list[bytes | None]]):
-    """Answers one value, or None, for each key, in their order."""
+    """Return one value, or None, for each key, in the order of the keys."""
 
     __slots__ = ("keys",)
 
@@ -168,7 +177,7 @@ class GetBatch(Call[list[bytes | None]]):
 
 
 class SetBatch(Call[list[bool]]):
-    """Answers for each item, in their order, whether it was stored."""
+    """Return for each item, in their order, whether it was stored."""
 
     __slots__ = ("items", "ttl")
 
@@ -204,7 +213,7 @@ class KeysExist(Call[list[bool]]):
 
 
 class UpdateTtl(Call[bool]):
-    """Overwrites the TTL and answers whether there was an item to do it to."""
+    """Overwrite the TTL, and return whether the item exists."""
 
     __slots__ = ("key", "ttl")
 
@@ -218,11 +227,11 @@ class UpdateTtl(Call[bool]):
         return pb._UpdateTtlRequest(cache_key=self.key, overwrite_to_milliseconds=self.ttl)
 
     def answer(self, response: Any, pb: Any) -> bool:
-        return _arm(response, "result") != "missing"
+        return _oneof(response, "result") != "missing"
 
 
 class ItemGetTtl(Call[int | None]):
-    """Answers the remaining TTL in milliseconds, or None if there is no item."""
+    """Return the remaining TTL in milliseconds, or None if there is no item."""
 
     __slots__ = ("key",)
 
@@ -233,13 +242,13 @@ class ItemGetTtl(Call[int | None]):
         return pb._ItemGetTtlRequest(cache_key=self.key)
 
     def answer(self, response: Any, pb: Any) -> int | None:
-        if _arm(response, "result") == "missing":
+        if _oneof(response, "result") == "missing":
             return None
         return int(response.found.remaining_ttl_millis)
 
 
 class FlushCache(Call[None]):
-    """Removes every item of a cache."""
+    """Remove every item of a cache."""
 
     __slots__ = ("cache",)
 
@@ -275,8 +284,8 @@ CALLS: tuple[type[Call[Any]], ...] = (
     FlushCache,
 )
 
-# What an operation yields: one call, answered by its answer or by its error thrown in; or a list of calls to
-# be sent together, answered by a list with an error in the place of each call that failed.
+# An operation yields one call and receives its result, or its error is thrown in. If it yields a list of
+# calls, they are sent together. It then receives a list with a result or an error for each call.
 Request = Call[Any] | CreateCache | list[Call[Any]]
 Operation = Generator[Request, Any, T]
 
@@ -286,17 +295,32 @@ def _hit(response: Any, pb: Any) -> bytes | None:
         return bytes(response.cache_body)
     if response.result == pb.Miss:
         return None
-    raise ServerError(f"Momento answered neither hit nor miss: {response.message or response.result}.")
+    raise ServerError(f"Momento sent neither a hit nor a miss: {quote(response.message or response.result)}.")
 
 
-def _arm(response: Any, oneof: str) -> str:
-    arm = response.WhichOneof(oneof)
-    if arm is None:
-        raise ServerError(f"Momento sent an answer this version does not know ({type(response).__name__}).")
-    return str(arm)
+def _oneof(response: Any, name: str) -> str:
+    field = response.WhichOneof(name)
+    if field is None:
+        raise ServerError(f"Momento sent a response this version does not know ({type(response).__name__}).")
+    return str(field)
 
 
-def _one_each(asked: tuple[Any, ...], answers: list[T]) -> list[T]:
-    if len(answers) != len(asked):
-        raise ServerError(f"Momento answered {len(answers)} of {len(asked)} items.")
-    return answers
+def _one_each(items: tuple[Any, ...], results: list[T]) -> list[T]:
+    if len(results) != len(items):
+        raise ServerError(f"Momento sent {len(results)} results for {len(items)} items.")
+    return results
+
+
+def describe_item(call: Any) -> str:
+    """Return the key and the size of the largest item of a call, for a message."""
+    items: list[tuple[bytes, int]] = []
+    if hasattr(call, "key"):
+        items = [(call.key, len(call.key) + len(getattr(call, "value", b"")))]
+    elif hasattr(call, "keys"):
+        items = [(key, len(key)) for key in call.keys]
+    elif hasattr(call, "items"):
+        items = [(key, len(key) + len(value)) for key, value in call.items]
+    if not items:
+        return "no key"
+    key, size = max(items, key=lambda item: item[1])
+    return f"key {quote(key, 80)!r} ({size:,} bytes)"

@@ -1,18 +1,31 @@
-"""The one table from what Momento answers to what this package raises, with the words that explain it.
+"""The one table that maps failed calls to the exceptions of this package, with the words that explain them.
 
-Works on gRPC's status names, so that it serves the SDK's errors and those of our own channel alike.
+gRPC's errors and the errors of Momento's SDK are mapped by their status, so both have the same texts. Other
+exceptions that are raised inside a call, such as a thread that cannot be started, become ``ServerError``. An
+exception that is raised from outside the call is not mapped: see ``is_foreign``.
 
 Source: the SDKs' mapping of status codes, and their ``err`` metadata for the limits.
 """
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Any
+
+import grpc
+from momento.errors import InvalidArgumentException, SdkException
 
 from .. import exceptions
-from ..exceptions import MomentoCacheError
+from ..exceptions import InvalidArgument, LimitExceeded, MomentoCacheError, ServerError, ValueTooLarge
+from ..redaction import quote
 
-# By the trailing metadata `err`, or, where a server sends none, by a word in the status details.
+TRANSPORT_ERRORS = (SdkException, grpc.RpcError, grpc.FutureCancelledError)
+"""The errors of gRPC and of Momento's SDK."""
+
+# By the trailing metadata `err`. If a server sends none, by a word in the status details.
 _LIMITS = {
     "operations_rate_limit_exceeded": ("operations per second", "operations"),
     "throughput_rate_limit_exceeded": ("throughput", "throughput"),
@@ -21,12 +34,16 @@ _LIMITS = {
     "element_size_limit_exceeded": ("element size", "element size"),
 }
 
-_KINDS = {
+# gRPC's own texts for a message or metadata that it refuses for their size.
+_MESSAGE_SIZE = re.compile(r"\b(sent|received) message larger than max", re.IGNORECASE)
+_METADATA_SIZE = re.compile(r"\bmetadata size exceeds\b.*\blimit", re.IGNORECASE)
+
+_CLASSES = {
     "UNAUTHENTICATED": exceptions.AuthenticationFailed,
     "PERMISSION_DENIED": exceptions.NotPermitted,
     "NOT_FOUND": exceptions.CacheNotFound,
-    "INVALID_ARGUMENT": exceptions.InvalidArgument,
-    "OUT_OF_RANGE": exceptions.InvalidArgument,
+    "INVALID_ARGUMENT": InvalidArgument,
+    "OUT_OF_RANGE": InvalidArgument,
     "FAILED_PRECONDITION": exceptions.FailedPrecondition,
     "UNAVAILABLE": exceptions.ServerUnavailable,
     "CANCELLED": exceptions.ServerUnavailable,
@@ -39,11 +56,11 @@ _TEXTS = {
         "Check that the key was not revoked, has not expired and is for this endpoint.",
     ),
     "PERMISSION_DENIED": (
-        "The API key ({source}) may not do {rpc} on cache {cache!r}: {details}.",
+        "The API key ({source}) may not do {rpc} on cache {cache}: {details}.",
         "Give the key read and write permission on this cache in Momento's console.",
     ),
     "NOT_FOUND": (
-        "Momento at {endpoint} has no cache named {cache!r}.",
+        "Momento at {endpoint} has no cache named {cache}.",
         "Check LOCATION, or create the cache: in Momento's console, or `manage.py momento_check --create`.",
     ),
     "UNAVAILABLE": (
@@ -55,60 +72,199 @@ _TEXTS = {
         "Check the network between here and there, and CLIENT_TIMEOUT.",
     ),
 }
-_OTHER = ("Momento at {endpoint} answered {rpc} with {status}: {details}.", "")
+_OTHER = ("Momento at {endpoint} ended {rpc} with {status}: {details}.", "")
+
+# Packages whose code runs inside a call. Exceptions of their own types come from the call itself.
+_LIBRARIES = sys.stdlib_module_names | {"django_momento", "google", "grpc", "momento", "momento_wire_types"}
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What was sent where, for the messages. ``timeout`` is in seconds."""
+    """A call and its destination, for the messages.
+
+    ``timeout`` is in seconds. ``item`` describes the key and the size of the largest item in the call, and
+    ``secrets`` are the texts that no message may repeat.
+    """
 
     rpc: str
     cache: str
     endpoint: str
     source: str
     timeout: float
+    item: str = "no key"
+    secrets: tuple[str, ...] = ()
 
-    def failed(self, status: str, details: str, err: str | None = None) -> MomentoCacheError:
-        """Answer the exception for a gRPC status; ``err`` is Momento's trailing metadata of that name."""
-        failure = self._failure(status, details, err)
+    def error_for_status(self, status: str, details: str, err: str | None = None) -> MomentoCacheError:
+        """Return the exception for a gRPC status; ``err`` is Momento's trailing metadata of that name."""
+        # A long text is cut here, so that the words below are looked for in a bounded text.
+        details = details[:10_000]
+        if status == "RESOURCE_EXHAUSTED":
+            failure = self._size_error(details) or self._limit_error(details, err)
+        else:
+            cause, fix = _TEXTS.get(status, _OTHER)
+            failure = _CLASSES.get(status, ServerError)(self._format(cause, status, details), fix)
         failure.status = status
         return failure
 
-    def _failure(self, status: str, details: str, err: str | None) -> MomentoCacheError:
-        if status == "RESOURCE_EXHAUSTED":
-            return self._limited(details, err)
-        kind = _KINDS.get(status, exceptions.ServerError)
-        cause, fix = _TEXTS.get(status, _OTHER)
-        return kind(self._filled(cause, status, details), fix)
+    failed = error_for_status
 
-    def _limited(self, details: str, err: str | None) -> MomentoCacheError:
-        limit = _limit(details, err)
-        details = _clause(details)
-        if limit == "item size":
-            return exceptions.ValueTooLarge(
-                f"Momento refused the value for its size: {details}.", "Cache less."
+    def error_before_sending(self, error: Exception) -> MomentoCacheError:
+        """Return the exception for an error that is raised while a call is built, sent or read."""
+        name = type(error).__name__
+        details = self._clause(str_or_type(error))
+        if isinstance(error, SdkException):
+            kind = InvalidArgument if isinstance(error, InvalidArgumentException) else ServerError
+            return kind(f"{self.rpc} of {self.item}: Momento's SDK refused the call: {details}.")
+        if isinstance(error, (OverflowError, ValueError, TypeError)):
+            return InvalidArgument(f"{self.rpc} of {self.item} cannot be sent: {name}: {details}.")
+        return ServerError(
+            f"{self.rpc} on cache {quote(self.cache)!r} failed inside the client: {name}: {details}.",
+            "Check that this process may start threads, open files and use memory.",
+        )
+
+    def _size_error(self, details: str) -> MomentoCacheError | None:
+        if found := _MESSAGE_SIZE.search(details):
+            is_value = self.rpc in {"Set", "SetIfNotExists", "SetBatch"} or found[1].lower() == "received"
+            error = ValueTooLarge if is_value else InvalidArgument
+            return error(
+                f"gRPC refused {self.rpc} of {self.item} for its size: {self._clause(details)}.",
+                "Cache less under one key, or use shorter keys.",
             )
-        what = "a limit of the Momento account" if limit == "unknown" else f"the limit on {limit}"
-        return exceptions.LimitExceeded(
-            f"{self.rpc} on cache {self.cache!r} hit {what}: {details}.",
+        if _METADATA_SIZE.search(details):
+            size = len(self.cache.encode(errors="replace"))
+            return InvalidArgument(
+                f"gRPC refused the metadata of {self.rpc} of {self.item} for its size: the name of the cache "
+                f"takes {size:,} bytes, the API key {sum(map(len, self.secrets)):,}: "
+                f"{self._clause(details)}.",
+                "Use a shorter name in LOCATION, and check that the secret holds an API key alone.",
+            )
+        return None
+
+    def _limit_error(self, details: str, err: str | None) -> MomentoCacheError:
+        limit = _limit(details, err)
+        details = self._clause(details)
+        if limit == "item size":
+            return ValueTooLarge(f"Momento refused the value for its size: {details}.", "Cache less.")
+        reason = "a limit of the Momento account" if limit == "unknown" else f"the limit on {limit}"
+        return LimitExceeded(
+            f"{self.rpc} on cache {quote(self.cache)!r} hit {reason}: {details}.",
             "Ask Momento for a higher limit, or cache less often: it was not repeated.",
             limit=limit,
         )
 
-    def _filled(self, text: str, status: str, details: str) -> str:
+    def _format(self, text: str, status: str, details: str) -> str:
         return text.format(
             rpc=self.rpc,
-            cache=self.cache,
+            cache=repr(quote(self.cache)),
             endpoint=self.endpoint,
             source=self.source,
             timeout=self.timeout,
-            status=status,
-            details=_clause(details),
+            status=quote(status),
+            details=self._clause(details),
         )
 
+    def _clause(self, details: str) -> str:
+        return quote(details, secrets=self.secrets).rstrip(".") or "no details"
 
-def _clause(details: str) -> str:
-    return details.rstrip(".") or "no details"
+
+def map_error(sent: Sent, error: Exception) -> MomentoCacheError:
+    """Return the exception of this package for an error that a call ended with.
+
+    The error loses its traceback. The frames of the SDK and of gRPC hold the error itself, and with it the
+    connection, until the next garbage collection.
+    """
+    if isinstance(error, MomentoCacheError):
+        return error
+    mapped = _map_error(sent, error)
+    mapped.__cause__ = error
+    seen: set[int] = set()
+    inner: BaseException | None = error
+    while inner is not None and id(inner) not in seen:
+        seen.add(id(inner))
+        inner.__traceback__ = None
+        inner = inner.__cause__ or inner.__context__
+    return mapped
+
+
+def _map_error(sent: Sent, error: Exception) -> MomentoCacheError:
+    if isinstance(error, grpc.FutureCancelledError):
+        return sent.error_for_status("CANCELLED", "the connection was closed")
+    if isinstance(error, grpc.RpcError) and hasattr(error, "code"):
+        return sent.error_for_status(
+            _status_name(error.code()), _text(error.details()), _err(error.trailing_metadata())
+        )
+    if isinstance(error, ValueError) and "closed channel" in str(error):
+        return sent.error_for_status("CANCELLED", "the connection was closed")
+    if isinstance(error, SdkException) and error.transport_details is not None:
+        details = error.transport_details.grpc
+        return sent.error_for_status(
+            _status_name(details.code), _text(details.details), _err(details.metadata)
+        )
+    return sent.error_before_sending(error)
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Return whether an exception comes from outside the call that it ended.
+
+    The handler of a signal raises such an exception, for example for a time limit of Celery or RQ. Another
+    thread raises one by ``PyThreadState_SetAsyncExc``. Such exceptions belong to the caller.
+    """
+    if not isinstance(error, Exception):
+        return True
+    frame = _innermost_frame(error.__traceback__)
+    if frame is not None and _is_of_a_library(frame):
+        package = type(error).__module__.partition(".")[0]
+        if package not in _LIBRARIES:
+            return True
+    return _has_passed_signal_handler(error.__traceback__)
+
+
+def _innermost_frame(traceback: TracebackType | None) -> FrameType | None:
+    frame = None
+    while traceback is not None:
+        frame, traceback = traceback.tb_frame, traceback.tb_next
+    return frame
+
+
+def _is_of_a_library(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _LIBRARIES
+
+
+def _has_passed_signal_handler(traceback: TracebackType | None) -> bool:
+    # Python calls a handler with the number of the signal and the frame that it interrupted.
+    interrupted: FrameType | None = None
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if interrupted is not None:
+            for value in list(frame.f_locals.values()):
+                if value is interrupted or (type(value) is tuple and any(it is interrupted for it in value)):
+                    return True
+        interrupted, traceback = frame, traceback.tb_next
+    return False
+
+
+def str_or_type(error: Exception) -> str:
+    """Return the text of an error, or the name of its type if it has none that can be shown."""
+    if isinstance(error, SdkException):
+        return str(error.message)
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a foreign error's __str__ may raise anything
+        return type(error).__name__
+
+
+def _status_name(code: object) -> str:
+    return str(getattr(code, "name", code))
+
+
+def _text(details: object) -> str:
+    return "" if details is None else str(details)
+
+
+def _err(metadata: Any) -> str | None:
+    """Return Momento's ``err`` of trailing metadata, which is text if there is one."""
+    found = dict(metadata or ()).get("err")
+    return found if isinstance(found, str) else None
 
 
 def _limit(details: str, err: str | None) -> str:

@@ -1,20 +1,22 @@
-"""Each verb of Django's cache once, as a generator that yields Momento's calls and returns the answer.
+"""Each verb of Django's cache, as a generator that yields Momento's calls and returns the result.
 
-Nothing here knows how a call is sent; ``wire.Steps`` says what may be yielded. Keys and values are bytes;
-a ``ttl`` is in whole milliseconds, and 0 means already expired.
+``Client.run`` and ``Client.arun`` send the calls. ``calls.Operation`` says what a generator may yield. Keys
+and values are bytes. A ``ttl`` is in whole milliseconds, and 0 means already expired.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import index
-from time import monotonic
 from typing import Any, TypeVar
 
+from ..clock import monotonic
 from ..codec.codec import INTEGER_RANGE
 from ..exceptions import FailedPrecondition, InvalidArgument, MomentoCacheError, ServerError, ValueTooLarge
+from ..redaction import quote
 from .calls import (
     MAX_ITEM_BYTES,
+    MAX_TTL,
     CreateCache,
     Delete,
     FlushCache,
@@ -32,14 +34,19 @@ from .calls import (
 
 T = TypeVar("T")
 
-# A chunk is one message, which may not be larger than an item may be, and one deadline for all of it.
-BATCH_KEYS = 1000
-BATCH_BYTES = 4 * 1024 * 1024
-# What protobuf adds to a key and a value in a message, generously.
+# A chunk is one message with one deadline. Its limits are those of an item.
+MAX_CHUNK_KEYS = 1000
+MAX_CHUNK_BYTES = 4 * 1024 * 1024
+# An upper bound of the bytes that protobuf adds to a key and a value in a message.
 FRAMING_BYTES = 32
-# Calls that are sent together: Momento serves 100 at a time on one connection.
-TOGETHER = 64
-STREAMS_TOGETHER = 8
+# Calls that are sent together. Momento serves 100 at a time on one connection.
+MAX_CONCURRENT_CALLS = 64
+MAX_CONCURRENT_STREAMS = 8
+# Keys of a chunk that failed as a whole which are asked for again, each alone.
+MAX_SINGLE_CALLS = 64
+
+# A chunk that fails with one of these may fail because of one key: an item of another type or size.
+_ERRORS_OF_ONE_KEY = (FailedPrecondition, InvalidArgument, ValueTooLarge)
 
 
 def get(key: bytes) -> Operation[bytes | None]:
@@ -48,62 +55,65 @@ def get(key: bytes) -> Operation[bytes | None]:
 
 
 def set(key: bytes, value: bytes, ttl: int) -> Operation[None]:  # noqa: A001 - Django's name for it
+    """Store a value, or delete the key if ``ttl`` is over. Raises ValueTooLarge before anything is sent."""
     if ttl <= 0:
         yield Delete(key)
         return
     _check_size(key, value)
-    yield Set(key, value, ttl)
+    yield Set(key, value, min(ttl, MAX_TTL))
 
 
 def add(key: bytes, value: bytes, ttl: int) -> Operation[bool]:
-    """Answer whether the key was absent; store nothing if ``ttl`` is already over."""
+    """Store a value if the key is absent, and return whether it was. Store nothing if ``ttl`` is over."""
     if ttl <= 0:
         return not (yield from has_key(key))
     _check_size(key, value)
-    stored: bool = yield SetIfAbsent(key, value, ttl)
+    stored: bool = yield SetIfAbsent(key, value, min(ttl, MAX_TTL))
     return stored
 
 
 def touch(key: bytes, ttl: int) -> Operation[bool]:
+    """Set the time that a key has left, and return whether the key exists. Delete it if ``ttl`` is over."""
     if ttl <= 0:
         return (yield from delete(key))
-    found: bool = yield UpdateTtl(key, ttl)
+    found: bool = yield UpdateTtl(key, min(ttl, MAX_TTL))
     return found
 
 
 def delete(key: bytes) -> Operation[bool]:
-    """Answer whether there was something to delete, which Momento's own Delete does not say."""
+    """Delete a key, and return whether it existed. Momento's own Delete does not say that."""
     (found,) = yield KeysExist((key,))
-    # Sent even if nothing was found: reads are eventually consistent, and a value just written must go too.
+    # Sent even if no key was found. Reads are eventually consistent, and a value just written must go too.
     yield Delete(key)
     return bool(found)
 
 
 def has_key(key: bytes) -> Operation[bool]:
+    """Return whether the key exists."""
     (found,) = yield KeysExist((key,))
     return bool(found)
 
 
 def incr(key: bytes, delta: int) -> Operation[int | None]:
-    """Add to an integer and leave its expiry where it was; answer None if there is no such key.
+    """Add to an integer, keep its expiry, and return the sum, or None if there is no such key.
 
     Raises TypeError if the value is not an integer, OverflowError if the sum has more than 64 bits.
     """
-    # An exact int, because of any other a range looks at every number it has.
+    # An exact int, because a range compares any other number with each of its members.
     delta = index(delta)
     if delta not in INTEGER_RANGE:
         raise OverflowError("delta does not fit Momento's 64-bit integers.")
-    asked_at = monotonic()
+    started = monotonic()
     remaining = yield ItemGetTtl(key)
     if remaining is None:
         return None
-    # Increment overwrites the expiry. What passed since the question is subtracted from the answer: without
-    # that every call would move the expiry by a round trip, and a busy rate limit would never end.
-    elapsed = round((monotonic() - asked_at) * 1000)
+    # Increment overwrites the expiry. The time since the question is subtracted, because otherwise every call
+    # would move the expiry by a round trip, and the window of a busy rate limit would not end.
+    elapsed = round((monotonic() - started) * 1000)
     try:
-        total: int = yield Increment(key, delta, max(1, remaining - elapsed))
+        total: int = yield Increment(key, delta, min(max(1, remaining - elapsed), MAX_TTL))
     except (FailedPrecondition, InvalidArgument) as error:
-        # Momento does not document which status means which: the value itself tells.
+        # Momento does not document which status stands for which reason, so the value decides.
         stored = yield Get(key)
         if stored is not None and not stored.removeprefix(b"-").isdigit():
             raise TypeError("The value is not an integer that can be incremented.") from error
@@ -114,14 +124,14 @@ def incr(key: bytes, delta: int) -> Operation[int | None]:
 
 
 def get_many(keys: Sequence[bytes]) -> Operation[dict[bytes, bytes]]:
-    """Answer what was found. Each key is asked for once, however often it is named."""
+    """Return the values that exist. A key that is named twice is asked for once."""
     keys = list(dict.fromkeys(keys))
     if len(keys) == 1:
         value = yield Get(keys[0])
         return {} if value is None else {keys[0]: value}
     found: dict[bytes, bytes] = {}
-    chunks = list(_chunks(keys, len))
-    for some in _groups(chunks, STREAMS_TOGETHER):
+    chunks = list(chunks_of(keys, len))
+    for some in _groups(chunks, MAX_CONCURRENT_STREAMS):
         outcomes = yield [GetBatch(chunk) for chunk in some]
         for chunk, values in zip(some, _all_or_raise(outcomes), strict=True):
             found.update((key, value) for key, value in zip(chunk, values, strict=True) if value is not None)
@@ -129,10 +139,11 @@ def get_many(keys: Sequence[bytes]) -> Operation[dict[bytes, bytes]]:
 
 
 def set_many(items: Mapping[bytes, bytes], ttl: int) -> Operation[dict[bytes, MomentoCacheError]]:
-    """Answer the keys that could not be stored, each with its error. Raises only if nothing was stored."""
+    """Return the keys that could not be stored, each with its error. Raises only if nothing was stored."""
     if ttl <= 0:
         yield from delete_many(list(items))
         return {}
+    ttl = min(ttl, MAX_TTL)
     failed: dict[bytes, MomentoCacheError] = {}
     sendable = []
     for key, value in items.items():
@@ -142,18 +153,28 @@ def set_many(items: Mapping[bytes, bytes], ttl: int) -> Operation[dict[bytes, Mo
             failed[key] = error
         else:
             sendable.append((key, value))
-    for some in _groups(list(_chunks(sendable, _item_bytes)), STREAMS_TOGETHER):
+    for some in _groups(list(chunks_of(sendable, _item_bytes)), MAX_CONCURRENT_STREAMS):
         outcomes = yield [SetBatch(chunk, ttl) for chunk in some]
         for chunk, outcome in zip(some, outcomes, strict=True):
-            failed.update(_failures(chunk, outcome))
+            if isinstance(outcome, MomentoCacheError) and may_be_of_one_key(outcome, chunk):
+                stored = yield [Set(key, value, ttl) for key, value in chunk]
+                failed.update(_failures(chunk, stored))
+            else:
+                failed.update(_failures(chunk, outcome))
     if sendable and len(failed) == len(items):
         raise failed[sendable[0][0]]
     return failed
 
 
+def may_be_of_one_key(error: MomentoCacheError, chunk: Sequence[object]) -> bool:
+    """Return whether a chunk that failed as a whole is worth sending again, one call for each of its keys."""
+    return 1 < len(chunk) <= MAX_SINGLE_CALLS and isinstance(error, _ERRORS_OF_ONE_KEY)
+
+
 def delete_many(keys: Sequence[bytes]) -> Operation[None]:
+    """Delete every key. Raises the first error after all calls have ended."""
     errors = []
-    for some in _groups(list(dict.fromkeys(keys)), TOGETHER):
+    for some in _groups(list(dict.fromkeys(keys)), MAX_CONCURRENT_CALLS):
         outcomes = yield [Delete(key) for key in some]
         errors += [outcome for outcome in outcomes if isinstance(outcome, MomentoCacheError)]
     if errors:
@@ -161,10 +182,10 @@ def delete_many(keys: Sequence[bytes]) -> Operation[None]:
 
 
 def incr_version(key: bytes, new_key: bytes, recode: Callable[[bytes], bytes | None]) -> Operation[bool]:
-    """Move a value to another key with the time it has left; answer whether there was one.
+    """Move a value to another key with the time it has left, and return whether there was a value.
 
-    ``recode`` turns what is stored under ``key`` into what belongs under ``new_key``, because a stored
-    value is bound to its key; None means that it cannot be read, which counts as missing.
+    ``recode`` turns the stored bytes of ``key`` into those of ``new_key``, because a stored value is bound to
+    its key. If ``recode`` returns None, the value cannot be read, and counts as missing.
     """
     stored = yield Get(key)
     value = None if stored is None else recode(stored)
@@ -177,11 +198,12 @@ def incr_version(key: bytes, new_key: bytes, recode: Callable[[bytes], bytes | N
 
 
 def clear(cache: str) -> Operation[None]:
+    """Remove every item of the cache."""
     yield FlushCache(cache)
 
 
 def create() -> Operation[bool]:
-    """Create the cache; answer False if there is one of that name already."""
+    """Create the cache, and return whether it was created. Return False if the cache exists."""
     created: bool = yield CreateCache()
     return created
 
@@ -190,7 +212,7 @@ def _check_size(key: bytes, value: bytes) -> None:
     size = len(key) + len(value)
     if size > MAX_ITEM_BYTES:
         raise ValueTooLarge(
-            f"The value for key {key.decode(errors='replace')!r} takes {size:,} bytes with its key; "
+            f"The value for key {quote(key)!r} takes {size:,} bytes with its key; "
             f"Momento stores at most {MAX_ITEM_BYTES:,}.",
             "Cache less under one key, or split it over several.",
         )
@@ -200,13 +222,13 @@ def _item_bytes(item: tuple[bytes, bytes]) -> int:
     return len(item[0]) + len(item[1])
 
 
-def _chunks(items: Iterable[T], size: Callable[[T], int]) -> Iterator[tuple[T, ...]]:
-    """Cut into chunks that one message can carry, by count and by size."""
+def chunks_of(items: Iterable[T], size: Callable[[T], int]) -> Iterator[tuple[T, ...]]:
+    """Yield chunks of at most ``MAX_CHUNK_KEYS`` items and, but for a larger item, ``MAX_CHUNK_BYTES``."""
     chunk: list[T] = []
     total = 0
     for item in items:
         added = size(item) + FRAMING_BYTES
-        if chunk and (len(chunk) == BATCH_KEYS or total + added > BATCH_BYTES):
+        if chunk and (len(chunk) == MAX_CHUNK_KEYS or total + added > MAX_CHUNK_BYTES):
             yield tuple(chunk)
             chunk, total = [], 0
         chunk.append(item)
@@ -227,9 +249,15 @@ def _all_or_raise(outcomes: list[Any]) -> list[Any]:
 
 
 def _failures(
-    chunk: tuple[tuple[bytes, bytes], ...], outcome: list[bool] | MomentoCacheError
+    chunk: tuple[tuple[bytes, bytes], ...], outcome: list[Any] | MomentoCacheError
 ) -> dict[bytes, MomentoCacheError]:
+    """Return the keys of a chunk that were not stored. Alone, a key is stored if its call has no error."""
     if isinstance(outcome, MomentoCacheError):
         return {key: outcome for key, _ in chunk}
-    refused = ServerError("Momento did not store it, and did not say why.")
-    return {key: refused for (key, _), stored in zip(chunk, outcome, strict=True) if not stored}
+    failures = {}
+    for (key, _), stored in zip(chunk, outcome, strict=True):
+        if isinstance(stored, MomentoCacheError):
+            failures[key] = stored
+        elif stored is False:
+            failures[key] = ServerError(f"Momento did not store key {quote(key)!r}, and gave no reason.")
+    return failures

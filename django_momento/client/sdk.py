@@ -1,13 +1,16 @@
 """Momento's own SDK: its ``CacheClient`` configured from our options, and the calls that go through it.
 
-A call that fails raises the SDK's exception, which ``client`` turns into ours. Only public names of the SDK
-are used. It repeats nothing: ``client`` does that, which knows what may be repeated and when to stop.
+A call that fails raises the SDK's exception, or the exception that the SDK met. The transport maps both. Only
+public names of the SDK are used. The SDK retries nothing here, because ``retry`` decides about retries.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +19,7 @@ from momento.config import Configuration
 from momento.config.middleware import MiddlewareMessage, MiddlewareRequestHandlerContext, MiddlewareStatus
 from momento.config.middleware.synchronous import Middleware, MiddlewareMetadata, MiddlewareRequestHandler
 from momento.config.transport.transport_strategy import StaticGrpcConfiguration, StaticTransportStrategy
+from momento.errors import SdkException
 from momento.responses import (
     CacheDelete,
     CacheFlush,
@@ -31,6 +35,7 @@ from momento.retry import RetryableProps, RetryStrategy
 
 from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
+from ..exceptions import ServerError
 from .calls import (
     MAX_MESSAGE_BYTES,
     CreateCache,
@@ -41,6 +46,7 @@ from .calls import (
     Set,
     SetIfAbsent,
 )
+from .fork_gate import gate
 
 _PRESETS: dict[str, Callable[[], Configuration]] = {
     "in-region": Configurations.InRegion.Default.latest,
@@ -49,14 +55,20 @@ _PRESETS: dict[str, Callable[[], Configuration]] = {
     "laptop": Configurations.Laptop.latest,
 }
 
-# Never used: every call carries its own TTL. The SDK only wants it to be positive.
+# Not used, because every call carries its own TTL. The SDK checks that it is positive.
 _DEFAULT_TTL = timedelta(days=1)
+
+# Seconds that a control call may take. The SDK's own deadline for such a call is a minute.
+CONTROL_TIMEOUT = 60.0
+# Seconds that the SDK's deadline gets to be delivered before the wait for a control call ends.
+_GRACE = 1.0
 
 
 def configuration(options: ConnectionOptions, generation: int = 0) -> Configuration:
-    """Answer the SDK's configuration: a preset, with the timeout and the certificates from the options.
+    """Return the SDK's configuration: a preset, with the timeout and the certificates from the options.
 
-    Clients of one ``generation`` may share a connection: see ``line``.
+    Clients of one ``generation`` may share a connection: see ``channel``. Raises OSError if the file of
+    ROOT_CERTIFICATES cannot be read.
     """
     preset = _PRESETS[_preset_name(options)]()
     grpc = preset.get_transport_strategy().get_grpc_configuration()
@@ -93,7 +105,10 @@ def _preset_name(options: ConnectionOptions) -> str:
 
 
 def cache_client(credential: Credential, configured: Configuration) -> CacheClient:
-    """Make the SDK's client, which connects at its first call: ``CacheClient.create`` would do it now."""
+    """Return the SDK's client, which connects at its first call.
+
+    ``CacheClient.create`` would connect at once.
+    """
     provider = CredentialProvider(
         auth_token=credential.api_key,
         control_endpoint=credential.control_host,
@@ -105,7 +120,7 @@ def cache_client(credential: Credential, configured: Configuration) -> CacheClie
 
 
 class _NoRetries(RetryStrategy):
-    """Repeats nothing. It is false, so that the SDK leaves its machinery for retries out of every call."""
+    """Retry nothing. It is false, so that the SDK leaves its interceptor for retries out of every call."""
 
     def __bool__(self) -> bool:
         return False
@@ -115,7 +130,7 @@ class _NoRetries(RetryStrategy):
 
 
 class _ReadConcern(Middleware, MiddlewareRequestHandler):
-    """Adds the metadata that the SDK has no setting for."""
+    """Add the metadata that the SDK has no setting for."""
 
     def __init__(self, concern: str) -> None:
         self._pair = ("read-concern", concern)
@@ -165,8 +180,8 @@ def _set_if_absent(client: CacheClient, cache: str, call: SetIfAbsent) -> bool:
             return True
         case CacheSetIfNotExists.NotStored():
             return False
-        case failed:
-            raise _error(failed)
+        case response:
+            raise _error(response)
 
 
 def _delete(client: CacheClient, cache: str, call: Delete) -> None:
@@ -179,31 +194,61 @@ def _increment(client: CacheClient, cache: str, call: Increment) -> int:
     match client.increment(cache, call.key, call.amount, _ttl(call.ttl)):
         case CacheIncrement.Success(value=value):
             return value
-        case failed:
-            raise _error(failed)
+        case response:
+            raise _error(response)
 
 
 def _flush(client: CacheClient, cache: str, call: FlushCache) -> None:
-    response = client.flush_cache(call.cache)
+    response = _run_elsewhere(lambda: client.flush_cache(call.cache), "FlushCache")
     if not isinstance(response, CacheFlush.Success):
         raise _error(response)
 
 
 def _create_cache(client: CacheClient, cache: str, call: CreateCache) -> bool:
-    match client.create_cache(cache):
+    match _run_elsewhere(lambda: client.create_cache(cache), "CreateCache"):
         case CreateCacheResponses.Success():
             return True
         case CreateCacheResponses.CacheAlreadyExists():
             return False
-        case failed:
-            raise _error(failed)
+        case response:
+            raise _error(response)
+
+
+def _run_elsewhere(call: Callable[[], Any], rpc: str) -> Any:
+    """Run a control call on a thread of its own, and wait for its response on this one.
+
+    The SDK turns every exception inside such a call into an error response and logs nothing. A signal's
+    handler runs on the main thread, so its exception ends the wait instead of being lost in the SDK.
+    """
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            # If the caller is interrupted, this call is still in flight.
+            with gate.enter():
+                response = call()
+            future.set_result(response)
+        except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="momento-control", daemon=True).start()
+    try:
+        return future.result(CONTROL_TIMEOUT + _GRACE)
+    except FutureTimeoutError:
+        if future.done():
+            raise
+        raise ServerError(f"{rpc} did not end within {CONTROL_TIMEOUT + _GRACE:g} s.") from None
 
 
 def _error(response: Any) -> Exception:
-    return response.inner_exception  # type: ignore[no-any-return]  # one property of many unrelated classes
+    """Return the error of an error response. An unknown response has none."""
+    error = getattr(response, "inner_exception", None)
+    if isinstance(error, SdkException):
+        return error
+    return ServerError(f"Momento's SDK returned an unknown response ({type(response).__name__}).")
 
 
-# The calls that go through the SDK; all others go over our own channel.
+# The calls that go through the SDK. All others go over our own channel.
 CALLS: dict[type, Callable[[CacheClient, str, Any], Any]] = {
     Get: _get,
     Set: _set,

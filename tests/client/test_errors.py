@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import grpc
 import pytest
+from momento.errors import InvalidArgumentException, UnknownException
+from momento.internal.services import Service
 
 from django_momento import exceptions
-from django_momento.client.errors import Sent
-from django_momento.exceptions import LimitExceeded, MomentoCacheError, ValueTooLarge
+from django_momento.client.errors import Sent, is_foreign, map_error
+from django_momento.exceptions import (
+    InvalidArgument,
+    LimitExceeded,
+    MomentoCacheError,
+    ServerError,
+    ValueTooLarge,
+)
 
 SENT = Sent(
     rpc="Get", cache="my-cache", endpoint="cell.example", source="Secret 'momento' in eu-west-1", timeout=1.1
@@ -43,7 +57,7 @@ LIMITS = {
 @pytest.mark.parametrize(("status", "kind"), KINDS.items())
 def test_a_status_becomes_its_exception(status: str, kind: type[MomentoCacheError]) -> None:
     """Callers tell failures apart by type, so each gRPC status has exactly one."""
-    assert kind is type(SENT.failed(status, "details"))
+    assert kind is type(SENT.error_for_status(status, "details"))
 
 
 @pytest.mark.parametrize("status", KINDS)
@@ -52,7 +66,7 @@ def test_a_status_becomes_its_exception(status: str, kind: type[MomentoCacheErro
 )
 def test_odd_details_break_no_message(status: str, details: str) -> None:
     """Details are the server's: whatever they hold, a message comes of it and not a KeyError."""
-    error = SENT.failed(status, details)
+    error = SENT.error_for_status(status, details)
 
     assert ": ." not in error.cause
     assert ".." not in error.cause
@@ -62,7 +76,7 @@ def test_odd_details_break_no_message(status: str, details: str) -> None:
 @pytest.mark.parametrize("status", sorted(KINDS.keys() - {"NOT_FOUND", "DEADLINE_EXCEEDED"}))
 def test_a_message_repeats_what_momento_said(status: str) -> None:
     """Momento's own words are often the best hint there is, and keep their braces."""
-    assert "said {this}" in SENT.failed(status, "said {this}.").cause
+    assert "said {this}" in SENT.error_for_status(status, "said {this}.").cause
 
 
 @pytest.mark.parametrize(
@@ -79,7 +93,7 @@ def test_a_message_repeats_what_momento_said(status: str) -> None:
 )
 def test_a_message_names_what_to_look_at(status: str, hints: tuple[str, ...]) -> None:
     """The reader learns where the call went, with which key, and what to change."""
-    message = str(SENT.failed(status, "details"))
+    message = str(SENT.error_for_status(status, "details"))
 
     assert [] == [hint for hint in hints if hint not in message]
 
@@ -87,7 +101,7 @@ def test_a_message_names_what_to_look_at(status: str, hints: tuple[str, ...]) ->
 @pytest.mark.parametrize(("err", "limit"), [(err, limit) for err, (_, limit) in LIMITS.items()])
 def test_a_limit_is_told_by_the_trailing_metadata(err: str, limit: str) -> None:
     """Momento's ``err`` decides, also against words in the details that point elsewhere."""
-    error = SENT.failed("RESOURCE_EXHAUSTED", "operations, throughput, item size", err)
+    error = SENT.error_for_status("RESOURCE_EXHAUSTED", "operations, throughput, item size", err)
 
     assert isinstance(error, LimitExceeded)
     assert limit == error.limit
@@ -100,7 +114,7 @@ def test_a_limit_is_told_by_the_words_where_there_is_no_metadata(
     words: str, limit: str, err: str | None
 ) -> None:
     """Servers that send no ``err`` say it in words, in any case."""
-    error = SENT.failed("RESOURCE_EXHAUSTED", words, err)
+    error = SENT.error_for_status("RESOURCE_EXHAUSTED", words, err)
 
     assert isinstance(error, LimitExceeded)
     assert limit == error.limit
@@ -109,7 +123,7 @@ def test_a_limit_is_told_by_the_words_where_there_is_no_metadata(
 @pytest.mark.parametrize(("details", "err"), [("", None), ("slow down", None), ("operations", "a_new_limit")])
 def test_a_limit_nobody_named_is_unknown(details: str, err: str | None) -> None:
     """A limit that cannot be told is not guessed."""
-    error = SENT.failed("RESOURCE_EXHAUSTED", details, err)
+    error = SENT.error_for_status("RESOURCE_EXHAUSTED", details, err)
 
     assert isinstance(error, LimitExceeded)
     assert "unknown" == error.limit
@@ -120,7 +134,167 @@ def test_a_limit_nobody_named_is_unknown(details: str, err: str | None) -> None:
 )
 def test_an_item_over_the_size_limit_is_a_value_too_large(details: str, err: str | None) -> None:
     """A value that is too large is the caller's to change, and no limit to wait for."""
-    error = SENT.failed("RESOURCE_EXHAUSTED", details, err)
+    error = SENT.error_for_status("RESOURCE_EXHAUSTED", details, err)
 
     assert ValueTooLarge is type(error)
     assert details in error.cause
+
+
+KEY = "eyJlbmRwb2ludCI6ICJjZWxsIiwgImFwaV9rZXkiOiAiYWJjIn0"
+
+
+@pytest.mark.parametrize("status", sorted(KINDS.keys() - {"NOT_FOUND", "DEADLINE_EXCEEDED"}))
+@pytest.mark.parametrize(
+    ("details", "shown", "hidden"),
+    [
+        (f"denied to {KEY}", "denied to", KEY),
+        ("authorization: a-plain-key", "authorization", "a-plain-key"),
+        ("the key tiny-secret is wrong", "is wrong", "tiny-secret"),
+        ("one\r\ntwo", "one\\r\\ntwo", "\n"),
+        ("a \x1b[31mred\x07 text", "red", "\x1b"),
+        ("x" * 100_000, "xxx", "x" * 1000),
+    ],
+)
+def test_details_of_the_server_are_redacted_escaped_and_bounded(
+    status: str, details: str, shown: str, hidden: str
+) -> None:
+    """A proxy may quote the API key, and may send any character, in any amount."""
+    sent = Sent("Get", "my-cache", "cell.example", "a secret", 1.1, secrets=("tiny-secret",))
+
+    message = str(sent.error_for_status(status, details))
+
+    assert shown in message
+    assert hidden not in message
+
+
+@pytest.mark.parametrize(
+    ("rpc", "details", "kind"),
+    [
+        ("Set", "CLIENT: Sent message larger than max (6000005 vs. 5243000)", ValueTooLarge),
+        ("SetIfNotExists", "Sent message larger than max (6000005 vs. 5243000)", ValueTooLarge),
+        ("SetBatch", "Sent message larger than max (6000005 vs. 5243000)", ValueTooLarge),
+        ("Get", "Sent message larger than max (6000005 vs. 5243000)", InvalidArgument),
+        ("KeysExist", "Sent message larger than max (6000005 vs. 5243000)", InvalidArgument),
+        ("Get", "CLIENT: Received message larger than max (6000005 vs. 5243000)", ValueTooLarge),
+        ("Get", "received metadata size exceeds hard limit (value length 17000 vs. 16384)", InvalidArgument),
+        ("Get", "to-be-sent initial metadata size exceeds peer limit", InvalidArgument),
+    ],
+)
+def test_a_size_that_grpc_refuses_is_no_limit_of_the_account(
+    rpc: str, details: str, kind: type[MomentoCacheError]
+) -> None:
+    """gRPC enforces sizes on this side, and the message names the key and its size."""
+    sent = Sent(rpc, "my-cache", "cell.example", "a secret", 1.1, item="key 'k' (6,000,001 bytes)")
+
+    error = sent.error_for_status("RESOURCE_EXHAUSTED", details)
+
+    assert kind is type(error)
+    assert "key 'k' (6,000,001 bytes)" in error.cause
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (RuntimeError("can't start new thread"), ServerError),
+        (RecursionError("maximum recursion depth exceeded"), ServerError),
+        (FileNotFoundError(2, "No such file", "/roots.pem"), ServerError),
+        (AttributeError("'NoneType' object has no attribute 'result'"), ServerError),
+        (MemoryError("none left"), ServerError),
+        (UnknownException("unforeseen", Service.CACHE), ServerError),
+        (grpc.RpcError("without a status"), ServerError),
+        (OverflowError("too large to convert"), InvalidArgument),
+        (ValueError("out of range"), InvalidArgument),
+        (InvalidArgumentException("a bad name", Service.CACHE), InvalidArgument),
+        (ValueError("Cannot invoke RPC on closed channel!"), exceptions.ServerUnavailable),
+        (grpc.FutureCancelledError(), exceptions.ServerUnavailable),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_an_error_without_a_status_keeps_its_cause(error: Exception, kind: type[MomentoCacheError]) -> None:
+    """An exception inside the SDK or gRPC becomes ours, chained, with its words in the message."""
+    mapped = map_error(SENT, error)
+
+    assert kind is type(mapped)
+    assert mapped.__cause__ is error
+    if kind is not exceptions.ServerUnavailable:
+        assert str(getattr(error, "message", error)) in mapped.cause
+
+
+def test_an_error_whose_text_cannot_be_had_is_named_by_its_type() -> None:
+    """``str()`` of a foreign error may raise anything."""
+
+    class Unprintable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    assert "Unprintable" in map_error(SENT, Unprintable()).cause
+
+
+class Limit(Exception):
+    """Of a package that is neither gRPC's nor the SDK's."""
+
+
+def raise_in_handler(raise_: Callable[..., None], wait: Callable[[], None]) -> BaseException:
+    """Return the exception that a signal's handler raises while this thread is inside library code."""
+    before = signal.signal(signal.SIGALRM, raise_)
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+    try:
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - any of them
+            wait()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return caught.value
+
+
+def by_name(signum: int, frame: object) -> None:
+    raise Limit
+
+
+def by_star(*_: object) -> None:
+    raise RuntimeError("a built-in type")
+
+
+class ByMethod:
+    def __call__(self, signum: int, frame: object) -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        raise TimeoutError
+
+
+@pytest.mark.parametrize("handler", [by_name, by_star, ByMethod()], ids=["function", "star", "instance"])
+def test_the_exception_of_a_signals_handler_is_foreign(handler: Callable[..., None]) -> None:
+    """A time limit of Celery or RQ belongs to the caller, whatever its type."""
+    assert is_foreign(raise_in_handler(handler, threading.Event().wait))
+
+
+def test_an_exception_that_another_thread_set_is_foreign() -> None:
+    """RQ's time limit on threads: it is raised in library code, and is of no library's type."""
+    import ctypes
+
+    ident = ctypes.c_ulong(threading.get_ident())
+
+    def interrupt() -> None:
+        time.sleep(0.05)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Limit))
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(Limit) as caught:
+        threading.Event().wait(0.2)  # returns inside threading, where the exception is raised
+    thread.join()
+    assert is_foreign(caught.value)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), GeneratorExit()])
+def test_an_exception_that_no_except_exception_catches_is_foreign(error: BaseException) -> None:
+    """The end of the process is nobody's failure."""
+    assert is_foreign(error)
+
+
+def test_an_exception_of_the_call_itself_is_not_foreign() -> None:
+    """A thread that cannot be started is the call's own failure."""
+    thread = threading.Thread()
+    thread.start()
+    with pytest.raises(RuntimeError) as caught:
+        thread.start()
+    assert not is_foreign(caught.value)

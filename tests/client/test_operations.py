@@ -10,6 +10,7 @@ import pytest
 from django_momento.client import operations
 from django_momento.client.calls import (
     MAX_ITEM_BYTES,
+    MAX_TTL,
     CreateCache,
     Delete,
     FlushCache,
@@ -24,7 +25,13 @@ from django_momento.client.calls import (
     SetIfAbsent,
     UpdateTtl,
 )
-from django_momento.exceptions import FailedPrecondition, ServerUnavailable, ValueTooLarge
+from django_momento.exceptions import (
+    FailedPrecondition,
+    InvalidArgument,
+    MomentoCacheError,
+    ServerUnavailable,
+    ValueTooLarge,
+)
 
 
 def driven(steps: Operation[Any], *answers: Any) -> tuple[list[Any], Any]:
@@ -146,7 +153,7 @@ def test_the_largest_item_is_sent() -> None:
 
 def test_get_many_cuts_chunks_by_count() -> None:
     """More keys than a chunk may have are asked for in several, sent together."""
-    keys = [b"%d" % number for number in range(operations.BATCH_KEYS + 1)]
+    keys = [b"%d" % number for number in range(operations.MAX_CHUNK_KEYS + 1)]
     first, second = tuple(keys[:-1]), (keys[-1],)
     calls, found = driven(operations.get_many(keys), [[b"v"] * len(first), [None]])
     assert [[GetBatch(first), GetBatch(second)]] == calls
@@ -155,7 +162,7 @@ def test_get_many_cuts_chunks_by_count() -> None:
 
 def test_set_many_cuts_chunks_by_size() -> None:
     """No chunk is more than one message can carry."""
-    value = bytes(operations.BATCH_BYTES // 2)
+    value = bytes(operations.MAX_CHUNK_BYTES // 2)
     items = {b"a": value, b"b": value, b"c": value}
     calls, failed = driven(operations.set_many(items, 5), [[True], [True], [True]])
     assert [[SetBatch(((key, value),), 5) for key in items]] == calls
@@ -164,15 +171,15 @@ def test_set_many_cuts_chunks_by_size() -> None:
 
 def test_many_chunks_are_sent_a_few_at_a_time() -> None:
     """A very large batch does not open all of its streams at once."""
-    value = bytes(operations.BATCH_BYTES // 2)
-    items = {b"%d" % number: value for number in range(operations.STREAMS_TOGETHER + 1)}
-    calls, _ = driven(operations.set_many(items, 5), [[True]] * operations.STREAMS_TOGETHER, [[True]])
-    assert [len(chunks) for chunks in calls] == [operations.STREAMS_TOGETHER, 1]
+    value = bytes(operations.MAX_CHUNK_BYTES // 2)
+    items = {b"%d" % number: value for number in range(operations.MAX_CONCURRENT_STREAMS + 1)}
+    calls, _ = driven(operations.set_many(items, 5), [[True]] * operations.MAX_CONCURRENT_STREAMS, [[True]])
+    assert [len(chunks) for chunks in calls] == [operations.MAX_CONCURRENT_STREAMS, 1]
 
 
 def test_set_many_stores_what_it_can_and_names_the_rest() -> None:
     """A value too large, an item refused and a chunk that failed do not keep the others from being stored."""
-    half = bytes(operations.BATCH_BYTES // 2)
+    half = bytes(operations.MAX_CHUNK_BYTES // 2)
     items = {b"large": bytes(MAX_ITEM_BYTES), b"a": half, b"b": half, b"c": half}
     error = ServerUnavailable("gone")
     _, failed = driven(operations.set_many(items, 5), [[True], [False], error])
@@ -197,11 +204,11 @@ def test_get_many_raises_what_a_chunk_met() -> None:
 
 def test_delete_many_deletes_all_it_can_before_it_raises() -> None:
     """A key that could not be deleted does not keep the later ones."""
-    keys = [b"%d" % number for number in range(operations.TOGETHER + 1)]
+    keys = [b"%d" % number for number in range(operations.MAX_CONCURRENT_CALLS + 1)]
     steps = operations.delete_many(keys)
     first = next(steps)
-    assert len(first) == operations.TOGETHER
-    outcomes: list[Any] = [None] * operations.TOGETHER
+    assert len(first) == operations.MAX_CONCURRENT_CALLS
+    outcomes: list[Any] = [None] * operations.MAX_CONCURRENT_CALLS
     outcomes[3] = ServerUnavailable("gone")
     assert steps.send(outcomes) == [Delete(keys[-1])]
     with pytest.raises(ServerUnavailable):
@@ -225,3 +232,35 @@ def test_incr_version_answers_false_for_what_is_not_there(answers: list[Any]) ->
 
     _, moved = driven(operations.incr_version(b"1:k", b"2:k", recode), *answers)
     assert moved is False
+
+
+@pytest.mark.parametrize(
+    "error", [ValueTooLarge("large"), InvalidArgument("odd"), FailedPrecondition("type")]
+)
+def test_set_many_sends_the_items_of_a_refused_chunk_alone(error: MomentoCacheError) -> None:
+    """One item that Momento refuses does not keep the others from being stored."""
+    items = {b"a": b"1", b"b": b"2", b"c": b"3"}
+    calls, failed = driven(operations.set_many(items, 5), [error], [None, error, None])
+    assert calls[1] == [Set(key, value, 5) for key, value in items.items()]
+    assert failed == {b"b": error}
+
+
+def test_set_many_sends_no_more_single_calls_than_its_bound() -> None:
+    """A large chunk that is refused fails as a whole: a thousand calls would be no better."""
+    items = {b"%d" % number: b"v" for number in range(operations.MAX_SINGLE_CALLS + 1)}
+    with pytest.raises(InvalidArgument):
+        driven(operations.set_many(items, 5), [InvalidArgument("odd")])
+
+
+def test_a_ttl_is_cut_to_a_thousand_years() -> None:
+    """The SDK and the protocol cannot carry every integer, and nobody can tell the difference."""
+    huge = 2**64 - 1
+    for verb, call in [
+        (operations.set(b"k", b"v", huge), Set(b"k", b"v", MAX_TTL)),
+        (operations.add(b"k", b"v", huge), SetIfAbsent(b"k", b"v", MAX_TTL)),
+        (operations.touch(b"k", huge), UpdateTtl(b"k", MAX_TTL)),
+        (operations.set_many({b"k": b"v"}, huge), [SetBatch(((b"k", b"v"),), MAX_TTL)]),
+    ]:
+        assert next(verb) == call
+    calls, _ = driven(operations.incr(b"k", 1), huge, 7)
+    assert calls[1] == Increment(b"k", 1, MAX_TTL)
