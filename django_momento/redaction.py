@@ -25,6 +25,8 @@ _HEADER = re.compile(
     r"(\b(?:proxy-)?authorization\b['\"]?\s*[:=,]\s*['\"]?(?:(?:bearer|basic|token)\s+)?)[^\s'\",;)}\]]+",
     re.IGNORECASE,
 )
+# A user name and a password in a URL, such as that of a Redis.
+_USER_INFO = re.compile(r"(?<=://)[^\s/?#@'\"]+(?=@)")
 
 
 class SecretStr(str):
@@ -54,8 +56,9 @@ def looks_like_a_key(text: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Return a text with a mask in place of each key, and of each other long and random word."""
-    return _LONG_RUN.sub(_mask_if_random, _KEY.sub(MASK, _LONG_KEY.sub(MASK, text)))
+    """Return a text with a mask in place of each key, password in a URL, and other random word."""
+    text = _KEY.sub(MASK, _LONG_KEY.sub(MASK, _USER_INFO.sub(MASK, text)))
+    return _LONG_RUN.sub(_mask_if_random, text)
 
 
 def redacted_repr(value: object) -> str:

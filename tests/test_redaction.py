@@ -70,6 +70,21 @@ def test_other_random_words_are_masked_in_what_others_say(text: str) -> None:
     assert not looks_like_a_key(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["redis://:{}@host/1", "see http://user:{}@proxy:80 now", "'https://{}@host'"]
+)
+def test_a_password_in_a_url_is_masked(text: str) -> None:
+    """A proxy's or another cache's."""
+    assert "hunter2" not in redact(text.format("hunter2"))
+    assert "host" in redact(text) or "proxy:80" in redact(text)
+
+
+@pytest.mark.parametrize("text", ["momento://my-cache?key_prefix=a@b", "https://host/@path", "a@b.example"])
+def test_an_at_sign_elsewhere_in_a_text_stays(text: str) -> None:
+    """Only before the host it ends a password."""
+    assert text == redact(text)
+
+
 def test_a_session_token_of_aws_is_masked_for_the_most_part() -> None:
     """Its slashes are those of paths, so that a short run between two of them may stay."""
     assert len(redact(AGENT_TOKEN)) < len(AGENT_TOKEN) / 2

@@ -369,3 +369,102 @@ def test_a_timeout_that_is_no_number_is_refused(timeout: object) -> None:
 def test_a_timeout_that_django_takes_is_taken(timeout: object) -> None:
     """What Django's other backends accept is accepted."""
     assert parse("pages", "my-cache", {"OPTIONS": SOURCES["env"], "TIMEOUT": timeout})
+
+
+@pytest.mark.parametrize(
+    ("location", "hint"),
+    [
+        ("my-cache\n", "printable ASCII"),
+        ("my\rcache", "printable ASCII"),
+        ("my\x00cache", "printable ASCII"),
+        ("my\x1bcache", "printable ASCII"),
+        ("größe", "printable ASCII"),
+        ("my\u2028cache", "printable ASCII"),
+        ("my\ud800cache", "printable ASCII"),
+        (" my-cache", "Write 'my-cache'."),
+        ("my-cache ", "Write 'my-cache'."),
+        ("'my-cache'", "Write 'my-cache'."),
+        ('"my-cache"', "Write 'my-cache'."),
+        ("redis://127.0.0.1:6379/1", "a URL: Momento's caches have plain names."),
+        ("rediss://user:password@cache.example:6379", "another cache backend"),
+        ("https://cell.example", "a URL"),
+        ("momento://my-cache?credentials=env", "django_momento.env.Env().cache_url()"),
+        ("momento-local://127.0.0.1:8080/my-cache", "django_momento.env.Env().cache_url()"),
+    ],
+)
+def test_a_location_that_no_cache_can_have_is_refused(location: str, hint: str) -> None:
+    """gRPC would say "invalid metadata" of it, or Momento that there is no such cache."""
+    message = refusal({"OPTIONS": SOURCES["env"]}, location)
+
+    assert message.startswith("CACHES['pages']['LOCATION'] is ")
+    assert hint in message
+    assert message.isascii()
+    assert message.isprintable()
+
+
+def test_a_password_in_a_location_is_not_shown() -> None:
+    """A URL of Redis may hold one."""
+    assert "hunter2" not in refusal({"OPTIONS": SOURCES["env"]}, "redis://:hunter2@127.0.0.1:6379/1")
+
+
+@pytest.mark.parametrize("location", ["my-cache", "My_Cache.2", "a b", "a/b", "a:b", "a" * 255, "127.0.0.1"])
+def test_a_location_of_printable_ascii_is_taken(location: str) -> None:
+    """Momento decides whether there is such a cache."""
+    assert location == parse("pages", location, {"OPTIONS": SOURCES["env"]}).cache_name
+
+
+def test_all_problems_of_an_alias_are_in_one_report() -> None:
+    """Nobody mends one to be told of the next."""
+    options = {"CREDENTIALS": "env", "REGION": "eu-west-1", "SIGN": "no", "MAX_TTL": 0, "CLIENT_CLASS": "x"}
+    params = {"OPTIONS": options, "TIMEOUT": "1h", "KEYPREFIX": "a"}
+
+    with pytest.raises(ConfigurationError) as refused:
+        parse("pages", "a\nb", params)
+
+    mistakes = ("['LOCATION']", "'KEYPREFIX'", "'CLIENT_CLASS'", "['TIMEOUT']", "'SIGN'", "'MAX_TTL'")
+    for mistake in mistakes:
+        assert 1 == len([problem for problem in refused.value.problems if mistake in problem.cause])
+    assert 6 == len(refused.value.problems)
+    assert "CACHES['pages'] has 6 problems:\n1. CACHES['pages']['LOCATION'] is 'a" in refused.value.cause
+    assert all(str(problem) in str(refused.value) for problem in refused.value.problems)
+
+
+def test_problems_of_options_together_are_in_one_report_too() -> None:
+    """Options that are right one by one, and have no meaning together."""
+    with pytest.raises(ConfigurationError) as refused:
+        parse("pages", "a", {"OPTIONS": {"CREDENTIALS": "file", "SECRET_ID": "a", "REGION": "b"}})
+
+    assert [
+        "CACHES['pages']['OPTIONS'] has CREDENTIALS 'file' but no API_KEY_FILE.",
+        "CACHES['pages']['OPTIONS']['SECRET_ID'] has no meaning with CREDENTIALS 'file'.",
+        "CACHES['pages']['OPTIONS']['REGION'] has no meaning with CREDENTIALS 'file'.",
+    ] == [problem.cause for problem in refused.value.problems]
+
+
+def test_one_problem_is_its_own_report() -> None:
+    """A list of one would only be longer."""
+    with pytest.raises(ConfigurationError) as refused:
+        parse("pages", "a", {"OPTIONS": {"CREDENTIALS": "env", "MAX_TTL": 0}})
+
+    assert (refused.value,) == refused.value.problems
+
+
+@pytest.mark.parametrize("certificates", [{}, {"ROOT_CERTIFICATES": HERE}])
+@pytest.mark.parametrize("host", ["momento", "10.0.0.1", "[fe80::1]", "127.0.0.1", "0.0.0.0", "localhost"])
+def test_a_local_server_may_be_on_any_host(host: str, certificates: dict[str, str]) -> None:
+    """No key goes there. With certificates to trust, TLS serves the port."""
+    options = parsed(CREDENTIALS="local", ENDPOINT=f"{host}:8080", **certificates)
+
+    assert options.connection.endpoint is not None
+    assert bool(certificates) is not options.connection.endpoint.is_plaintext
+    assert str(options.connection.endpoint) == f"{'https://' if certificates else ''}{host}:8080"
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if source not in ("local", "embedded")])
+def test_a_key_goes_to_another_host_by_tls_alone(source: str) -> None:
+    """In plaintext it would be sent in the clear."""
+    given = {**SOURCES[source], "ENDPOINT": "momento:8443"}
+
+    assert "in the clear" in refusal({"OPTIONS": given})
+    for secure in ({"ENDPOINT": "https://momento:8443"}, {"ROOT_CERTIFICATES": HERE}):
+        assert "https://momento:8443" == str(parsed(**given | secure).connection.endpoint)
