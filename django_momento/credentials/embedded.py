@@ -1,18 +1,23 @@
-"""The Momento server inside this process: one, started when it is first asked for, with a key of its own.
+"""Start the Momento server inside this process: one, at the first use, with a key of its own.
 
-A forked child goes on with its parent's: gRPC cannot serve in a child of a process that served, it hangs.
+A forked child has a server of its own too, so that workers cannot clear each other's keys. gRPC cannot serve
+in the child of a process that served, it hangs. So the server of such a child is another process, which ends
+with it.
 """
 
 from __future__ import annotations
 
+import atexit
 import secrets
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from django_momento.redaction import SecretStr
+from .. import forking
+from ..local.process import ServerProcess
+from ..redaction import SecretStr
 
 if TYPE_CHECKING:
-    from django_momento.local import LocalServer
+    from ..local import LocalServer
 
 
 class Embedded(NamedTuple):
@@ -28,17 +33,16 @@ class EmbeddedServer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._server: LocalServer | None = None
+        self._server: LocalServer | ServerProcess | None = None
+        self._inherited: list[LocalServer | ServerProcess] = []
         self._api_key = SecretStr("")
 
     def started(self) -> Embedded:
         """Answer the server, started if it is not running."""
         with self._lock:
             if self._server is None:
-                from django_momento.local import LocalServer
-
                 self._api_key = SecretStr(secrets.token_urlsafe(32))
-                self._server = LocalServer(api_keys=[self._api_key], create_missing_caches=True).start()
+                self._server = self._start()
             return Embedded(self._server.host, self._server.port, self._api_key)
 
     def stop(self) -> None:
@@ -48,5 +52,33 @@ class EmbeddedServer:
                 self._server.stop()
                 self._server = None
 
+    def forget(self) -> None:
+        """Leave the server to the parent, in a forked child. The child starts another one."""
+        self._lock = threading.Lock()
+        server, self._server = self._server, None
+        if isinstance(server, ServerProcess):
+            server.release()
+        if server is not None:
+            # The child can neither use nor stop it. It is kept, so that nothing of gRPC is taken apart.
+            self._inherited.append(server)
+
+    def _start(self) -> LocalServer | ServerProcess:
+        if self._inherited:
+            # The server ends with this process in any case. Stopped at exit, it leads to no warning of
+            # Python's.
+            atexit.register(self.stop)
+            return ServerProcess(self._api_key).start()
+
+        from ..local import LocalServer
+
+        return LocalServer(api_keys=[self._api_key], create_missing_caches=True).start()
+
 
 server = EmbeddedServer()
+
+
+def _forget() -> None:
+    server.forget()
+
+
+forking.register(after_in_child=_forget)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,6 +20,7 @@ from django_momento.conf.loading import parse
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials import embedded
 from django_momento.credentials.credential import fetch
+from django_momento.local.process import ServerProcess
 
 
 @pytest.fixture(name="embedded")
@@ -57,29 +60,82 @@ def test_a_process_has_one_embedded_server(embedded: ConnectionOptions) -> None:
 
 
 FORKS = """
-import os, sys
+import os, sys, warnings
 from datetime import timedelta
 from momento import CacheClient, Configurations, CredentialProvider
 from django_momento.credentials.credential import fetch
 from django_momento.conf.options import ConnectionOptions
 
-embedded = ConnectionOptions("embedded")
-parents = fetch(embedded)
-child = os.fork()
-if child:
-    _, status = os.waitpid(child, 0)
-    sys.exit(os.waitstatus_to_exitcode(status))
-own = fetch(embedded)
-provider = CredentialProvider(own.api_key, own.cache_host, own.cache_host, own.cache_host, own.port)
-client = CacheClient(Configurations.Laptop.latest(), provider, timedelta(minutes=1))
-stored = client.set("any-cache", "key", "value")
-os._exit(0 if own == parents and type(stored).__name__ == "Success" else 1)
+def serves(credential):
+    host = credential.cache_host
+    provider = CredentialProvider(credential.api_key, host, host, host, credential.port)
+    client = CacheClient(Configurations.Laptop.latest(), provider, timedelta(minutes=1))
+    known = type(client.get("any-cache", "key")).__name__
+    return known, type(client.set("any-cache", "key", "value")).__name__
+
+# The parent, its child, and the child of that child.
+seen = []
+for generation in range(3):
+    seen.append(fetch(ConnectionOptions("embedded")))
+    assert seen[-1] == fetch(ConnectionOptions("embedded"))
+    assert serves(seen[-1]) == ("Miss", "Success"), generation
+    assert len({credential.port for credential in seen}) == len({credential.api_key for credential in seen})
+    assert len({credential.port for credential in seen}) == generation + 1
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        # A child leaves its parent's server as it was.
+        assert serves(seen[-1]) == ("Hit", "Success")
+        sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_child_uses_the_embedded_server_of_its_parent() -> None:
-    """gRPC cannot serve again after a fork: a server of the child's own would never answer."""
-    forked = subprocess.run([sys.executable, "-c", FORKS], timeout=60, check=False)
+def test_a_forked_child_has_a_server_of_its_own() -> None:
+    """With a key of its own, for its children too, and each process ends without a warning."""
+    forked = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", FORKS], capture_output=True, text=True, timeout=100, check=False
+    )
 
-    assert 0 == forked.returncode
+    assert (0, "") == (forked.returncode, forked.stdout), forked.stderr
+    assert "Warning" not in forked.stderr
+
+
+ENDS = """
+import os, signal, sys, time
+from django_momento.credentials.credential import fetch
+from django_momento.conf.options import ConnectionOptions
+
+fetch(ConnectionOptions("embedded"))
+child = os.fork()
+if not child:
+    print(fetch(ConnectionOptions("embedded")).port, flush=True)
+    {end}
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(0)", "sys.exit()"])
+def test_the_server_of_a_forked_child_ends_with_it(end: str) -> None:
+    """However the child ends, nothing listens on the port for long."""
+    ended = subprocess.run(
+        [sys.executable, "-c", ENDS.format(end=end)], capture_output=True, text=True, timeout=100, check=True
+    )
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", int(ended.stdout)), 60).close()
+        except ConnectionRefusedError:
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_server_process_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is named, for somebody to run it and see."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(
+        OSError, match=r"did not start: /bin/false -m django_momento\.local ended with status"
+    ):
+        ServerProcess("key").start()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.processes.running import run
+from tests.processes.running import HANG_GUARD, ROOT, environment, run
 
 
 def test_a_forked_pool_and_its_parent_both_use_the_cache(address: str) -> None:
@@ -37,3 +40,19 @@ def test_a_thousand_interrupted_forks_leave_the_gate_open(address: str) -> None:
     """An exception from before a fork, or from after it: later calls would wait for its end for ever."""
     result = json.loads(run("interrupted", "forks", "1000", address=address).stdout)
     assert {"in_flight": 0, "works": True} == result
+
+
+def test_parallel_workers_of_the_test_runner_share_no_embedded_server(tmp_path: Path) -> None:
+    """``manage.py test --parallel`` forks its workers after the parent has used the cache."""
+    tested = subprocess.run(
+        [sys.executable, "-m", "django", "test", "--parallel", "2", "tests.processes.parallel_suite"],
+        cwd=ROOT,
+        env=environment("embedded", MEETING=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=HANG_GUARD,
+        check=False,
+    )
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert "Ran 2 tests" in tested.stderr
+    assert len(list(tmp_path.glob("set-*"))) == 2
