@@ -1,23 +1,23 @@
-"""Every error this package raises; foreign errors are mapped to these and chained.
+"""The errors of this package. Foreign errors are mapped to them and chained.
 
     ConfigurationError          CACHES is wrong; raised when the cache is first used
-    MomentoCacheError           a cache call could not be answered
-    ├── CredentialError         no usable API key could be had
-    │   └── AgentUnavailable
+    MomentoCacheError           a cache call failed
+    ├── CredentialError         there is no usable API key
+    │   └── AgentUnavailable    the agent of AWS cannot be reached, or is not ready
     ├── AuthenticationFailed    Momento refused the API key
     ├── NotPermitted            the API key is valid, but not for this
     ├── CacheNotFound           Momento has no cache of this name
-    ├── LimitExceeded           a limit of the Momento account was hit
+    ├── LimitExceeded           the call exceeds a limit of the Momento account
     ├── ValueTooLarge           key and value are over Momento's item limit
     ├── InvalidArgument         Momento refused an argument
     ├── FailedPrecondition      the stored value does not allow the call
-    ├── ServerError             Momento failed in a way it does not explain
-    └── TransportError          Momento could not be asked, or did not answer
-        ├── ServerUnavailable
-        │   └── CircuitOpen
-        └── CallTimedOut
+    ├── ServerError             Momento failed for a reason of its own
+    └── TransportError          Momento was not reached, or did not respond
+        ├── ServerUnavailable   there is no connection, or Momento cannot serve at the moment
+        │   └── CircuitOpen     the call was not sent, because Momento did not respond a moment ago
+        └── CallTimedOut        the call took longer than CLIENT_TIMEOUT
 
-Each says what happened (``cause``) and what to do about it (``fix``); ``str()`` gives both.
+Each has a ``cause`` and a ``fix``, both in sentences. ``str()`` returns the two together.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 class _Explained(Exception):
-    """An error with a cause and a fix, both whole sentences; ``fix`` may be empty."""
+    """An error with a cause and a fix, both in whole sentences. The fix may be empty."""
 
     def __init__(self, cause: str, fix: str = "") -> None:
         super().__init__(f"{cause} {fix}".rstrip())
@@ -37,10 +37,10 @@ class _Explained(Exception):
 
 
 class ConfigurationError(_Explained, ImproperlyConfigured):
-    """``CACHES`` is wrong: the message names the alias, the setting, what was given and what is allowed.
+    """``CACHES`` is wrong. The message names the alias, the setting, its value and the allowed values.
 
-    ``category`` says what: ``"LOCATION"``, ``"CREDENTIALS"`` where none or several sources of the API key are
-    configured, ``"API key"`` where one stands in the settings itself, or ``"settings"`` for everything else.
+    ``category`` is ``"LOCATION"``, ``"CREDENTIALS"`` if no source of the API key or several are configured,
+    ``"API key"`` if the settings hold one, and ``"settings"`` for everything else.
     """
 
     def __init__(self, cause: str, fix: str = "", category: str = "settings") -> None:
@@ -68,38 +68,41 @@ class ConfigurationError(_Explained, ImproperlyConfigured):
 
 
 class MomentoCacheError(_Explained):
-    """A cache call could not be answered. The root of all errors met while a cache is in use.
+    """A cache call failed. This is the root of all errors of a cache in use.
 
-    ``status`` is the name of the gRPC status that the call ended with, if it was sent.
+    ``status`` is the name of the gRPC status of the call, or None if it was not sent.
     """
 
     status: str | None = None
 
 
 class CredentialError(MomentoCacheError):
-    """No usable API key could be had from where the configuration says it is."""
+    """The configured source has no usable API key."""
 
 
 class AgentUnavailable(CredentialError):
-    """The Secrets Manager Agent cannot be reached, or is not ready yet. AGENT_FALLBACK is for this error."""
+    """The Secrets Manager Agent cannot be reached, or is not ready yet.
+
+    With AGENT_FALLBACK, Secrets Manager is asked directly instead.
+    """
 
 
 class AuthenticationFailed(MomentoCacheError):
-    """Momento refused the API key: wrong, revoked, expired, or of another cell."""
+    """Momento refused the API key, which is wrong, revoked, expired, or of another cell."""
 
 
 class NotPermitted(MomentoCacheError):
-    """The API key is valid, but its permissions do not cover this call on this cache."""
+    """The API key is valid, but has no permission for this call on this cache."""
 
 
 class CacheNotFound(MomentoCacheError):
-    """Momento has no cache of the name in LOCATION."""
+    """Momento has no cache with the name in LOCATION."""
 
 
 class LimitExceeded(MomentoCacheError):
-    """A limit of the Momento account was hit. Such a call is never repeated by this package.
+    """The call exceeds a limit of the Momento account. This package does not retry such a call.
 
-    ``limit`` names it: ``"operations per second"``, ``"throughput"``, ``"request size"`` and so on.
+    ``limit`` names the limit: ``"operations per second"``, ``"throughput"``, ``"request size"`` and so on.
     """
 
     def __init__(self, cause: str, fix: str = "", limit: str = "unknown") -> None:
@@ -108,7 +111,7 @@ class LimitExceeded(MomentoCacheError):
 
 
 class ValueTooLarge(MomentoCacheError):
-    """Key and value together are over Momento's limit of 5 MiB an item."""
+    """Key and value together are larger than Momento's limit of 5 MiB an item."""
 
 
 class InvalidArgument(MomentoCacheError):
@@ -116,28 +119,28 @@ class InvalidArgument(MomentoCacheError):
 
 
 class FailedPrecondition(MomentoCacheError):
-    """What is stored does not allow the call, such as incrementing a value that is not an integer."""
+    """The stored value does not allow the call: for example, a text cannot be incremented."""
 
 
 class ServerError(MomentoCacheError):
-    """Momento answered with a failure that is neither the caller's nor the network's."""
+    """Momento failed for a reason that is neither the caller's nor the network's."""
 
 
 class TransportError(MomentoCacheError):
-    """Momento could not be asked, or did not answer in time."""
+    """Momento was not reached, or did not respond in time."""
 
 
 class ServerUnavailable(TransportError):
-    """No connection to Momento, or Momento says that it cannot serve at the moment."""
+    """There is no connection to Momento, or Momento says that it cannot serve at the moment."""
 
 
 class CircuitOpen(ServerUnavailable):
-    """Not sent, because Momento did not answer a moment ago; a probe finds out when it does again."""
+    """The call was not sent, because Momento did not respond a moment ago. Probes find out when it does."""
 
 
 class CallTimedOut(TransportError):
-    """No answer within the client timeout. The call may or may not have taken effect."""
+    """Momento did not respond within CLIENT_TIMEOUT. The call may or may not have taken effect."""
 
 
 class UnreadableValue(Exception):
-    """A stored value cannot be read back. Internal: the cache turns it into a miss and one warning."""
+    """A stored value cannot be read back. Internal: the cache returns a miss and logs one warning."""

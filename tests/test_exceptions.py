@@ -94,3 +94,17 @@ def test_a_configuration_error_is_django_s_own_and_not_a_runtime_error() -> None
 def test_an_unreadable_value_is_no_error_for_users() -> None:
     """It is internal: whoever catches this package's errors does not meet it."""
     assert not issubclass(UnreadableValue, MomentoCacheError)
+
+
+def test_an_error_of_several_problems_lists_them_and_crosses_processes() -> None:
+    """Each problem keeps its own category; the list has that of the first."""
+    first = ConfigurationError("One is wrong.", "Mend it.", category="LOCATION")
+    second = ConfigurationError("Two is wrong.")
+    combined = ConfigurationError.combine("CACHES['pages']", [first, second])
+    arrived = pickle.loads(pickle.dumps(combined))
+
+    assert "CACHES['pages'] has 2 problems:\n1. One is wrong. Mend it.\n2. Two is wrong." == str(combined)
+    assert ("LOCATION", (first, second)) == (combined.category, combined.problems)
+    assert first is ConfigurationError.combine("CACHES['pages']", [first])
+    assert str(arrived) == str(combined)
+    assert ["LOCATION", "settings"] == [problem.category for problem in arrived.problems]
