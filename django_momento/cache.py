@@ -30,7 +30,8 @@ from django.utils.functional import cached_property
 
 from .client import operations
 from .client.calls import Operation
-from .client.registry import Connection, connections
+from .client.client import Client
+from .client.registry import clients
 from .codec.codec import ValueCodec
 from .conf.loading import Settings, load_codec, load_options
 from .conf.options import CacheOptions
@@ -82,12 +83,12 @@ class MomentoCache(BaseCache):
         return load_options(type(self), self._settings)
 
     @cached_property
-    def _connection(self) -> Connection:
-        return connections.of(self.options.connection)
+    def _client(self) -> Client:
+        return clients.get(self.options.connection)
 
     @cached_property
     def _codec(self) -> ValueCodec:
-        return load_codec(self.options, partial(_encryption_keys, self._connection))
+        return load_codec(self.options, partial(_encryption_keys, self._client))
 
     def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> int:
         """Answer a timeout in seconds as a TTL in whole milliseconds; 0 means that it is already over."""
@@ -99,15 +100,13 @@ class MomentoCache(BaseCache):
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """Answer the value, or ``default`` for a miss. A value that cannot be read back is a miss."""
-        return self._run(self._get(self._momento_key(key, version), default), default)
+        return self._run(operations.get(self._momento_key(key, version), self._decoded, default), default)
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """See get()."""
-        return await self._arun(self._get(self._momento_key(key, version), default), default)
-
-    def _get(self, key: bytes, default: Any) -> Operation[Any]:
-        data = yield from operations.get(key)
-        return default if data is None else self._decoded(key, data, default)
+        return await self._arun(
+            operations.get(self._momento_key(key, version), self._decoded, default), default
+        )
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         """Store a value; with a timeout of 0 or below, delete it. Raises ValueTooLarge over 5 MiB."""
@@ -321,15 +320,13 @@ class MomentoCache(BaseCache):
 
     def _run(self, steps: Operation[T], otherwise: T) -> T:
         try:
-            client = self._connection.client or self._connection.connected()
-            return client.run(self.options.cache_name, steps)
+            return self._client.run(self.options.cache_name, steps)
         except MomentoCacheError as error:
             return self._failed(error, otherwise)
 
     async def _arun(self, steps: Operation[T], otherwise: T) -> T:
         try:
-            client = self._connection.client or await self._connection.aconnected()
-            return await client.arun(self.options.cache_name, steps)
+            return await self._client.arun(self.options.cache_name, steps)
         except MomentoCacheError as error:
             return self._failed(error, otherwise)
 
@@ -342,8 +339,8 @@ class MomentoCache(BaseCache):
         return otherwise
 
 
-def _encryption_keys(connection: Connection) -> tuple[SecretStr | None, str]:
-    credential = (connection.client or connection.connected()).credential
+def _encryption_keys(client: Client) -> tuple[SecretStr | None, str]:
+    credential = client.get_credential()
     return credential.encryption_keys, credential.source
 
 

@@ -16,7 +16,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 
 from .figures import CHARTED, Chart, Figures
 from .observed import ObservedCache, Snapshot, activity
@@ -68,7 +68,7 @@ def credential_facts(cache: ObservedCache, snapshot: Snapshot) -> CredentialFact
     totals = Figures.of(snapshot).totals
     if totals.operations == totals.errors:
         return None  # to ask for the client would make one, and fetch a key that nobody needed yet
-    credential = connections.client(cache.options.connection).credential
+    credential = clients.get(cache.options.connection).get_credential()
     return CredentialFacts(
         credential.source,
         credential.kind,

@@ -9,7 +9,7 @@ import pytest
 from django.core.cache import caches
 
 from django_momento.cache import MomentoCache
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 from django_momento.events import events
 from django_momento.local import LocalServer
 
@@ -34,7 +34,7 @@ def momento(_session_server: LocalServer) -> Iterator[LocalServer]:
 def _no_clients_left() -> Iterator[None]:
     """Clients and what was noted are process-wide: no test may inherit another's."""
     yield
-    connections.close()
+    clients.close()
     events.forget()
 
 

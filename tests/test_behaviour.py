@@ -10,7 +10,7 @@ import pytest
 
 from django_momento.cache import MomentoCache
 from django_momento.client.calls import ItemGetTtl
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 from tests.conftest import MakeCache
 from tests.kit.pairs import pairwise
 from tests.kit.tables import table
@@ -67,7 +67,7 @@ class Face:
             return (yield ItemGetTtl(self.cache.make_key(key).encode()))
 
         options = self.cache.options
-        answer: int | None = connections.client(options.connection).run(options.cache_name, steps())  # type: ignore[arg-type]
+        answer: int | None = clients.get(options.connection).run(options.cache_name, steps())  # type: ignore[arg-type]
         return answer
 
 

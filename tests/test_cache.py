@@ -16,7 +16,7 @@ from django.test import override_settings
 
 from django_momento.cache import MomentoCache
 from django_momento.client import operations
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 from django_momento.exceptions import CacheNotFound, ConfigurationError, MomentoCacheError, ValueTooLarge
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache, local_options
@@ -26,7 +26,7 @@ BACKEND = "django_momento.cache.MomentoCache"
 
 def raw(cache: MomentoCache, key: str, data: bytes) -> None:
     """Store bytes as they are, as another program could."""
-    connections.client(cache.options.connection).run(
+    clients.get(cache.options.connection).run(
         cache.options.cache_name, operations.set(cache.make_key(key).encode(), data, 60_000)
     )
 
@@ -56,7 +56,7 @@ def test_a_cache_outside_caches_says_so() -> None:
 
 def test_making_an_instance_connects_to_nothing(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Django makes instances freely; only a call asks for a client."""
-    monkeypatch.setattr(connections, "client", lambda options: pytest.fail("asked for a client"))
+    monkeypatch.setattr(clients, "get", lambda options: pytest.fail("asked for a client"))
     options = {"SECRET_ID": "no-such-secret", "REGION": "us-west-2"}
     settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": "a", "OPTIONS": options}}
     cache = caches["default"]
@@ -212,7 +212,7 @@ def test_a_value_moved_to_another_key_is_a_miss(make_cache: MakeCache) -> None:
     """A signature is for one key: whoever can write to the cache cannot swap two users' values."""
     cache = make_cache()
     cache.set("admin", {"is_staff": True})
-    client = connections.client(cache.options.connection)
+    client = clients.get(cache.options.connection)
     stolen = client.run(CACHE_NAME, operations.get(cache.make_key("admin").encode()))
     assert stolen is not None
     raw(cache, "guest", stolen)
@@ -243,10 +243,10 @@ def test_the_end_of_a_request_keeps_the_client(make_cache: MakeCache) -> None:
     """caches.close_all() is called after every request; reconnecting then would cost every request."""
     cache = make_cache()
     cache.set("key", "value")
-    client = connections.client(cache.options.connection)
+    client = clients.get(cache.options.connection)
     caches.close_all()
     close_old_connections()
-    assert connections.client(cache.options.connection) is client
+    assert clients.get(cache.options.connection) is client
 
 
 # The verb table of the documentation, in RPCs: what each method costs.

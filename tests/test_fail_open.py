@@ -14,7 +14,7 @@ from django.core.cache import caches
 from django_momento import events as journal_module
 from django_momento.cache import MomentoCache
 from django_momento.client import breaker
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 from django_momento.events import PAUSE, events
 from django_momento.exceptions import (
     CircuitOpen,
@@ -90,7 +90,7 @@ class Away:
     def start_afresh(self) -> None:
         """Forget events, and clients with their failures unless those are the circumstance."""
         if self.error is not CircuitOpen:
-            connections.close()
+            clients.close()
         events.forget()
 
 

@@ -50,8 +50,8 @@ class CircuitBreaker:
         # with them the connections that are given up.
         self._cause = self._fix = ""
 
-    def failed(self, error: MomentoCacheError, started: float) -> bool:
-        """Take note of a call that failed; answer whether that opened the breaker."""
+    def record_failure(self, error: MomentoCacheError, started: float) -> bool:
+        """Take note of a call that failed; return whether that opened the breaker."""
         if not isinstance(error, TransportError):
             self.last_success = started
             return False

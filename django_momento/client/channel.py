@@ -1,16 +1,17 @@
 """Our own gRPC channels, for the calls that the SDK lacks, for several at once, and for async.
 
-Made at their first call, from the same values as the SDK's: endpoint, deadline, keepalive, certificates. The
-API key comes with each call, so a new one needs no new connection. A call that fails raises
-``grpc.RpcError``, which ``client`` turns into ours.
+A channel is made at its first call, from the same values as the SDK's: endpoint, deadline, keepalive and
+certificates. The API key comes with each call, so a new key needs no new connection. A call that fails raises
+``grpc.RpcError``, which ``transport`` maps.
 """
 
 from __future__ import annotations
 
-import json
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol, TypeVar
+from itertools import count
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import grpc
 import grpc.experimental
@@ -22,22 +23,28 @@ from momento_wire_types import (
     controlclient_pb2_grpc,
 )
 
+from ..clock import wall
 from ..credentials.credential import Credential
 from ..endpoint import TLS_PORT, Endpoint
-from .calls import CALLS, MAX_MESSAGE_BYTES, Call
-from .line import Line
+from ..exceptions import ServerError
+from .calls import MAX_MESSAGE_BYTES, Call
 
 T = TypeVar("T")
 Metadata = tuple[tuple[str, str], ...]
 
+# Seconds. Momento's load balancer drops a connection that was idle for 300. A frozen Lambda container wakes
+# to such a connection, and a call over it finds out by its deadline only.
+MAX_IDLE = 240.0
+
 # gRPC's own pause between attempts to connect grows to two minutes: too long for a cache that is back.
-_LONGEST_RECONNECT_PAUSE_MS = 2000
+_MAX_RECONNECT_BACKOFF_MS = 2000
 
-# Momento's SDKs repeat what ended so, and nothing else.
-RETRYABLE_STATUSES = ["UNAVAILABLE", "INTERNAL"]
+# Threads that read responses which are streams, for async calls only; started as they are needed.
+_MAX_READERS = 32
 
-# Threads that read answers which are streams, for async calls only; started as they are needed.
-_READERS = 32
+# gRPC lets channels share a connection, and its pauses between attempts to connect, if all their arguments
+# are equal. A connection that is to be new has a generation of its own, which goes into the arguments.
+_generations = count()
 
 
 class Service(NamedTuple):
@@ -52,21 +59,57 @@ CACHE = Service("cache_client.Scs", cacheclient_pb2, cacheclient_pb2_grpc.ScsStu
 CONTROL = Service("control_client.ScsControl", controlclient_pb2, controlclient_pb2_grpc.ScsControlStub)
 
 
-def _retry_policy() -> str:
-    """Repeat what the SDK repeats, when it does: never a call that counts, never one refused for a limit."""
-    retryable = [{"service": CACHE.name, "method": call.rpc} for call in CALLS if call.retryable]
-    policy = {
-        "maxAttempts": 4,
-        "initialBackoff": "0.01s",
-        "maxBackoff": "0.1s",
-        "backoffMultiplier": 2,
-        "retryableStatusCodes": RETRYABLE_STATUSES,
-    }
-    return json.dumps({"methodConfig": [{"name": retryable, "retryPolicy": policy}]})
+class Recycled(Generic[T]):
+    """Something that connects: made when it is first used, and anew after it was idle for ``MAX_IDLE``.
+
+    ``connect`` takes a generation, and ``close`` closes what ``connect`` returned. What is replaced for its
+    idleness is only dropped: gRPC closes it with the last call on it.
+    """
+
+    def __init__(
+        self, connect: Callable[[int], T], close: Callable[[T], object], generation: int | None = None
+    ) -> None:
+        self._connect = connect
+        self._close = close
+        self._current: T | None = None
+        # Wall time: a monotonic clock may stand still while a container is frozen.
+        self._used = 0.0
+        self._lock = threading.RLock()
+        self._is_closed = False
+        self.generation = next(_generations) if generation is None else generation
+
+    def get(self) -> T:
+        """Return the connection. Raises ServerError after ``close``."""
+        now = wall()
+        current = self._current
+        if current is None or abs(now - self._used) > MAX_IDLE:
+            return self._renew(now)
+        self._used = now
+        return current
+
+    def close(self) -> None:
+        """Close the connection with all calls on it, and refuse to make another."""
+        with self._lock:
+            self._is_closed = True
+            current, self._current = self._current, None
+        if current is not None:
+            self._close(current)
+
+    def _renew(self, now: float) -> T:
+        with self._lock:
+            if self._is_closed:
+                raise ServerError("This client of Momento is closed.")
+            if self._current is not None and abs(now - self._used) > MAX_IDLE:
+                self._current = None
+                self.generation = next(_generations)
+            if self._current is None:
+                self._current = self._connect(self.generation)
+            self._used = now
+            return self._current
 
 
-class Future(Protocol):
-    """What a call that was sent is: a ``grpc.Future``, or a ``_Reading`` of an answer that is a stream."""
+class PendingCall(Protocol):
+    """A call that was sent: a ``grpc.Future``, or a ``_Reading`` of a response that is a stream."""
 
     def result(self) -> Any: ...
     def cancel(self) -> object: ...
@@ -86,72 +129,81 @@ class _Reading:
         self._stream.cancel()
 
 
+class _Stream:
+    """A stream that the caller's own thread reads when it wants the result."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.cancel = stream.cancel
+
+    def result(self) -> list[Any]:
+        return list(self._stream)
+
+
 class Channel:
     """One connection to one of Momento's services, for any number of threads, event loops and caches."""
 
     def __init__(self, service: Service, credential: Credential, configuration: GrpcConfiguration) -> None:
         self._service = service
+        self.pb = service.pb
         self._host = credential.control_host if service is CONTROL else credential.cache_host
         self._port = credential.port
         self._configuration = configuration
         self._timeout = configuration.get_deadline().total_seconds()
-        self._line: Line[Any] = Line()
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="momento-reader")
+        self._connection = Recycled(self._open, _close)
+        self._readers = ThreadPoolExecutor(_MAX_READERS, thread_name_prefix="momento-reader")
 
-    def ask(self, metadata: Metadata, call: Call[T], timeout: float | None = None) -> T:
-        """Send a call and wait for its answer on this thread. Raises ``grpc.RpcError``.
+    def call(self, metadata: Metadata, call: Call[T], timeout: float | None = None) -> T:
+        """Send a call and return its result. Raises ``grpc.RpcError``.
 
-        ``timeout`` is in seconds, and the configuration's if there is none.
+        ``timeout`` is in seconds. The default is the configuration's.
         """
-        pb = self._service.pb
-        method = getattr(self._line.opened(self._stub), call.rpc)
-        return call.answer(method(call.request(pb), metadata=metadata, timeout=timeout or self._timeout), pb)
-
-    def send(self, metadata: Metadata, call: Call[Any]) -> Future:
-        """Send a call; answer the future of what ``read`` makes its answer of."""
-        started = self.start(metadata, call)
-        future: Future = _Reading(started, self._readers) if call.streamed else started
-        return future
+        method = getattr(self._connection.get()[1], call.rpc)
+        response = method(call.request(self.pb), metadata=metadata, timeout=timeout or self._timeout)
+        return call.answer(response, self.pb)
 
     def start(self, metadata: Metadata, call: Call[Any]) -> Any:
-        """Send a call without waiting; ``settled`` waits for what this answers."""
-        method = getattr(self._line.opened(self._stub), call.rpc)
-        if not call.streamed:
-            method = method.future
-        return method(call.request(self._service.pb), metadata=metadata, timeout=self._timeout)
+        """Send a call without waiting. ``result()`` of the returned call blocks this thread."""
+        if call.streamed:
+            return _Stream(self._stream(metadata, call))
+        return self.start_async(metadata, call)
 
-    def settled(self, call: Call[Any], started: Any) -> Any:
-        """Wait on this thread for what ``read`` makes an answer of. Raises ``grpc.RpcError``."""
-        return list(started) if call.streamed else started.result()
-
-    def read(self, call: Call[T], response: Any) -> T:
-        """Make a call's answer of the result of its future."""
-        return call.answer(response, self._service.pb)
+    def start_async(self, metadata: Metadata, call: Call[Any]) -> PendingCall:
+        """Send a call without waiting; return a future that is done on a thread of its own."""
+        if call.streamed:
+            return _Reading(self._stream(metadata, call), self._readers)
+        method = getattr(self._connection.get()[1], call.rpc)
+        pending: PendingCall = method.future(call.request(self.pb), metadata=metadata, timeout=self._timeout)
+        return pending
 
     def close(self) -> None:
-        """Let go of the connection, which closes with the last call on it; further calls are refused."""
-        self._line.close()
+        """Close the connection with all calls on it; further calls are refused."""
+        self._connection.close()
         self._readers.shutdown(wait=False)
 
-    def _stub(self, generation: int) -> Any:
-        return self._service.stub(self._open(generation))
+    def _stream(self, metadata: Metadata, call: Call[Any]) -> Any:
+        method = getattr(self._connection.get()[1], call.rpc)
+        return method(call.request(self.pb), metadata=metadata, timeout=self._timeout)
 
-    def _open(self, generation: int) -> grpc.Channel:
+    def _open(self, generation: int) -> tuple[grpc.Channel, Any]:
         options = self._options(generation)
         if self._port != TLS_PORT:
-            return grpc.insecure_channel(str(Endpoint(self._host, self._port)), options)
-        certificates = self._configuration.get_root_certificates_pem()
-        return grpc.secure_channel(self._host, grpc.ssl_channel_credentials(certificates), options)
+            channel = grpc.insecure_channel(str(Endpoint(self._host, self._port)), options)
+        else:
+            certificates = self._configuration.get_root_certificates_pem()
+            channel = grpc.secure_channel(self._host, grpc.ssl_channel_credentials(certificates), options)
+        return channel, self._service.stub(channel)
 
     def _options(self, generation: int) -> list[tuple[str, Any]]:
         return [
             ("django_momento.generation", generation),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.service_config", _retry_policy()),
+            # Calls are sent again by the policy in ``retry``, which is one for all ways to send.
+            ("grpc.enable_retries", 0),
             ("grpc.service_config_disable_resolution", 1),
-            ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_PAUSE_MS),
-            # Answers that are streams are read on the caller's own thread, at a fifth less of CPU.
+            ("grpc.max_reconnect_backoff_ms", _MAX_RECONNECT_BACKOFF_MS),
+            # Responses that are streams are read on the caller's own thread, at a fifth less of CPU.
             (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
             *self._keepalive(),
         ]
@@ -170,3 +222,8 @@ class Channel:
 
 def _milliseconds(duration: Any) -> int | None:
     return None if duration is None else int(duration.total_seconds() * 1000)
+
+
+def _close(connection: tuple[grpc.Channel, Any]) -> None:
+    channel, _ = connection
+    channel.close()

@@ -1,93 +1,120 @@
-"""One client of Momento: drives an operation's steps, sends each call, and maps what fails to our exceptions.
+"""One client of Momento: runs operations, over a transport that it replaces while calls are in flight.
 
-What it sends goes over one ``Link``, which it exchanges while calls are in flight: for one with another key
-or endpoint after a rotation, for a new one after an outage. Knows neither Django nor AWS.
+The transport is replaced by one with another key or endpoint after a rotation, and by one with new
+connections after an outage. How a request is sent again after a failure is the policy in ``retry``.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from random import uniform
-from time import monotonic, sleep, time
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..clock import monotonic, wall
 from ..conf.options import ConnectionOptions
+from ..credentials import credential as credentials
 from ..credentials.credential import Credential
-from ..exceptions import AuthenticationFailed, MomentoCacheError, TransportError
-from .batching import Gatherings
+from ..exceptions import AuthenticationFailed, MomentoCacheError, ServerError, TransportError
 from .breaker import CircuitBreaker
-from .calls import Call, Get, Operation, Request
-from .channel import RETRYABLE_STATUSES, Future
+from .calls import Operation
 from .fork_gate import gate
-from .futures import wait_for
 from .interrupts import release_interrupted_locks
+from .retry import Effect, PartialFailure, Policy, Sent, recover
 from .rotation import Rotation
-from .transport import FAILURES, Link
+
+if TYPE_CHECKING:
+    from .transport import Transport
 
 T = TypeVar("T")
 
 logger = logging.getLogger("django_momento")
 
-# Seconds before each further attempt at what goes through the SDK; gRPC does the like on our own channels.
-_PAUSES = (0.01, 0.02, 0.04)
-
 
 class Client:
-    """Momento for any number of caches, threads and event loops. It connects at its first call.
+    """Momento for any number of caches, threads and event loops, with the API key that the options name.
 
-    ``fetch`` answers the credential anew, when the one in use is refused or expires; ``watch`` answers a
-    token that differs after the credential's source has changed, and ``seen`` is what it answered before.
+    It fetches the key and connects at its first call.
     """
 
-    def __init__(
-        self,
-        credential: Credential,
-        options: ConnectionOptions,
-        fetch: Callable[[], Credential] | None = None,
-        watch: Callable[[], object] | None = None,
-        seen: object = None,
-    ) -> None:
+    def __init__(self, options: ConnectionOptions) -> None:
         self._options = options
-        self._link = Link(credential, options)
+        self._transport: Transport | None = None
         self._breaker = CircuitBreaker()
-        self._rotation = Rotation(credential, fetch or (lambda: credential), self._adopt, watch, seen)
-        self._gatherings = Gatherings()
-        self._exchanging = threading.Lock()
-        self._closed = False
-        # The cache last asked, for what is asked on no caller's behalf.
-        self._cache = ""
+        # Tells a fetch that began before a close() that its key is not wanted any more.
+        self._epoch = object()
+        self._rotation = Rotation(
+            lambda refresh: credentials.fetch(options, refresh),
+            partial(self._use_credential, self._epoch),
+            credentials.watched(options),
+            f"CREDENTIALS={options.credentials!r}",
+        )
+        self._replacing = threading.RLock()
+
+    def __repr__(self) -> str:
+        where = "not connected" if self._transport is None else f"to {self._transport.credential.endpoint}"
+        return f"<Client {where}, key from {self._options.credentials}>"
 
     @property
-    def credential(self) -> Credential:
-        """The credential in use, which says where the key came from."""
-        return self._link.credential
+    def transport(self) -> Transport:
+        """The transport in use. Raises ServerError if the client was closed while a call was made."""
+        transport = self._transport
+        if transport is None:
+            raise ServerError("This client of Momento was closed during the call.", "Repeat the call.")
+        return transport
+
+    @property
+    def credential(self) -> Credential | None:
+        """The credential in use, or None before the first fetch. It says where the key came from."""
+        return None if self._transport is None else self._transport.credential
 
     @property
     def timeout(self) -> float:
-        """The deadline of a call, in seconds."""
-        return self._link.timeout
+        """The deadline of a call, in seconds. There is none before the first call."""
+        return self.transport.timeout
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often, since it was made, its breaker opened and its key was replaced."""
+        """How often the breaker opened and the key was replaced."""
         return {"circuit_openings": self._breaker.openings, "keys_replaced": self._rotation.replaced}
 
-    def run(self, cache: str, steps: Operation[T]) -> T:
-        """Drive an operation on the cache of that name to its answer.
+    def get_credential(self) -> Credential:
+        """Return the credential in use, fetched if there is none.
+
+        Raises CredentialError. An earlier fetch that failed is not waited for: the key is fetched at once.
+        """
+        if self._transport is None:
+            self._rotation.refresh("", is_urgent=True)
+        return self.transport.credential
+
+    async def aget_credential(self) -> Credential:
+        """See get_credential()."""
+        if self._transport is None:
+            await self._rotation.arefresh("", is_urgent=True)
+        return self.transport.credential
+
+    def run(self, cache: str, operation: Operation[T]) -> T:
+        """Run an operation on the cache of that name and return its result.
 
         Raises MomentoCacheError, or whatever the operation makes of one.
         """
         try:
-            asked = next(steps)
+            request = next(operation)
             while True:
                 try:
-                    answer = self._send(cache, asked)
+                    transport = self._transport
+                    if transport is None or self._breaker.is_open or wall() >= self._rotation.due_at:
+                        transport = _run(self._prepare(cache))
+                    started = monotonic()
+                    try:
+                        response = transport.call(cache, request)
+                    except (MomentoCacheError, PartialFailure) as failure:
+                        sent = Sent(transport, started, failure)
+                        response = _run(recover(self, cache, request, sent))
                 except MomentoCacheError as error:
-                    asked = steps.throw(error)
+                    request = operation.throw(error)
                 else:
-                    asked = steps.send(answer)
+                    request = operation.send(response)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
         except BaseException as error:
@@ -95,260 +122,161 @@ class Client:
             release_interrupted_locks(error.__traceback__)
             raise
 
-    async def arun(self, cache: str, steps: Operation[T]) -> T:
-        """See run(). Works on any number of event loops; cancelling the task cancels what is in flight."""
+    async def arun(self, cache: str, operation: Operation[T]) -> T:
+        """See run(). Works on any number of event loops; cancelling the task cancels its calls in flight."""
         try:
-            asked = next(steps)
+            request = next(operation)
             while True:
                 try:
-                    answer = await self._asend(cache, asked)
+                    transport = self._transport
+                    if transport is None or self._breaker.is_open or wall() >= self._rotation.due_at:
+                        transport = await _arun(self._prepare(cache))
+                    started = monotonic()
+                    try:
+                        response = await transport.acall(cache, request)
+                    except (MomentoCacheError, PartialFailure) as failure:
+                        sent = Sent(transport, started, failure)
+                        response = await _arun(recover(self, cache, request, sent))
                 except MomentoCacheError as error:
-                    asked = steps.throw(error)
+                    request = operation.throw(error)
                 else:
-                    asked = steps.send(answer)
+                    request = operation.send(response)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
+    def refresh(self, cache: str) -> Effect:
+        """Return the effect that fetches the API key again, for one that Momento refused."""
+        return _Refresh(self._rotation, cache)
+
     def close(self) -> None:
-        """Let go of the connections: they close with the last call on them, and later calls are refused."""
-        with self._exchanging:
-            self._closed = True
-            self._link.close()
+        """Close the connections after the last call on them. A later call connects anew."""
+        with self._replacing:
+            transport = self._transport
+            self.forget()
+        if transport is not None:
+            transport.close()
 
-    def _send(self, cache: str, asked: Request) -> Any:
-        if self._breaker.is_open or time() >= self._rotation.due_at:
-            self._look_after(cache)
-        link, started = self._link, monotonic()
-        try:
-            if isinstance(asked, list):
-                return self._noted(self._together(link, cache, asked), started)
-            try:
-                answer = self._ask(link, cache, asked)
-            except MomentoCacheError as error:
-                answer = self._again(link, cache, asked, started, error)
-        except MomentoCacheError as error:
-            self._failed(error, started)
-            raise
-        self._breaker.last_success = started
-        return answer
+    def forget(self) -> None:
+        """Start anew without closing anything: in a forked child the connections are the parent's."""
+        self.__init__(self._options)  # type: ignore[misc]  # this very class: nothing subclasses it
 
-    def _ask(self, link: Link, cache: str, asked: Any) -> Any:
-        passage = gate.enter()
-        try:
-            return link.ask(cache, asked)
-        except FAILURES as error:
-            raise link.explained(cache, asked, error) from error
-        finally:
-            passage.leave()
+    def _prepare(self, cache: str) -> Policy:
+        """Return a transport to send over, with a key. Raises CredentialError or CircuitOpen."""
+        if self._transport is None:
+            yield self.refresh(cache)
+        if wall() >= self._rotation.due_at:
+            self._rotation.refresh_if_due(cache)
+        if self._breaker.is_open:
+            if self._breaker.may_probe():
+                self._probe_in_background(cache)
+            raise self._breaker.refusal()
+        return self.transport
 
-    def _again(self, link: Link, cache: str, asked: Any, started: float, error: MomentoCacheError) -> Any:
-        """Send a call again if that may help; raise what it failed with if not."""
-        for pause in _PAUSES:
-            if isinstance(error, AuthenticationFailed):
-                refused, link = link, self._relinked(link, cache)
-                if link is refused:
-                    break
-            elif link.is_repeated_by_grpc(asked) or not self._is_worth_it(asked, started, error):
-                break
+    def _use_credential(self, epoch: object, credential: Credential, cache: str) -> bool:
+        """Put a credential that was fetched to use; return whether it replaced another key."""
+        # Not during a fork: the child would wait for ever on the locks of imports that are half done.
+        with gate.enter():
+            # Imported here: the SDK and gRPC cost a fifth of a second that no import should pay.
+            from .transport import Transport
+
+            old = self._transport
+            if epoch is not self._epoch:
+                return False
+            if old is None:
+                self._transport = Transport(credential, self._options, self._breaker)
+                return False
+            is_same_place = credential.same_place(old.credential)
+            if is_same_place and credential.same_key(old.credential):
+                old.credential = credential
+                return False
+            if is_same_place:
+                fresh = old.with_credential(credential)
             else:
-                sleep(pause * uniform(0.5, 1))  # noqa: S311 - nothing secret about it
+                fresh = Transport(credential, self._options, self._breaker)
+            # Its first call is made here, while the old one still holds the connection that they may share.
             try:
-                return self._ask(link, cache, asked)
-            except MomentoCacheError as another:
-                error = another
-        try:
-            raise error
-        finally:
-            del error  # Or it and this frame would keep each other, and the connections, until the next gc.
-
-    def _is_worth_it(self, asked: Any, started: float, error: MomentoCacheError) -> bool:
-        # Half the timeout, so that the last attempt ends well before twice the timeout.
-        return (
-            getattr(asked, "retryable", False)
-            and error.status in RETRYABLE_STATUSES
-            and monotonic() - started < self.timeout / 2
-        )
-
-    def _together(self, link: Link, cache: str, calls: list[Call[Any]]) -> list[Any]:
-        outcomes = self._outcomes(link, cache, calls)
-        if refused := _refused(outcomes):
-            fresh = self._relinked(link, cache)
-            if fresh is not link:
-                again = self._outcomes(fresh, cache, [calls[number] for number in refused])
-                outcomes = _with(outcomes, refused, again)
-        return outcomes
-
-    def _outcomes(self, link: Link, cache: str, calls: list[Call[Any]]) -> list[Any]:
-        with gate.enter():
-            started = [link.start(cache, call) for call in calls]
-            settled = [link.settled(call, sent) for call, sent in zip(calls, started, strict=True)]
-        return [link.outcome(cache, call, result) for call, result in zip(calls, settled, strict=True)]
-
-    async def _asend(self, cache: str, asked: Request) -> Any:
-        if self._breaker.is_open or time() >= self._rotation.due_at:
-            self._look_after(cache)
-        link, started = self._link, monotonic()
-        try:
-            if isinstance(asked, list):
-                return self._noted(await self._atogether(link, cache, asked), started)
-            try:
-                answer = await self._aask(link, cache, asked)
+                fresh.warm_up(cache)
             except AuthenticationFailed:
-                fresh = await self._arelinked(link, cache)
-                if fresh is link:
-                    raise
-                answer = await self._aask(fresh, cache, asked)
-        except MomentoCacheError as error:
-            self._failed(error, started)
-            raise
-        self._breaker.last_success = started
-        return answer
-
-    async def _aask(self, link: Link, cache: str, asked: Any) -> Any:
-        if isinstance(asked, Get):
-            return await self._gatherings.get(link, cache, asked.key)
-        # In flight until its future is done, on whichever thread that is: the task that waits for it may run
-        # on the very thread that wants to fork.
-        passage = gate.enter()
-        try:
-            future = link.send(cache, asked)
-        except BaseException:
-            passage.leave()
-            raise
-        await wait_for((future,), each=passage.leave)
-        try:
-            return link.read(asked, future)
-        except FAILURES as error:
-            raise link.explained(cache, asked, error) from error
-
-    async def _atogether(self, link: Link, cache: str, calls: list[Call[Any]]) -> list[Any]:
-        outcomes = await self._aoutcomes(link, cache, calls)
-        if refused := _refused(outcomes):
-            fresh = await self._arelinked(link, cache)
-            if fresh is not link:
-                again = await self._aoutcomes(fresh, cache, [calls[number] for number in refused])
-                outcomes = _with(outcomes, refused, again)
-        return outcomes
-
-    async def _aoutcomes(self, link: Link, cache: str, calls: list[Call[Any]]) -> list[Any]:
-        futures = [self._started(link, cache, call) for call in calls]
-        await wait_for(futures)
-        settled = [_settled(future) for future in futures]
-        return [link.outcome(cache, call, result) for call, result in zip(calls, settled, strict=True)]
-
-    def _started(self, link: Link, cache: str, call: Call[Any]) -> Future:
-        passage = gate.enter()
-        try:
-            future = link.send(cache, call)
-        except BaseException:
-            passage.leave()
-            raise
-        future.add_done_callback(passage.leave)
-        return future
-
-    def _relinked(self, link: Link, cache: str) -> Link:
-        """Answer the link to use in place of one whose key was refused; the same if there is no other."""
-        if self._link is link:
-            self._cache = cache
-            if flight := self._rotation.refreshed():
-                flight.result()
-        return self._link
-
-    async def _arelinked(self, link: Link, cache: str) -> Link:
-        if self._link is link:
-            self._cache = cache
-            if flight := self._rotation.arefreshed():
-                await wait_for((flight,), shared=True)
-        return self._link
-
-    def _adopt(self, credential: Credential) -> bool:
-        """Put a credential that was fetched again to use; answer whether it is another."""
-        link = self._link
-        in_use = link.credential
-        is_same_place = credential.same_place(in_use)
-        if is_same_place and credential.same_key(in_use):
-            link.credential = credential
-            return False
-        fresh = link.rekeyed(credential) if is_same_place else Link(credential, self._options)
-        # Its first call is made here, while the old link still holds the connection that they may share.
-        with gate.enter():
-            try:
-                fresh.introduce(self._cache)
-            except FAILURES as error:
-                failure = fresh.explained(self._cache, None, error)
-                if isinstance(failure, AuthenticationFailed):
-                    raise failure from error
-        with self._exchanging:
-            self._exchange(fresh)
+                raise
+            except MomentoCacheError:
+                logger.debug("The first call with the new API key failed.", exc_info=True)
+        self._replace_transport(old, fresh)
         logger.info("The API key of Momento was replaced: %s.", credential.source)
         return True
 
-    def _exchange(self, fresh: Link) -> None:
-        if self._closed:
-            fresh.close()
-        else:
-            self._link = fresh
+    def _replace_transport(self, old: Transport, fresh: Transport) -> None:
+        with self._replacing:
+            is_in_use = self._transport is old
+            if is_in_use:
+                self._transport = fresh
+        (old if is_in_use else fresh).close(fresh if is_in_use else old)
 
-    def _look_after(self, cache: str) -> None:
-        self._cache = cache
-        if time() >= self._rotation.due_at:
-            self._rotation.look()
-        if self._breaker.is_open:
-            if self._breaker.may_probe():
-                self._probe_elsewhere()
-            raise self._breaker.refusal()
-
-    def _probe_elsewhere(self) -> None:
+    def _probe_in_background(self, cache: str) -> None:
+        probe = threading.Thread(target=self._probe, args=(cache,), name="momento-probe", daemon=True)
         try:
-            threading.Thread(target=self._probe, name="momento-probe").start()
+            probe.start()
         except RuntimeError:  # the process may have no more threads, or be about to end
             self._breaker.probed(answered=False)
 
-    def _probe(self) -> None:
+    def _probe(self, cache: str) -> None:
         """Find out whether Momento is back, over new connections: the old may pause for long yet."""
         answered = False
         try:
-            link = self._link
-            fresh = link.renewed()
-            with gate.enter():
-                try:
-                    fresh.probe(self._cache)
-                    answered = True
-                except FAILURES as error:
-                    answered = not isinstance(fresh.explained(self._cache, None, error), TransportError)
+            old = self.transport
+            fresh = old.reconnected()
+            try:
+                fresh.probe(cache)
+                answered = True
+            except MomentoCacheError as error:
+                answered = not isinstance(error, TransportError)
             if answered:
-                with self._exchanging:
-                    if self._link is link:
-                        self._exchange(fresh)
-                logger.warning("Momento at %s answers again.", link.credential.endpoint)
+                self._replace_transport(old, fresh)
+                logger.warning("Momento at %s answers again.", old.credential.endpoint)
+            else:
+                fresh.close()
         finally:
             self._breaker.probed(answered)
 
-    def _noted(self, outcomes: list[Any], started: float) -> list[Any]:
-        failures = [outcome for outcome in outcomes if isinstance(outcome, MomentoCacheError)]
-        if len(failures) < len(outcomes):
-            self._breaker.last_success = started
-        for failure in failures:
-            self._failed(failure, started)
-        return outcomes
 
-    def _failed(self, error: MomentoCacheError, started: float) -> None:
-        if self._breaker.failed(error, started):
-            logger.warning("Momento is not asked until it answers a probe: %s", error.cause)
+class _Refresh:
+    """Fetches the API key again."""
+
+    def __init__(self, rotation: Rotation, cache: str) -> None:
+        self._rotation = rotation
+        self._cache = cache
+
+    def run(self) -> None:
+        self._rotation.refresh(self._cache)
+
+    async def arun(self) -> None:
+        await self._rotation.arefresh(self._cache)
 
 
-def _settled(future: Future) -> Any:
+def _run(policy: Policy) -> Any:
+    """Run a policy's effects on this thread; return its result."""
     try:
-        return future.result()
-    except FAILURES as error:
-        return error
+        effect = next(policy)
+        while True:
+            try:
+                result = effect.run()
+            except (MomentoCacheError, PartialFailure) as error:
+                effect = policy.throw(error)
+            else:
+                effect = policy.send(result)
+    except StopIteration as done:
+        return done.value
 
 
-def _refused(outcomes: list[Any]) -> list[int]:
-    return [number for number, outcome in enumerate(outcomes) if isinstance(outcome, AuthenticationFailed)]
-
-
-def _with(outcomes: list[Any], numbers: list[int], others: list[Any]) -> list[Any]:
-    for number, other in zip(numbers, others, strict=True):
-        outcomes[number] = other
-    return outcomes
+async def _arun(policy: Policy) -> Any:
+    """See _run(). The effects are awaited."""
+    try:
+        effect = next(policy)
+        while True:
+            try:
+                result = await effect.arun()
+            except (MomentoCacheError, PartialFailure) as error:
+                effect = policy.throw(error)
+            else:
+                effect = policy.send(result)
+    except StopIteration as done:
+        return done.value

@@ -34,16 +34,14 @@ _POLL = 0.0005
 class Passage:
     """One call in flight, until ``leave``, the end of its ``with``, or the end of its last reference."""
 
-    __slots__ = ("__weakref__", "_in_flight")
+    __slots__ = ("__weakref__", "in_flight_calls", "owner")
 
-    def __init__(self, in_flight: set[ref[Passage]]) -> None:
-        self._in_flight = in_flight
-        # The callback is written in C, like the set: nothing can interrupt it.
-        in_flight.add(ref(self, in_flight.discard))
+    in_flight_calls: set[ref[Passage]]
+    owner: object
 
     def leave(self, _: object = None) -> None:
         """End the call. It may be called twice, on any thread, and as the callback of a future."""
-        self._in_flight.discard(ref(self))
+        self.in_flight_calls.discard(ref(self))
 
     def __enter__(self) -> None:
         pass
@@ -67,21 +65,31 @@ class ForkGate:
         """The number of calls in flight."""
         return len(self._in_flight)
 
-    def enter(self) -> Passage:
-        """Return the passage of a call that is about to be sent.
+    def has_calls_of(self, owner: object) -> bool:
+        """Return whether a call that ``owner`` sends is in flight."""
+        passages = (reference() for reference in self._in_flight.copy())
+        return any(passage is not None and passage.owner is owner for passage in passages)
+
+    def enter(self, owner: object = None) -> Passage:
+        """Return the passage of a call that ``owner`` is about to send.
 
         Blocks while another thread forks, for at most ``MAX_HOLD`` seconds.
         """
-        passage = Passage(self._in_flight)
-        if not self._forking_threads:
-            return passage
+        passage = Passage()
+        in_flight = passage.in_flight_calls = self._in_flight
+        passage.owner = owner
+        # The callback is written in C, like the set: nothing can interrupt it.
+        in_flight.add(ref(passage, in_flight.discard))
+        return self._wait_for_fork(passage) if self._forking_threads else passage
+
+    def _wait_for_fork(self, passage: Passage) -> Passage:
         until = monotonic() + MAX_HOLD
         # A thread that is forking calls from the handler of a signal or of fork: it would wait for itself.
         while self._forking_threads and get_ident() not in self._forking_threads and monotonic() < until:
             passage.leave()
             while self._forking_threads and monotonic() < until:
                 sleep(_POLL)
-            passage = Passage(self._in_flight)
+            self._in_flight.add(ref(passage, self._in_flight.discard))
         return passage
 
     def before_fork(self) -> None:

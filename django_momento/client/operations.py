@@ -49,9 +49,17 @@ MAX_SINGLE_CALLS = 64
 _ERRORS_OF_ONE_KEY = (FailedPrecondition, InvalidArgument, ValueTooLarge)
 
 
-def get(key: bytes) -> Operation[bytes | None]:
-    value: bytes | None = yield Get(key)
-    return value
+def get(
+    key: bytes, decode: Callable[[bytes, bytes, Any], Any] | None = None, default: Any = None
+) -> Operation[Any]:
+    """Return the value, or ``default`` for a miss.
+
+    ``decode`` takes the key, the stored bytes and the default. Without it, the stored bytes are returned.
+    """
+    data = yield Get(key)
+    if data is None:
+        return default
+    return data if decode is None else decode(key, data, default)
 
 
 def set(key: bytes, value: bytes, ttl: int) -> Operation[None]:  # noqa: A001 - Django's name for it

@@ -1,25 +1,208 @@
-"""Pauses between attempts at something that fails: each about twice the last, up to a longest one.
+"""When a request is sent again: after a refused API key, and after failures that pass by themselves.
 
-Every pause is drawn between half of it and the whole, so that the processes of a fleet, which meet an outage
-together, do not all come back together.
+The policy is written once, as a generator of effects. ``Client`` runs them on the caller's thread, or awaits
+them on its event loop. A request that succeeds at once never comes here.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
+import time
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..clock import monotonic
+from ..exceptions import AuthenticationFailed, MomentoCacheError
+from .calls import Call, Request
+
+if TYPE_CHECKING:
+    from .transport import Transport
+
+# Momento's SDKs send a call again if it ended with one of these, and after nothing else.
+RETRYABLE_STATUSES = ("UNAVAILABLE", "INTERNAL")
+
+# Seconds before each further attempt.
+RETRY_BACKOFF = (0.01, 0.02, 0.04)
+
+# Part of the timeout after which nothing is sent again: the last attempt ends before twice the timeout.
+MAX_ELAPSED = 0.5
 
 
 class Backoff:
-    """Answers one pause after another, in seconds, until it is reset."""
+    """Pauses between attempts: each about twice the last, up to a longest one.
 
-    def __init__(self, first: float, longest: float) -> None:
-        self._first = first
-        self._longest = longest
-        self._next = first
+    Every pause is drawn between half of it and the whole. Otherwise the processes of a fleet, which meet an
+    outage together, would all come back together.
+    """
+
+    def __init__(self, initial: float, maximum: float) -> None:
+        self._initial = initial
+        self._maximum = maximum
+        self._next = initial
 
     def next(self) -> float:
-        pause, self._next = self._next, min(self._next * 2, self._longest)
-        return pause * random.uniform(0.5, 1)  # noqa: S311 - nothing secret about it
+        """Return the next pause, in seconds."""
+        pause, self._next = self._next, min(self._next * 2, self._maximum)
+        return jitter(pause)
 
     def reset(self) -> None:
-        self._next = self._first
+        """Begin again with the first pause."""
+        self._next = self._initial
+
+
+def jitter(pause: float) -> float:
+    """Return a random part of a pause, at least half of it."""
+    return pause * random.uniform(0.5, 1)  # noqa: S311 - nothing secret about it
+
+
+class PartialFailure(Exception):
+    """Some of the calls that were sent together failed. ``outcomes`` holds an error in the place of each."""
+
+    def __init__(self, outcomes: list[Any]) -> None:
+        super().__init__()
+        self.outcomes = outcomes
+
+
+class Effect(Protocol):
+    """One thing that a policy wants done, by a thread that blocks or by a task that awaits."""
+
+    def run(self) -> Any: ...
+    async def arun(self) -> Any: ...
+
+
+class Pause:
+    """Waits for some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def run(self) -> None:
+        time.sleep(self._seconds)
+
+    async def arun(self) -> None:
+        await asyncio.sleep(self._seconds)
+
+
+class Send:
+    """Sends a request over one transport. Raises MomentoCacheError or PartialFailure."""
+
+    def __init__(self, transport: Transport, cache: str, request: Request) -> None:
+        self._transport = transport
+        self._cache = cache
+        self._request = request
+
+    def run(self) -> Any:
+        return self._transport.call(self._cache, self._request)
+
+    async def arun(self) -> Any:
+        return await self._transport.acall(self._cache, self._request)
+
+
+Policy = Generator[Effect, Any, Any]
+
+
+class Connected(Protocol):
+    """Has a transport to send over, and replaces it if its API key was refused."""
+
+    @property
+    def transport(self) -> Transport: ...
+    def refresh(self, cache: str) -> Effect: ...
+
+
+def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Policy:
+    """Send what failed again if that may help; return the response, or raise the error that remains.
+
+    A call whose key was refused is sent again with another key, if there is one. A retryable call that met
+    one of RETRYABLE_STATUSES is sent again after a pause. Limits and timeouts are never sent again.
+    """
+    attempts = _Attempts(request, sent.failure)
+    transport = sent.transport
+    for pause in RETRY_BACKOFF:
+        refused = attempts.refused()
+        if refused and client.transport is transport:
+            yield client.refresh(cache)
+        again = refused if client.transport is not transport else []
+        if not again:
+            if monotonic() - sent.started > transport.timeout * MAX_ELAPSED:
+                break
+            again = attempts.retryable()
+            if not again:
+                break
+            yield Pause(jitter(pause))
+        transport = client.transport
+        try:
+            response = yield Send(transport, cache, attempts.request_for(again))
+        except MomentoCacheError as error:
+            again[0].outcome = error
+        except PartialFailure as failure:
+            attempts.record(again, failure.outcomes)
+        else:
+            attempts.record(again, response if attempts.is_list else [response])
+    return attempts.result()
+
+
+class Sent:
+    """A request that failed: the transport it was sent over, when by ``clock.monotonic``, and the failure."""
+
+    def __init__(
+        self, transport: Transport, started: float, failure: MomentoCacheError | PartialFailure
+    ) -> None:
+        self.transport = transport
+        self.started = started
+        self.failure = failure
+
+
+class _Attempt:
+    """One call, and the response or the error that it came to."""
+
+    def __init__(self, call: Any, outcome: Any) -> None:
+        self.call = call
+        self.outcome = outcome
+
+
+class _Attempts:
+    """The calls of one request."""
+
+    def __init__(self, request: Request, failure: MomentoCacheError | PartialFailure) -> None:
+        self.is_list = isinstance(failure, PartialFailure)
+        if isinstance(failure, PartialFailure):
+            assert isinstance(request, list)  # noqa: S101 - for mypy: only lists fail in part
+            pairs = zip(request, failure.outcomes, strict=True)
+            self._all = [_Attempt(call, outcome) for call, outcome in pairs]
+        else:
+            self._all = [_Attempt(request, failure)]
+
+    def refused(self) -> list[_Attempt]:
+        return [each for each in self._all if isinstance(each.outcome, AuthenticationFailed)]
+
+    def retryable(self) -> list[_Attempt]:
+        return [
+            each
+            for each in self._all
+            if isinstance(each.outcome, MomentoCacheError)
+            and each.outcome.status in RETRYABLE_STATUSES
+            and getattr(each.call, "retryable", False)
+        ]
+
+    def request_for(self, attempts: list[_Attempt]) -> Request:
+        calls: list[Call[Any]] = [each.call for each in attempts]
+        return calls if self.is_list else calls[0]
+
+    def record(self, attempts: list[_Attempt], outcomes: list[Any]) -> None:
+        for each, outcome in zip(attempts, outcomes, strict=True):
+            each.outcome = outcome
+
+    def result(self) -> Any:
+        """Return the response, or the list of outcomes. Raises the error of a request that is one call."""
+        if self.is_list:
+            return [each.outcome for each in self._all]
+        (attempt,) = self._all
+        if not isinstance(attempt.outcome, MomentoCacheError):
+            return attempt.outcome
+        try:
+            raise attempt.outcome
+        finally:
+            # The error's traceback holds this frame: both would live until the next garbage collection.
+            attempt.outcome = None
+            self._all.clear()

@@ -1,154 +1,172 @@
-"""When the API key is fetched again: when Momento refused it, before it expires, when its file has changed.
+"""When the API key is fetched: at first, when Momento refuses it, before it expires, when its file changes.
 
-One fetch at a time, and after each a cool-down, growing as long as nothing new comes of it. A fetch that
-fails leaves the key in use where it is. Knows nothing of how a key is fetched or put to use: both are handed
-in.
+There is one fetch at a time, and after each a pause, which grows as long as no other key comes of it. A fetch
+that fails leaves the key in use where it is. How a key is fetched and put to use is handed in.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 
-from ..clock import monotonic
-from ..clock import wall as time
+from ..clock import monotonic, wall
 from ..credentials.credential import Credential
-from ..exceptions import MomentoCacheError
+from ..exceptions import CredentialError, MomentoCacheError
 from .retry import Backoff
+from .single_flight import OwnFlight, SingleFlight
 
 logger = logging.getLogger("django_momento")
 
-# Seconds of the cool-down. A key that Momento refuses may be one that is about to be replaced.
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 60.0
+# Seconds between two fetches. A key that Momento refuses may be one that is about to be replaced.
+INITIAL_BACKOFF = 1.0
+MAX_BACKOFF = 60.0
 
 # Seconds between two looks at a file, which are cheap but not free.
 LOOK_EVERY = 1.0
 
-# A key is replaced when a fifth of its time is left, but no sooner than ten minutes before its end.
+# A key is replaced when a fifth of its time is left, but at most ten minutes before its end.
 _FRACTION_LEFT = 0.2
-_LONGEST_AHEAD = 600.0
+_MAX_AHEAD = 600.0
 
 NEVER = float("inf")
 
 
 class Rotation:
-    """Keeps one credential fresh.
+    """Keeps one credential fresh, from its first fetch on.
 
-    ``fetch`` answers a new credential or raises; ``adopt`` puts it to use and answers whether it is another.
-    ``watch``, if there is one, answers a token that differs after the source has changed. ``due_at`` says
-    when ``look`` wants to be called, in seconds since the epoch: a plain attribute, read at every call.
-    ``seen`` is what ``watch`` answered before the credential was fetched, so that no change is missed.
+    ``fetch(refresh)`` returns a new credential or raises; ``refresh`` says that the last one was refused.
+    ``use(credential, cache)`` puts it to use and returns whether it replaced another. ``source_version``, if
+    there is one, returns a token that differs after the source has changed. ``due_at`` says when
+    ``refresh_if_due`` wants to be called, in seconds since the epoch: a plain attribute, read at every call.
+    ``name`` names the source in errors.
     """
 
     def __init__(
         self,
-        credential: Credential,
-        fetch: Callable[[], Credential],
-        adopt: Callable[[Credential], bool],
-        watch: Callable[[], object] | None = None,
-        seen: object = None,
+        fetch: Callable[[bool], Credential],
+        use: Callable[[Credential, str], bool],
+        source_version: Callable[[], object] | None = None,
+        name: str = "the source of the API key",
     ) -> None:
         self._fetch = fetch
-        self._adopt = adopt
-        self._watch = watch
-        self._seen = seen
-        self._lock = threading.Lock()
-        self._flight: Future[None] | None = None
-        self._pauses = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._use = use
+        self._source_version = source_version
+        self._name = name
+        self._seen_version: object = None
+        self._has_credential = False
+        self._flight: SingleFlight[None] = SingleFlight(self._run_refresh, "momento-key")
+        self._backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         self._not_before = 0.0
-        self._ahead_at = _ahead_of(credential.expires_at)
+        self._ahead_at = NEVER
+        self._last_error: Exception | None = None
         self.replaced = 0
-        self.due_at = self._next_look()
+        self.due_at = NEVER
 
-    def refreshed(self) -> Future[None] | None:
-        """Fetch the key again on this thread, or answer the fetch that another has begun.
+    def refresh(self, cache: str, *, is_urgent: bool = False) -> None:
+        """Fetch the key on this thread, or wait for the fetch that another has begun.
 
-        None during the cool-down: the key that there is stands.
+        During the pause after a fetch nothing is done, unless ``is_urgent``: the key in use stands. Raises
+        CredentialError if there is no key to use.
         """
-        flight, is_ours = self._joined()
-        if flight is not None and is_ours:
-            self._fly(flight)
-        return flight
+        if self._may_refresh(is_urgent):
+            try:
+                self._flight.run(cache)
+            except OwnFlight:
+                raise self._own_flight_error() from None
 
-    def arefreshed(self) -> Future[None] | None:
-        """See refreshed(); on a thread of its own."""
-        flight, is_ours = self._joined()
-        if flight is not None and is_ours:
-            self._fly_elsewhere(flight)
-        return flight
+    async def arefresh(self, cache: str, *, is_urgent: bool = False) -> None:
+        """See refresh(). The key is fetched on a thread of its own, and the event loop goes on."""
+        if self._may_refresh(is_urgent):
+            try:
+                await self._flight.arun(cache)
+            except OwnFlight:
+                raise self._own_flight_error() from None
+            except RuntimeError as error:
+                raise CredentialError(f"No thread could be started to fetch the API key: {error}.") from error
 
-    def look(self) -> None:
+    def refresh_if_due(self, cache: str) -> None:
         """Begin a fetch in the background if the key expires soon or its source has changed."""
-        if self._is_due():
-            self.due_at = NEVER  # Until the fetch has ended.
-            self.arefreshed()
-        else:
+        if not self._is_due():
             self.due_at = self._next_look()
+        elif self._may_refresh(False):
+            self.due_at = NEVER  # Until the fetch has ended.
+            self._flight.run_in_background(cache)
+
+    def _may_refresh(self, is_urgent: bool) -> bool:
+        pause = self._not_before - monotonic()
+        if pause <= 0 or is_urgent or self._flight.is_running:
+            return True
+        if not self._has_credential:
+            raise self._paused_error(pause)
+        self.due_at = min(self.due_at, wall() + LOOK_EVERY)
+        return False
 
     def _is_due(self) -> bool:
-        if time() >= self._ahead_at:
+        if wall() >= self._ahead_at:
             return True
-        return self._watch is not None and self._watch() != self._seen
+        return self._source_version is not None and self._source_version() != self._seen_version
 
     def _next_look(self) -> float:
-        return min(self._ahead_at, time() + LOOK_EVERY) if self._watch is not None else self._ahead_at
+        return min(self._ahead_at, wall() + LOOK_EVERY) if self._source_version else self._ahead_at
 
-    def _joined(self) -> tuple[Future[None] | None, bool]:
-        with self._lock:
-            if self._flight is not None:
-                return self._flight, False
-            if monotonic() < self._not_before:
-                self.due_at = min(self.due_at, time() + LOOK_EVERY)
-                return None, False
-            self._flight = Future()
-            return self._flight, True
-
-    def _fly_elsewhere(self, flight: Future[None]) -> None:
-        thread = threading.Thread(target=self._fly, args=(flight,), name="momento-key", daemon=True)
+    def _run_refresh(self, cache: str) -> None:
+        """Fetch the key and put it to use. Raises what went wrong, but only if there is no key to use."""
+        has_replaced, was_first = False, not self._has_credential
+        problem: Exception | None = None
         try:
-            thread.start()
-        except RuntimeError:  # the process may have no more threads, or be about to end
-            self._landed(flight, changed=False)
-
-    def _fly(self, flight: Future[None]) -> None:
-        changed = False
-        try:
-            # What was seen before the fetch: a change during it is then seen again.
-            seen = self._watch() if self._watch is not None else None
-            credential = self._fetch()
-            self._seen = seen
-            changed = self._adopt(credential)
+            # Read before the fetch: a change during it is then seen again.
+            version = self._source_version() if self._source_version is not None else None
+            credential = self._fetch(self._has_credential)
+            self._seen_version = version
+            has_replaced = self._use(credential, cache)
+            self._has_credential = True
             self._ahead_at = _ahead_of(credential.expires_at)
-        except MomentoCacheError as error:
-            logger.warning(
-                "The API key of Momento could not be fetched again, so the old one stays: %s", error
-            )
-        except Exception:
-            logger.exception("The API key of Momento could not be fetched again, so the old one stays.")
+        except Exception as error:
+            problem = error
+            if was_first:
+                raise
         finally:
-            self._landed(flight, changed)
+            self._finish_refresh(has_replaced, problem, was_first)
 
-    def _landed(self, flight: Future[None], changed: bool) -> None:
-        with self._lock:
-            if changed:
-                self.replaced += 1
-                self._pauses.reset()
-            pause = self._pauses.next()
-            self._not_before = monotonic() + pause
-            self._flight = None
-            # A key that is due and did not change is asked for again after the cool-down.
-            self.due_at = max(self._next_look(), time() + pause)
-        flight.set_result(None)
+    def _finish_refresh(self, has_replaced: bool, problem: Exception | None, was_first: bool) -> None:
+        self._last_error = problem
+        if has_replaced:
+            self.replaced += 1
+        if has_replaced or (was_first and problem is None):
+            self._backoff.reset()
+        pause = 0.0 if was_first and problem is None else self._backoff.next()
+        self._not_before = monotonic() + pause
+        # A key that is due and did not change is asked for again after the pause.
+        self.due_at = max(self._next_look(), wall() + pause) if self._has_credential else NEVER
+        if problem is not None and not was_first:
+            self._log(problem)
+
+    def _log(self, problem: Exception) -> None:
+        text = "The API key of Momento could not be fetched again, so the old one stays."
+        if isinstance(problem, MomentoCacheError):
+            self._flight.after(lambda: logger.warning("%s: %s", text.rstrip("."), problem))
+        else:
+            self._flight.after(lambda: logger.error(text, exc_info=problem))
+
+    def _own_flight_error(self) -> CredentialError:
+        return CredentialError(
+            f"The API key is being fetched by {self._name}, which uses this very cache and has to wait.",
+            "Use another cache, or none, in the callable that CREDENTIALS names and in its log handlers.",
+        )
+
+    def _paused_error(self, pause: float) -> CredentialError:
+        last = self._last_error
+        cause = getattr(last, "cause", None) or f"The API key could not be fetched ({type(last).__name__})."
+        return CredentialError(
+            f"{cause} It is tried again in {max(pause, 0.1):.1f} s.", getattr(last, "fix", "")
+        )
 
 
 def _ahead_of(expires_at: float | None) -> float:
     if expires_at is None:
         return NEVER
-    left = expires_at - time()
+    left = expires_at - wall()
     # Drawn, so that a fleet that started together does not ask together.
-    ahead = min(left * _FRACTION_LEFT, _LONGEST_AHEAD) * random.uniform(0.5, 1)  # noqa: S311 - nothing secret
+    ahead = min(left * _FRACTION_LEFT, _MAX_AHEAD) * random.uniform(0.5, 1)  # noqa: S311 - nothing secret
     return expires_at - ahead

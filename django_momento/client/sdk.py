@@ -119,6 +119,11 @@ def cache_client(credential: Credential, configured: Configuration) -> CacheClie
     return CacheClient(configured, provider, _DEFAULT_TTL)
 
 
+def close(client: CacheClient) -> None:
+    """Close the SDK's client with all calls on it. Leaving its context is the one public way."""
+    client.__exit__(None, None, None)
+
+
 class _NoRetries(RetryStrategy):
     """Retry nothing. It is false, so that the SDK leaves its interceptor for retries out of every call."""
 

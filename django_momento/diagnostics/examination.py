@@ -20,7 +20,7 @@ from ..checks.aliases import IMPORT_FIX, make_cache
 from ..client import operations
 from ..client.calls import ItemGetTtl, Operation
 from ..client.client import Client
-from ..client.registry import connections
+from ..client.registry import clients
 from ..conf.options import CacheOptions
 from ..exceptions import CacheNotFound, LimitExceeded, MomentoCacheError, ServerError
 from . import limits
@@ -128,8 +128,8 @@ class _Examination:
         )
 
     def credentials(self) -> _Result:
-        self._client = connections.client(self._cache.options.connection)
-        credential = self._client.credential
+        self._client = clients.get(self._cache.options.connection)
+        credential = self._client.get_credential()
         says = f"{credential.kind} key: {credential.source}" if credential.api_key else credential.source
         return _Result(says, facts=limits.of_credential(credential, time()))
 
@@ -138,7 +138,7 @@ class _Examination:
             self._run(operations.has_key(self._probe_key()))
         except CacheNotFound as error:
             self._missing = error  # The server accepted the key. The next step reports the missing cache.
-        return _Result(f"{self._client.credential.endpoint} accepts the key")
+        return _Result(f"{self._client.get_credential().endpoint} accepts the key")
 
     def cache(self) -> _Result:
         name = self._cache.options.cache_name

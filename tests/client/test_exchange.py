@@ -6,9 +6,9 @@ import gc
 import logging
 
 import pytest
+from django_momento.client.line import LONGEST_IDLE
 
 from django_momento.client import line, operations
-from django_momento.client.line import LONGEST_IDLE
 from django_momento.exceptions import AuthenticationFailed, CredentialError, ServerError
 from django_momento.local import LocalServer
 from tests.kit import sites as fixtures

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from django_momento.client.futures import wait_for
-from django_momento.client.rotation import FIRST_PAUSE, LONGEST_PAUSE, Rotation
+from django_momento.client.rotation import INITIAL_BACKOFF, MAX_BACKOFF, Rotation
 from django_momento.exceptions import CredentialError
 from tests.kit import rotating as fixtures
 from tests.kit.aws import V2_KEY, shown_of
@@ -100,7 +100,7 @@ def test_a_cool_down_follows_every_fetch(
     pauses = [later - sooner for sooner, later in itertools.pairwise(asked_at)]
     assert pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60][: len(pauses)], abs=0.11) == pauses
     assert len(pauses) >= 9
-    assert (1.0, 60.0) == (FIRST_PAUSE, LONGEST_PAUSE)
+    assert (1.0, 60.0) == (INITIAL_BACKOFF, MAX_BACKOFF)
 
 
 def test_a_new_key_makes_the_cool_down_short_again(
@@ -109,11 +109,11 @@ def test_a_new_key_makes_the_cool_down_short_again(
     """But there is one: rotations do not follow each other within a second."""
     for _ in range(5):
         rotation.refreshed()
-        clock.advance(LONGEST_PAUSE)
+        clock.advance(MAX_BACKOFF)
     source.change("new")
     assert rotation.refreshed() is not None
     assert "new" == holder.keys[-1]
-    clock.advance(FIRST_PAUSE - 0.01)
+    clock.advance(INITIAL_BACKOFF - 0.01)
     assert rotation.refreshed() is None
     clock.advance(0.01)
     assert rotation.refreshed() is not None
@@ -127,7 +127,7 @@ def test_the_cool_downs_of_two_processes_differ(clock: Clock) -> None:
         ours = Rotation(source.credential, source.fetch, Holder("old").adopt)
         ours.refreshed()
         pauses.append(ours._not_before - clock.now)
-    assert FIRST_PAUSE / 2 <= min(pauses) < max(pauses) <= FIRST_PAUSE
+    assert INITIAL_BACKOFF / 2 <= min(pauses) < max(pauses) <= INITIAL_BACKOFF
 
 
 @pytest.mark.parametrize("where", ["fetch", "adopt"])
@@ -153,7 +153,7 @@ def test_a_fetch_that_fails_leaves_the_key_in_use(
     assert str(error) in caplog.text
     assert [] == shown_of(V2_KEY, caplog.text) + shown_of(V2_KEY[::-1], caplog.text)
     assert rotation.refreshed() is None
-    clock.advance(LONGEST_PAUSE)
+    clock.advance(MAX_BACKOFF)
     source.error = holder.error = None
     assert rotation.refreshed() is not None
     assert [V2_KEY, V2_KEY[::-1]] == holder.keys
@@ -172,7 +172,7 @@ def test_without_a_thread_to_spare_the_key_stays(
         flight = rotation.arefreshed()
     assert flight is not None
     assert flight.done()
-    clock.advance(FIRST_PAUSE)
+    clock.advance(INITIAL_BACKOFF)
     again = rotation.arefreshed()
     assert again is not None
     again.result(HANG_GUARD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_momento.client.rotation import FIRST_PAUSE, LONGEST_PAUSE, LOOK_EVERY, NEVER, Rotation
+from django_momento.client.rotation import INITIAL_BACKOFF, LOOK_EVERY, MAX_BACKOFF, NEVER, Rotation
 from django_momento.exceptions import CredentialError
 from tests.kit import rotating as fixtures
 from tests.kit.clock import Clock
@@ -45,7 +45,7 @@ def test_a_key_is_due_ahead_of_its_expiry(
     looked(rotation, clock)
     landed(rotation)
     assert (1, ["old", "new"]) == (source.fetches, holder.keys)
-    assert rotation.due_at > clock.now + FIRST_PAUSE
+    assert rotation.due_at > clock.now + INITIAL_BACKOFF
 
 
 def test_the_time_ahead_is_drawn(clock: Clock, holder: Holder) -> None:
@@ -66,7 +66,7 @@ def test_a_key_that_has_expired_is_due_at_once(clock: Clock, holder: Holder) -> 
         clock.advance(0.1)
     assert 4 <= source.fetches <= 7
     source.change("new", expires_at=clock.now + 86400)
-    clock.advance(LONGEST_PAUSE)
+    clock.advance(MAX_BACKOFF)
     looked(rotation, clock)
     landed(rotation)
     assert (["old", "new"], True) == (holder.keys, rotation.due_at > clock.now + 80000)

@@ -17,7 +17,7 @@ from django.views.debug import ExceptionReporter
 
 from django_momento.cache import MomentoCache
 from django_momento.client import operations
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 from django_momento.env import Env
 from django_momento.exceptions import ConfigurationError, CredentialError
 from django_momento.local import LocalServer
@@ -58,9 +58,7 @@ def cache() -> MomentoCache:
 def raw(key: str) -> bytes:
     """What Momento holds under a key of the cache."""
     ours = cache()
-    data = connections.client(ours.options.connection).run(
-        "tests", operations.get(ours.make_key(key).encode())
-    )
+    data = clients.get(ours.options.connection).run("tests", operations.get(ours.make_key(key).encode()))
     assert data is not None
     return data
 
@@ -88,7 +86,7 @@ def test_a_new_process_with_the_old_key_second_reads_what_it_wrote(secret: Path)
     old = json.loads(secret.read_text())["encryption_key"]
     cache().set("key", "value")
     write(secret, encryption_key=f"{new_key()},{old}")
-    connections.close()
+    clients.close()
     assert "value" == cache().get("key")
 
 
@@ -97,8 +95,8 @@ def test_keys_that_are_replaced_while_the_process_runs_are_used(
 ) -> None:
     """The codec follows the credential in use."""
     cache().set("key", "value")
-    client = connections.client(cache().options.connection)
-    client._link.credential = replace(client.credential, encryption_keys=SecretStr(new_key()))
+    client = clients.get(cache().options.connection)
+    client.transport.credential = replace(client.get_credential(), encryption_keys=SecretStr(new_key()))
     assert "nothing" == cache().get("key", "nothing")
     cache().set("key", "another")
     assert "another" == cache().get("key")

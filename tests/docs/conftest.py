@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 from django_momento.conf.loading import parse
 from django_momento.conf.options import OPTIONS
 from django_momento.events import events
@@ -21,7 +21,7 @@ ENCRYPTION_KEY = "A" * 43
 def momento() -> Iterator[LocalServer]:
     with LocalServer(create_missing_caches=True) as server:
         yield server
-        connections.close()
+        clients.close()
         events.forget()
 
 

@@ -23,7 +23,7 @@ from django_momento.client import (
     operations,
     rotation,
 )
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 from django_momento.client.sdk import configuration
 from django_momento.client.transport import PROBE_TIMEOUT
 from django_momento.conf.options import CREDENTIAL_SOURCES, OPTIONS, ConnectionOptions
@@ -39,7 +39,7 @@ MIB = 1024 * 1024
 
 # What a page says, and what it must then say by the code.
 SENTENCES = [
-    ("how-to/async-views.md", f"one call for up to {batching.MOST_TOGETHER} keys"),
+    ("how-to/async-views.md", f"one call for up to {batching.MAX_BATCHED_KEYS} keys"),
     ("how-to/async-views.md", f"up to {operations.BATCH_KEYS:,} in a call"),
     ("how-to/celery.md", f"a fork waits ({fork_gate.MAX_WAIT:g} seconds at most)"),
     ("how-to/servers.md", f"{fork_gate.MAX_WAIT:g} seconds at most"),
@@ -49,9 +49,9 @@ SENTENCES = [
     ("how-to/fail-open.md", f"a\nprobe every {breaker.FIRST_PAUSE:g} to {breaker.LONGEST_PAUSE:g} seconds"),
     ("how-to/fail-open.md", f"at most one in {events.PAUSE:g} seconds"),
     ("how-to/monitor.md", f"at most every {events.PAUSE:g} seconds"),
-    ("how-to/rotate-keys.md", f"which doubles up to {rotation.LONGEST_PAUSE:g} seconds"),
+    ("how-to/rotate-keys.md", f"which doubles up to {rotation.MAX_BACKOFF:g} seconds"),
     ("explanation/failures.md", f"every {breaker.FIRST_PAUSE:g} to {breaker.LONGEST_PAUSE:g} seconds"),
-    ("explanation/failures.md", f"idle for {line.LONGEST_IDLE:g} seconds"),
+    ("explanation/failures.md", f"idle for {channel.MAX_IDLE:g} seconds"),
     ("explanation/failures.md", f"every {events.PAUSE:g} seconds for each cache"),
     ("reference/methods.md", f"up to {operations.BATCH_KEYS:,} keys or {operations.BATCH_BYTES // MIB} MiB"),
     ("reference/methods.md", f"up to {operations.TOGETHER} in flight"),
@@ -68,8 +68,13 @@ def test_a_figure_in_a_sentence_is_the_codes(page: str, sentence: str) -> None:
 
 def test_figures_in_words_are_the_codes() -> None:
     """Written out, where a sentence reads better so."""
-    assert (breaker.LONGEST_RUN, rotation.FIRST_PAUSE, rotation.LOOK_EVERY, PROBE_TIMEOUT) == (10, 1, 1, 1)
-    assert line.LONGEST_IDLE == 4 * 60
+    assert (breaker.LONGEST_RUN, rotation.INITIAL_BACKOFF, rotation.LOOK_EVERY, PROBE_TIMEOUT) == (
+        10,
+        1,
+        1,
+        1,
+    )
+    assert channel.MAX_IDLE == 4 * 60
     attempts = secrets_manager.ATTEMPTS * (secrets_manager.CONNECT_TIMEOUT + secrets_manager.READ_TIMEOUT)
     assert attempts + 1 + 2 == 18
 
@@ -231,7 +236,7 @@ def test_the_counters_are_all_there(apply: Apply, momento: LocalServer) -> None:
     )
     caches["unsigned"].set("foreign", ["value"])
     assert cache.get("foreign") is None
-    client = connections.client(caches["default"].options.connection)
+    client = clients.get(caches["default"].options.connection)
     momento.stop()
     cache.get("foreign")
     documented = [name.strip("`") for name, _ in table("how-to/monitor.md", "counter")]

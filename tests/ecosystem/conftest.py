@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.core.cache import caches
 
 from django_momento.cache import MomentoCache
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 from django_momento.events import events
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, local_options
@@ -52,7 +52,7 @@ def configure(momento: LocalServer, settings: Any) -> Configure:
 def cache(configure: Configure) -> Iterator[MomentoCache]:
     """The site's default cache. Clients and what was noted are process-wide: no test inherits another's."""
     yield configure()
-    connections.close()
+    clients.close()
     events.forget()
 
 

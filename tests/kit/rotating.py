@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """A source of keys that changes and fails as a test wants, and whoever puts its keys to use."""
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from django_momento.client import operations
 from django_momento.client.calls import Operation
 from django_momento.client.client import Client
 from django_momento.conf.options import ConnectionOptions
+from django_momento.credentials import credential as credential_module
 from django_momento.credentials.credential import Credential
 from django_momento.exceptions import CredentialError
 from django_momento.local import LocalServer
@@ -20,6 +22,8 @@ from django_momento.redaction import SecretStr
 from tests.kit.admin import command
 from tests.processes.running import patience
 from tests.processes.sockets import established
+
+_numbers = itertools.count()
 
 Run = Callable[[Client, Operation[Any]], Any]
 
@@ -46,12 +50,15 @@ class Site:
     """A client, and where its key is kept: ``credential``, or ``error`` if it cannot be had."""
 
     def __init__(self, server: LocalServer, **options: Any) -> None:
-        self.fetches = 0
         self.error: CredentialError | None = None
         self.move(server, "old")
-        self.client = Client(
-            self.credential, ConnectionOptions("local", **{"client_timeout": 30.0, **options}), self._fetch
-        )
+        source = f"site {next(_numbers)}"
+        credential_module._SOURCES[source] = lambda options, refresh: self._fetch()
+        options = {"client_timeout": 30.0, "configuration": "laptop", **options}
+        self.client = Client(ConnectionOptions(source, **options))
+        self.fetches = 0
+        self.client.get_credential()
+        self.fetches = 0
 
     def move(self, server: LocalServer, key: str) -> None:
         self.credential = Credential(

@@ -12,7 +12,7 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
 from django_momento.cache import MomentoCache
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 from tests.conftest import MakeCache
 from tests.processes.running import run
 
@@ -30,9 +30,9 @@ async def use(cache: MomentoCache, name: str) -> list[object]:
     return [answer if not isinstance(answer, dict) else sorted(answer.values()) for answer in answers]
 
 
-def clients() -> int:
+def connected_clients() -> int:
     """How many clients this process has."""
-    return sum(connection.client is not None for connection in connections._connections.values())
+    return sum(client.credential is not None for client in clients._clients.values())
 
 
 RIGHT = [1, ["a", "b"], True, 3, None]
@@ -52,14 +52,14 @@ def test_two_threads_with_a_loop_each_share_a_client(make_cache: MakeCache) -> N
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(in_a_loop, range(2))) == [[RIGHT] * 50] * 2
-    assert clients() == 1
+    assert connected_clients() == 1
 
 
 def test_a_loop_per_call_works_like_one_loop(make_cache: MakeCache) -> None:
     """asyncio.run() two hundred times: the client outlives every loop."""
     cache = make_cache()
     assert [asyncio.run(use(cache, f"key-{number}")) for number in range(200)] == [RIGHT] * 200
-    assert clients() == 1
+    assert connected_clients() == 1
 
 
 def test_a_loop_within_a_loop_works(make_cache: MakeCache) -> None:
@@ -76,7 +76,7 @@ def test_a_loop_within_a_loop_works(make_cache: MakeCache) -> None:
 
     assert asyncio.run(async_code()) == [RIGHT] * 3
     assert async_to_sync(async_code)() == [RIGHT] * 3
-    assert clients() == 1
+    assert connected_clients() == 1
 
 
 def test_sync_and_async_calls_of_one_thread_mix(make_cache: MakeCache) -> None:

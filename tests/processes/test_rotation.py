@@ -17,7 +17,7 @@ import pytest
 from django_momento.cache import MomentoCache
 from django_momento.client import client as client_module
 from django_momento.client import rotation
-from django_momento.client.registry import connections
+from django_momento.client.registry import clients
 from django_momento.credentials import secrets_manager
 from django_momento.exceptions import AuthenticationFailed
 from tests.kit import aws as fixtures
@@ -34,7 +34,7 @@ moto_server, aws_environment = fixtures.moto_server, fixtures.aws_environment
 aws, agent = fixtures.aws, fixtures.agent
 
 SECRET_ID = "Momento_Auth_Token"
-FIRST_PAUSE = 0.05
+INITIAL_BACKOFF = 0.05
 
 
 class Site:
@@ -72,7 +72,7 @@ def momento(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Momento]:
 @pytest.fixture(autouse=True)
 def _short_cool_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rotations that follow each other at once, as they never do."""
-    monkeypatch.setattr(rotation, "FIRST_PAUSE", FIRST_PAUSE)
+    monkeypatch.setattr(rotation, "INITIAL_BACKOFF", INITIAL_BACKOFF)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def site(aws: SecretsManager, momento: Momento) -> Site:
 
 
 def key_in_use(cache: MomentoCache) -> str:
-    return str(connections.client(cache.options.connection).credential.api_key)
+    return str(clients.get(cache.options.connection).credential.api_key)
 
 
 def test_rotations_under_load_fail_no_call(site: Site, proxy: SecretsProxy, momento: Momento) -> None:
@@ -103,7 +103,7 @@ def test_rotations_under_load_fail_no_call(site: Site, proxy: SecretsProxy, mome
             load.recover()
             assert 1 + number == proxy.asked
             assert f"key-{number}" == key_in_use(cache)
-            time.sleep(FIRST_PAUSE)
+            time.sleep(INITIAL_BACKOFF)
         assert accepted == momento.connections
         # What an earlier client let go of may still have been closing when they were counted.
         assert connected >= established(os.getpid(), momento.address)
@@ -117,7 +117,7 @@ def test_rotations_by_the_agent_fail_no_call(site: Site, agent: SecretsManagerAg
             site.rotate(f"key-{number}")
             load.recover()
             assert 1 + number == len(agent.requests)
-            time.sleep(FIRST_PAUSE)
+            time.sleep(INITIAL_BACKOFF)
     assert ({}, []) == (load.errors, load.went_back)
     assert [None, "true", "true"] == [request.query.get("refreshNow") for request in agent.requests]
 
@@ -179,7 +179,7 @@ def test_a_key_is_replaced_ahead_of_its_expiry(
     """Not one call is refused: by the time that the old key expires, nobody uses it any more."""
     passed = 0.0
     for module in (client_module, rotation):
-        monkeypatch.setattr(module, "time", lambda: time.time() + passed)
+        monkeypatch.setattr(module, "wall", lambda: time.time() + passed)
     site.update_secret("old", validUntil=time.time() + 3600)
     cache = site.cache()
     with Load(cache) as load:

@@ -9,7 +9,7 @@ from time import sleep
 import pytest
 
 from django_momento.client import line
-from django_momento.client.line import LONGEST_IDLE, Line
+from django_momento.client.channel import LONGEST_IDLE, Line
 from django_momento.exceptions import ServerError
 from tests.kit.at_once import at_once
 from tests.kit.clock import Clock

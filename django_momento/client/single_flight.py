@@ -1,0 +1,127 @@
+"""One run of a function at a time: callers that come while it runs wait for that run and share its result.
+
+The function may use the very thing that waits for it: a callable that fetches an API key may call the cache,
+or a handler of its log lines may. Such a call would wait for itself, so it gets ``OwnFlight`` instead.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar
+
+from .futures import wait_for
+
+T = TypeVar("T")
+
+_KEY = "flight"
+
+# The flights that the current thread or task runs, however deeply nested. asyncio.run() and the tools of
+# asgiref hand the context on, so that a callable's own event loop is recognized too.
+_running: ContextVar[tuple[object, ...]] = ContextVar("django_momento_flights", default=())
+
+
+class OwnFlight(Exception):
+    """The caller is part of the run that it would wait for."""
+
+
+class _Flight(Generic[T]):
+    def __init__(self) -> None:
+        self.result: Future[T] = Future()
+        # The thread that runs the function. A handler of signals may run on it in another context.
+        self.thread: int | None = None
+
+    def is_own(self) -> bool:
+        return self.thread == threading.get_ident() or self in _running.get()
+
+
+class SingleFlight(Generic[T]):
+    """Runs ``function`` for any number of callers, threads and event loops, once at a time.
+
+    There is no lock: a flight begins and ends by one operation on a dict, so that no signal can leave it half
+    begun.
+    """
+
+    def __init__(self, function: Callable[..., T], thread_name: str) -> None:
+        self._function = function
+        self._thread_name = thread_name
+        self._flights: dict[str, _Flight[T]] = {}
+        self._afterwards: list[Callable[[], object]] = []
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is going on."""
+        return bool(self._flights)
+
+    def after(self, act: Callable[[], object]) -> None:
+        """Call ``act`` when the run that is going on has ended, such as to write log lines.
+
+        Their handlers may be anybody's, and may use the very thing that waits for the run.
+        """
+        self._afterwards.append(act)
+
+    def run(self, *args: Any) -> T:
+        """Return the result of a run on this thread, or of one that is going on.
+
+        Raises whatever the function raises, and OwnFlight if the caller is part of that run.
+        """
+        flight, is_new = self._join()
+        if is_new:
+            self._fly(flight, args)
+        return flight.result.result()
+
+    async def arun(self, *args: Any) -> T:
+        """See run(). The function runs on a thread of its own, and the event loop goes on."""
+        flight, is_new = self._join()
+        if is_new:
+            self._fly_elsewhere(flight, args)
+        if not flight.result.done():
+            await wait_for((flight.result,), shared=True)
+        return flight.result.result()
+
+    def run_in_background(self, *args: Any) -> None:
+        """Begin a run on a thread of its own, unless one is going on."""
+        flight, is_new = self._join(is_waiting=False)
+        if is_new:
+            self._fly_elsewhere(flight, args)
+
+    def _join(self, *, is_waiting: bool = True) -> tuple[_Flight[T], bool]:
+        """Return the flight that all callers share, and whether this caller began it."""
+        mine: _Flight[T] = _Flight()
+        flight = self._flights.setdefault(_KEY, mine)
+        if is_waiting and flight is not mine and flight.is_own() and not flight.result.done():
+            raise OwnFlight
+        return flight, flight is mine
+
+    def _fly_elsewhere(self, flight: _Flight[T], args: tuple[Any, ...]) -> None:
+        # Not a thread of an executor: one of the loop's would end with the loop, and others may wait.
+        thread = threading.Thread(target=self._fly, args=(flight, args), name=self._thread_name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the process may have no more threads, or be about to end
+            self._land(flight)
+            flight.result.set_exception(error)
+
+    def _fly(self, flight: _Flight[T], args: tuple[Any, ...]) -> None:
+        flight.thread = threading.get_ident()
+        token = _running.set((*_running.get(), flight))
+        try:
+            result = self._function(*args)
+        except BaseException as error:  # noqa: BLE001 - the callers that wait must hear of whatever it is
+            self._land(flight)
+            flight.result.set_exception(error)
+        else:
+            self._land(flight)
+            flight.result.set_result(result)
+        finally:
+            _running.reset(token)
+            while self._afterwards:
+                self._afterwards.pop(0)()
+
+    def _land(self, flight: _Flight[T]) -> None:
+        """End the flight before its result is told: a caller that hears of a failure may try again."""
+        flight.thread = None
+        if self._flights.get(_KEY) is flight:
+            del self._flights[_KEY]
