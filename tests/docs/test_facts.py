@@ -18,8 +18,8 @@ from django_momento.client import (
     batching,
     breaker,
     calls,
+    channel,
     fork_gate,
-    line,
     operations,
     rotation,
 )
