@@ -1,5 +1,7 @@
 """A clock that stands still until a test moves it."""
 
+from __future__ import annotations
+
 
 class FakeClock:
     """Milliseconds, as the server's own clock counts them."""

@@ -29,19 +29,19 @@ class CollectionMachine(RuleBasedStateMachine):
     empty: ClassVar[Any]
 
     @initialize()
-    def start(self):
+    def start(self) -> None:
         self.clock = FakeClock()
         self.store = Store(Retention(self.clock))
         self.store.create("cache")
         self.cache = self.store.cache("cache")
-        self.model = {}
+        self.model: dict[bytes, tuple[Any, int]] = {}
 
-    def live(self, key):
+    def live(self, key: Any) -> Any:
         """Return a copy of what the model has, empty if there is nothing."""
         value, expires_at = self.model.get(key, (self.empty, 0))
         return type(self.empty)(value if self.clock.now < expires_at else self.empty)
 
-    def write(self, key, value, ttl=0, refresh_ttl=False):
+    def write(self, key: Any, value: Any, ttl: Any = 0, refresh_ttl: Any = False) -> None:
         new = not self.live(key)
         expires_at = self.clock.now + ttl if new or refresh_ttl else self.model[key][1]
         if value:
@@ -49,26 +49,26 @@ class CollectionMachine(RuleBasedStateMachine):
         else:
             self.model.pop(key, None)
 
-    def parts(self, value):
+    def parts(self, value: Any) -> Any:
         """Return the bytes of each element, for their memory to be counted anew."""
         return list(value)
 
     @rule(pause=PAUSES)
-    def time_passes(self, pause):
+    def time_passes(self, pause: Any) -> None:
         self.clock.advance(pause)
 
     @rule(key=KEYS)
-    def delete(self, key):
+    def delete(self, key: Any) -> None:
         self.cache.delete(key)
         self.model.pop(key, None)
 
     @rule(key=KEYS, ttl=TTLS)
-    def overwrite_ttl(self, key, ttl):
+    def overwrite_ttl(self, key: Any, ttl: Any) -> None:
         if self.cache.set_ttl(key, ttl):
             self.model[key] = (self.live(key), self.clock.now + ttl)
 
     @invariant()
-    def items_ttls_and_memory_agree(self):
+    def items_ttls_and_memory_agree(self) -> None:
         for key in (b"a", b"b"):
             expected = self.live(key)
             assert bool(expected) == self.cache.has(key)
@@ -81,9 +81,9 @@ class CollectionMachine(RuleBasedStateMachine):
                 parts = self.parts(expected)
                 assert stored.size == sum(map(len, parts)) + len(parts) * ELEMENT_OVERHEAD
         live = [self.cache.collection(key, self.wanted) for key in self.model if self.live(key)]
-        assert self.store.memory_used() == sum(1 + value.size + ITEM_OVERHEAD for value in live)
+        assert self.store.memory_used() == sum(1 + value.size + ITEM_OVERHEAD for value in live if value)
 
-    def teardown(self):
+    def teardown(self) -> None:
         self.clock.advance(10_000)
         self.store.drop_expired(10_000)
         assert self.store.memory_used() == 0

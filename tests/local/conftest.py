@@ -14,6 +14,8 @@ from tests.kit.sdk import Blocking, cache_client
 from tests.kit.wire import Wire
 from tests.local.clock import FakeClock
 
+Connect = Callable[[LocalServer], Wire]
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -35,7 +37,7 @@ def server(clock: FakeClock) -> Iterator[LocalServer]:
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[[LocalServer], Wire]]:
+def connect() -> Iterator[Connect]:
     """Connect to any server; the connections are closed after the test."""
     with ExitStack() as stack:
 
@@ -48,7 +50,7 @@ def connect() -> Iterator[Callable[[LocalServer], Wire]]:
 
 
 @pytest.fixture
-def wire(server: LocalServer, connect: Callable[[LocalServer], Wire]) -> Wire:
+def wire(server: LocalServer, connect: Connect) -> Wire:
     return connect(server)
 
 

@@ -1,11 +1,14 @@
 """What a test does to a running server from outside."""
 
+from __future__ import annotations
+
 import json
 import socket
 import time
 import urllib.error
 import urllib.request
 from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import pytest
@@ -17,22 +20,24 @@ from django_momento.local import LocalServer, faults
 from django_momento.local import admin as admin_module
 from django_momento.local.services import pubsub
 from tests.kit.wire import HANG_GUARD, Wire, status
+from tests.local.clock import FakeClock
+from tests.local.conftest import Connect
 
 GET = pb._GetRequest(cache_key=b"k")
 
 
 @pytest.fixture
-def server(clock):
+def server(clock: FakeClock) -> Any:
     """A server with an admin port."""
     with LocalServer(caches=["cache"], clock=clock, admin_port=0) as server:
         yield server
 
 
 @pytest.fixture
-def admin(server):
+def admin(server: LocalServer) -> Any:
     """Send a command; return the answer."""
 
-    def send(path, body=b""):
+    def send(path: Any, body: Any = b"") -> Any:
         request = urllib.request.Request(f"http://127.0.0.1:{server.admin_port}{path}", data=body or None)
         with urllib.request.urlopen(request, timeout=HANG_GUARD) as response:
             return json.loads(response.read())
@@ -42,18 +47,18 @@ def admin(server):
 
 
 @pytest.fixture
-def pauses(monkeypatch):
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The seconds the server was told to sleep, instead of sleeping."""
     pauses = []
 
-    async def sleep(seconds):
+    async def sleep(seconds: Any) -> None:
         pauses.append(seconds)
 
     monkeypatch.setattr(faults, "asyncio", SimpleNamespace(sleep=sleep))
     return pauses
 
 
-def test_only_a_new_key_gets_in_after_a_rotation(wire, admin, server):
+def test_only_a_new_key_gets_in_after_a_rotation(wire: Wire, admin: Any, server: LocalServer) -> None:
     """Until all are accepted again."""
     assert wire.Get(GET, authorization="old").result == pb.Miss
     admin("/accept-only", b"new\n")
@@ -63,7 +68,7 @@ def test_only_a_new_key_gets_in_after_a_rotation(wire, admin, server):
     assert wire.Get(GET, authorization="old").result == pb.Miss
 
 
-def test_calls_are_counted_by_method(wire, admin):
+def test_calls_are_counted_by_method(wire: Wire, admin: Any) -> None:
     """And can be counted anew."""
     for _ in range(3):
         wire.Get(GET)
@@ -73,7 +78,7 @@ def test_calls_are_counted_by_method(wire, admin):
     assert admin("/counts") == {"operations": {}}
 
 
-def test_dropped_clients_connect_again(wire, admin):
+def test_dropped_clients_connect_again(wire: Wire, admin: Any) -> None:
     """Their connections end, the server goes on."""
     stream = cachepubsub_pb2_grpc.PubsubStub(wire.channel).Subscribe(
         cachepubsub_pb2._SubscriptionRequest(cache_name="cache", topic="t"), timeout=HANG_GUARD
@@ -92,7 +97,9 @@ def test_dropped_clients_connect_again(wire, admin):
             assert time.monotonic() < deadline
 
 
-def test_a_blocked_server_is_silent_until_it_is_unblocked(wire, admin, monkeypatch):
+def test_a_blocked_server_is_silent_until_it_is_unblocked(
+    wire: Wire, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Calls run into their deadline, and one that waits long enough is answered after all."""
     monkeypatch.setattr(pubsub, "HEARTBEAT_INTERVAL", 0.01)
     call = wire.channel.unary_unary(
@@ -108,14 +115,14 @@ def test_a_blocked_server_is_silent_until_it_is_unblocked(wire, admin, monkeypat
     assert waiting.result(HANG_GUARD).result == pb.Miss
 
 
-def test_a_large_value_goes_through_the_proxy(wire):
+def test_a_large_value_goes_through_the_proxy(wire: Wire) -> None:
     """In both directions, piece by piece."""
     value = bytes(range(256)) * 4096
     wire.Set(pb._SetRequest(cache_key=b"k", cache_body=value, ttl_milliseconds=9))
     assert wire.Get(GET).cache_body == value
 
 
-def test_connections_are_counted(wire, admin):
+def test_connections_are_counted(wire: Wire, admin: Any) -> None:
     """Those there are, and those there have been."""
     assert admin("/connections") == {"open": 0, "accepted": 0}
     wire.ping()
@@ -127,7 +134,7 @@ def test_connections_are_counted(wire, admin):
     assert admin("/connections")["accepted"] >= 1
 
 
-def test_a_delay_lasts_until_it_is_ended(wire, admin, pauses):
+def test_a_delay_lasts_until_it_is_ended(wire: Wire, admin: Any, pauses: Any) -> None:
     """By 0, or by an empty body."""
     for end in (b"0", b""):
         admin("/delay", b"5000\n")
@@ -137,7 +144,7 @@ def test_a_delay_lasts_until_it_is_ended(wire, admin, pauses):
     assert pauses == [5.0, 5.0]
 
 
-def test_new_connections_are_delayed(wire, admin, server):
+def test_new_connections_are_delayed(wire: Wire, admin: Any, server: LocalServer) -> None:
     """Those there are stay as they were; a call that gives up sooner leaves its own connecting."""
     wire.ping()
     admin("/delay-connections", b"200")
@@ -154,7 +161,7 @@ def test_new_connections_are_delayed(wire, admin, server):
     late.close()
 
 
-def test_failures_last_until_they_are_ended(wire, admin):
+def test_failures_last_until_they_are_ended(wire: Wire, admin: Any) -> None:
     """A status alone is for all calls; an empty body ends it."""
     for body in (b"internal", b"INTERNAL 1.0\n", b" internal  1"):
         admin("/fail", body)
@@ -182,7 +189,9 @@ def test_failures_last_until_they_are_ended(wire, admin):
         ),
     ],
 )
-def test_a_command_that_makes_no_sense_is_told_why(wire, admin, path, body, error):
+def test_a_command_that_makes_no_sense_is_told_why(
+    wire: Wire, admin: Any, path: Any, body: Any, error: Any
+) -> None:
     """400 with what would do; nothing changes."""
     with pytest.raises(urllib.error.HTTPError) as caught:
         admin(path, body.encode())
@@ -191,7 +200,7 @@ def test_a_command_that_makes_no_sense_is_told_why(wire, admin, path, body, erro
     assert wire.Get(GET).result == pb.Miss
 
 
-def test_an_unknown_command_is_told_what_there_is(admin):
+def test_an_unknown_command_is_told_what_there_is(admin: Any) -> None:
     """404, with the paths that would do."""
     with pytest.raises(urllib.error.HTTPError) as caught:
         admin("/nonsense")
@@ -199,23 +208,23 @@ def test_an_unknown_command_is_told_what_there_is(admin):
         assert (error.code, "/block" in json.loads(error.read())["paths"]) == (404, True)
 
 
-def test_what_is_no_request_harms_nobody(server, admin):
+def test_what_is_no_request_harms_nobody(server: LocalServer, admin: Any) -> None:
     """A stranger on the port is hung up on."""
     for garbage in (b"", b"\r\n\r\n", b"GET\r\n\r\n", b"x" * 100_000):
-        with socket.create_connection(("127.0.0.1", server.admin_port)) as stranger:
+        with socket.create_connection(("127.0.0.1", server.admin_port or 0)) as stranger:
             stranger.sendall(garbage)
             stranger.shutdown(socket.SHUT_WR)
     assert admin("/counts") == {"operations": {}}
 
 
-def request(port, headers, body=b""):
+def request(port: Any, headers: Any, body: Any = b"") -> Any:
     """Send a request with exactly these headers. Return its status and its content."""
     lines = "".join(f"{header}\r\n" for header in headers)
     head = f"GET /counts HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), HANG_GUARD) as connection:
         connection.sendall(head.encode() + body)
-        head, _, content = connection.makefile("rb").read().partition(b"\r\n\r\n")
-    return int(head.split()[1]), json.loads(content)
+        response, _, content = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    return int(response.split()[1]), json.loads(content)
 
 
 FOREIGN = [
@@ -230,7 +239,7 @@ FOREIGN = [
 ]
 
 
-def test_a_web_page_cannot_send_commands(server):
+def test_a_web_page_cannot_send_commands(server: LocalServer) -> None:
     """Neither by a name that DNS resolves to this machine, nor as a request to another origin."""
     hosts = [f"Host: {host}" for host in FOREIGN]
     origins = [f"Origin: http://{host}" for host in FOREIGN] + ["Origin: null", "Origin: file://"]
@@ -252,7 +261,7 @@ def test_a_web_page_cannot_send_commands(server):
 @pytest.mark.parametrize(
     "host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST", "[::1]:{port}", "127.0.0.1"]
 )
-def test_this_machine_can_send_commands(server, host):
+def test_this_machine_can_send_commands(server: LocalServer, host: Any) -> None:
     """By any of its names, from curl, a browser's address bar, or a page of the port itself."""
     host = host.format(port=server.admin_port)
     for headers in (
@@ -263,7 +272,7 @@ def test_this_machine_can_send_commands(server, host):
         assert request(server.admin_port, [f"Host: {host}", *headers]) == (200, {"operations": {}})
 
 
-def test_a_foreign_header_beside_an_own_one_is_refused(server):
+def test_a_foreign_header_beside_an_own_one_is_refused(server: LocalServer) -> None:
     """Whichever of two a browser or a proxy means."""
     own, foreign = f"Host: 127.0.0.1:{server.admin_port}", "Host: evil.example"
     assert [request(server.admin_port, pair)[0] for pair in ([own, foreign], [foreign, own])] == [403, 403]
@@ -272,25 +281,27 @@ def test_a_foreign_header_beside_an_own_one_is_refused(server):
 @pytest.mark.parametrize(
     "part", [b"", b"GET /counts HT", b"POST /delay HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"]
 )
-def test_a_request_that_does_not_end_is_given_up(server, monkeypatch, part):
+def test_a_request_that_does_not_end_is_given_up(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch, part: Any
+) -> None:
     """The connection is closed, so that such requests do not add up."""
     monkeypatch.setattr(admin_module, "REQUEST_TIMEOUT", 0.05)
-    with socket.create_connection(("127.0.0.1", server.admin_port), HANG_GUARD) as connection:
+    with socket.create_connection(("127.0.0.1", server.admin_port or 0), HANG_GUARD) as connection:
         connection.sendall(part)
         assert connection.recv(1) == b""
 
 
-def test_stopping_does_not_wait_for_half_a_request():
+def test_stopping_does_not_wait_for_half_a_request() -> None:
     """The server ends the connection."""
     with LocalServer(admin_port=0) as server:
-        half = socket.create_connection(("127.0.0.1", server.admin_port), HANG_GUARD)
+        half = socket.create_connection(("127.0.0.1", server.admin_port or 0), HANG_GUARD)
         half.sendall(b"GET /counts")
         request(server.admin_port, [])
     with half:
         assert half.recv(1) == b""
 
 
-def test_a_taken_admin_port_is_named(server):
+def test_a_taken_admin_port_is_named(server: LocalServer) -> None:
     """Before anything is served."""
     with pytest.raises(
         OSError, match=f"Cannot listen on 127.0.0.1:{server.admin_port}: Address already in use"
@@ -298,13 +309,13 @@ def test_a_taken_admin_port_is_named(server):
         LocalServer(admin_port=server.admin_port).start()
 
 
-def test_a_server_without_an_admin_port_has_no_proxy():
+def test_a_server_without_an_admin_port_has_no_proxy() -> None:
     """Its calls take no detour."""
     with LocalServer() as server:
         assert None is server.admin_port
 
 
-def test_stopping_with_a_blocked_client_does_not_hang(connect):
+def test_stopping_with_a_blocked_client_does_not_hang(connect: Connect) -> None:
     """The proxy goes with the server."""
     server = LocalServer(caches=["cache"], admin_port=0).start()
     wire = connect(server)

@@ -1,9 +1,12 @@
 """What every call goes through before and after its servicer."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from contextlib import aclosing
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from google.protobuf.message_factory import GetMessageClass
@@ -14,8 +17,10 @@ from momento_wire_types import cachepubsub_pb2, controlclient_pb2, token_pb2
 from django_momento.local import LocalServer
 from django_momento.local.casing import snake_case
 from django_momento.local.services.scalars import Scalars
+from django_momento.local.storage.store import Cache
 from tests.kit.tables import table
-from tests.kit.wire import refusal, status
+from tests.kit.wire import Wire, refusal, status
+from tests.local.conftest import Connect
 
 KEY = "right-key"
 DATA_CALLS = {rpc.name for rpc in pb.DESCRIPTOR.services_by_name["Scs"].methods}
@@ -25,7 +30,7 @@ CONTROL_CALLS = {
 }
 
 
-def every_rpc(*modules):
+def every_rpc(*modules: Any) -> Any:
     """Every RPC of the services in these generated modules, with an empty request for it."""
     return [
         pytest.param(service.full_name, rpc.name, GetMessageClass(rpc.input_type)(), id=rpc.name)
@@ -36,7 +41,7 @@ def every_rpc(*modules):
 
 
 @table(("service", "rpc", "request_"), every_rpc(pb, controlclient_pb2, cachepubsub_pb2, token_pb2))
-def test_only_the_right_key_gets_in(connect, service, rpc, request_):
+def test_only_the_right_key_gets_in(connect: Connect, service: Any, rpc: Any, request_: Any) -> None:
     """Any other key, also an empty one, is UNAUTHENTICATED on every data, control and topic call."""
     with LocalServer(api_keys=["other-key", KEY], caches=["cache"]) as server:
         wire = connect(server)
@@ -44,7 +49,7 @@ def test_only_the_right_key_gets_in(connect, service, rpc, request_):
             assert status(getattr(wire, rpc), request_, authorization=key) == StatusCode.UNAUTHENTICATED
 
 
-def test_each_of_several_keys_gets_in(connect):
+def test_each_of_several_keys_gets_in(connect: Connect) -> None:
     """The keys are equal; one may be rotated in while another is still in use."""
     with LocalServer(api_keys=["old", "new"], caches=["cache"]) as server:
         wire = connect(server)
@@ -52,13 +57,13 @@ def test_each_of_several_keys_gets_in(connect):
         assert [pb.Miss] * 2 == [wire.Get(request, authorization=key).result for key in ("old", "new")]
 
 
-def test_without_keys_to_check_any_key_gets_in(wire):
+def test_without_keys_to_check_any_key_gets_in(wire: Wire) -> None:
     """A client configured for the cloud can be pointed at the server as it is."""
     request = pb._GetRequest(cache_key=b"k")
     assert wire.Get(request, authorization="anything").result == pb.Miss
 
 
-def test_metadata_may_be_missing_or_unknown(wire, server):
+def test_metadata_may_be_missing_or_unknown(wire: Wire, server: LocalServer) -> None:
     """No authorization at all is accepted, and what nobody knows is ignored."""
     call = wire.channel.unary_unary(
         "/cache_client.Scs/Get", pb._GetRequest.SerializeToString, pb._GetResponse.FromString
@@ -67,7 +72,7 @@ def test_metadata_may_be_missing_or_unknown(wire, server):
     assert call(pb._GetRequest(cache_key=b"k"), metadata=metadata, timeout=20).result == pb.Miss
 
 
-def test_a_key_is_neither_told_nor_logged(connect, caplog):
+def test_a_key_is_neither_told_nor_logged(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
     """Neither the key a client offered nor the one expected shows up anywhere."""
     caplog.set_level(logging.DEBUG)
     with LocalServer(api_keys=[KEY], caches=["cache"]) as server:
@@ -76,13 +81,13 @@ def test_a_key_is_neither_told_nor_logged(connect, caplog):
     assert (KEY in told, "offered-key" in told) == (False, False)
 
 
-def test_an_empty_key_cannot_be_required():
+def test_an_empty_key_cannot_be_required() -> None:
     """It is what an unset variable on the command line leaves."""
     with pytest.raises(ValueError, match="An API key must not be empty"):
         LocalServer(api_keys=["good", ""])
 
 
-def test_ping_needs_no_key_and_no_cache(connect):
+def test_ping_needs_no_key_and_no_cache(connect: Connect) -> None:
     """The JavaScript web client pings without any metadata."""
     with LocalServer(api_keys=[KEY]) as server:
         connect(server).ping()
@@ -90,14 +95,16 @@ def test_ping_needs_no_key_and_no_cache(connect):
 
 
 @table(("service", "rpc", "request_"), [p for p in every_rpc(pb) if p.id in DATA_CALLS])
-def test_a_missing_cache_is_not_found(wire, service, rpc, request_):
+def test_a_missing_cache_is_not_found(wire: Wire, service: Any, rpc: Any, request_: Any) -> None:
     """On every data call, before the request is looked at; a stream fails as a whole."""
     error = refusal(getattr(wire, rpc), request_, cache="nowhere")
     assert (error.code(), error.details()) == (StatusCode.NOT_FOUND, "Cache not found: nowhere")
 
 
 @table(("service", "rpc", "request_"), [p for p in every_rpc(pb) if p.id in DATA_CALLS])
-def test_a_call_without_a_cache_name_is_an_invalid_argument(wire, service, rpc, request_):
+def test_a_call_without_a_cache_name_is_an_invalid_argument(
+    wire: Wire, service: Any, rpc: Any, request_: Any
+) -> None:
     """The name comes in the metadata, and the text says so."""
     error = refusal(getattr(wire, rpc), request_, cache="")
     assert error.code() == StatusCode.INVALID_ARGUMENT
@@ -108,7 +115,9 @@ def test_a_call_without_a_cache_name_is_an_invalid_argument(wire, service, rpc, 
     ("service", "rpc", "request_"),
     [p for p in every_rpc(controlclient_pb2, token_pb2) if p.id not in CONTROL_CALLS],
 )
-def test_what_is_not_built_says_so(wire, server, service, rpc, request_):
+def test_what_is_not_built_says_so(
+    wire: Wire, server: LocalServer, service: Any, rpc: Any, request_: Any
+) -> None:
     """UNIMPLEMENTED with the full name of the method, whatever the cache, and counted."""
     error = refusal(getattr(wire, rpc), request_, cache="nowhere")
     assert error.code() == StatusCode.UNIMPLEMENTED
@@ -116,14 +125,14 @@ def test_what_is_not_built_says_so(wire, server, service, rpc, request_):
     assert server.calls == {rpc: 1}
 
 
-def test_missing_caches_are_made_where_told_so(connect):
+def test_missing_caches_are_made_where_told_so(connect: Connect) -> None:
     """The first data call is enough."""
     with LocalServer(create_missing_caches=True) as server:
         wire = connect(server)
         assert wire.Get(pb._GetRequest(cache_key=b"k"), cache="new").result == pb.Miss
 
 
-def test_calls_are_counted_by_name_also_when_refused(wire, server):
+def test_calls_are_counted_by_name_also_when_refused(wire: Wire, server: LocalServer) -> None:
     """A test can read how often each RPC was called, and begin anew."""
     wire.Get(pb._GetRequest(cache_key=b"k"))
     refusal(wire.Get, pb._GetRequest(cache_key=b"k"), cache="nowhere")
@@ -133,11 +142,11 @@ def test_calls_are_counted_by_name_also_when_refused(wire, server):
     assert server.calls == {}
 
 
-def test_a_call_is_one_step_for_other_threads(connect, monkeypatch):
+def test_a_call_is_one_step_for_other_threads(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A servicer reads, decides and writes while it holds the store."""
     held = []
 
-    def get(self, cache, request):
+    def get(self: Scalars, cache: Any, request: Any) -> Any:
         held.append(cache._lock._is_owned())
         return pb._GetResponse(result=pb.Miss)
 
@@ -147,11 +156,11 @@ def test_a_call_is_one_step_for_other_threads(connect, monkeypatch):
     assert held == [True]
 
 
-def test_a_client_that_hung_up_ends_its_stream(server):
+def test_a_client_that_hung_up_ends_its_stream(server: LocalServer) -> Any:
     """The rest is not sent, and it is no error of the server's."""
     sent, ended = [], []
 
-    async def responses():
+    async def responses() -> Any:
         try:
             for number in range(10):
                 sent.append(number)
@@ -159,7 +168,7 @@ def test_a_client_that_hung_up_ends_its_stream(server):
         finally:
             ended.append(True)
 
-    async def hang_up():
+    async def hang_up() -> None:
         stream = server._dispatcher._stream("GetBatch", lambda metadata, request: responses())
         async with aclosing(stream(None, SimpleNamespace(invocation_metadata=tuple))) as call:
             assert await anext(call) == 0
@@ -168,7 +177,7 @@ def test_a_client_that_hung_up_ends_its_stream(server):
     assert (sent, ended) == ([0], [True])
 
 
-def test_a_long_cache_name_does_not_break_the_status(wire):
+def test_a_long_cache_name_does_not_break_the_status(wire: Wire) -> None:
     """Details travel in headers; one too long would hide the status itself."""
     request = controlclient_pb2._FlushCacheRequest(cache_name="x" * 100_000)
     error = refusal(wire.FlushCache, request)
@@ -178,10 +187,16 @@ def test_a_long_cache_name_does_not_break_the_status(wire):
 @pytest.mark.parametrize(
     ("rpc", "request_"), [("Get", pb._GetRequest(cache_key=b"k")), ("GetBatch", pb._GetBatchRequest())]
 )
-def test_a_bug_is_logged_and_told_by_its_type(connect, caplog, monkeypatch, rpc, request_):
+def test_a_bug_is_logged_and_told_by_its_type(
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    rpc: Any,
+    request_: Any,
+) -> None:
     """UNKNOWN, which no SDK retries, and the traceback in the log."""
 
-    def broken(self, cache, request):
+    def broken(self, cache: Cache, request: Any) -> None:
         raise ZeroDivisionError("only for the log")
 
     monkeypatch.setattr(Scalars, snake_case(rpc), broken)

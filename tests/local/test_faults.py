@@ -1,7 +1,11 @@
 """Faults asked for in the metadata of a request."""
 
+from __future__ import annotations
+
 import asyncio
 import re
+from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import pytest
@@ -12,11 +16,12 @@ from momento.responses import CacheGet
 from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc, controlclient_pb2
 
-from django_momento.local import faults
+from django_momento.local import LocalServer, faults
+from django_momento.local.errors import InjectedFault
 from django_momento.local.services import pubsub
 from tests.kit.sdk import TTL
 from tests.kit.tables import table
-from tests.kit.wire import HANG_GUARD, refusal, status
+from tests.kit.wire import HANG_GUARD, Wire, refusal, status
 
 GET = pb._GetRequest(cache_key=b"k")
 FAILING = {"request-id": "1", "error-rpcs": "set get", "return-error": "unavailable"}
@@ -28,43 +33,46 @@ STATUSES = [
 
 
 @pytest.fixture
-def pauses(monkeypatch):
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The seconds the server was told to sleep, instead of sleeping."""
     pauses = []
 
-    async def sleep(seconds):
+    async def sleep(seconds: Any) -> None:
         pauses.append(seconds)
 
-    class Asyncio:
-        pass
-
-    Asyncio.sleep = staticmethod(sleep)
-    monkeypatch.setattr(faults, "asyncio", Asyncio)
+    monkeypatch.setattr(faults, "asyncio", SimpleNamespace(sleep=sleep))
     return pauses
 
 
 class AddMetadata(Middleware, MiddlewareRequestHandler):
     """Adds metadata to every request of a client, as Momento's own tests do."""
 
-    def __init__(self, metadata):
+    def __init__(self, metadata: Any) -> None:
         self.metadata = metadata
 
-    def on_new_request(self, context):
+    def on_new_request(self, context: Any) -> Any:
         return self
 
-    def on_request_metadata(self, metadata):
+    def on_request_metadata(self, metadata: Any) -> Any:
         for key, value in self.metadata.items():
             metadata.grpc_metadata.append((key, value))
         return metadata
 
-    def on_request_body(self, request):
+    def on_request_body(self, request: Any) -> Any:
         return request
 
-    on_response_metadata = on_response_body = on_response_status = on_request_body
+    def on_response_metadata(self, metadata: Any) -> Any:
+        return metadata
+
+    def on_response_body(self, response: Any) -> Any:
+        return response
+
+    def on_response_status(self, status: Any) -> Any:
+        return status
 
 
 @table("name", STATUSES)
-def test_a_named_method_returns_the_error_asked_for(wire, name):
+def test_a_named_method_returns_the_error_asked_for(wire: Wire, name: Any) -> None:
     """Every time, if no count is given; other methods are not affected."""
     metadata = {**FAILING, "return-error": name}
     for _ in range(2):
@@ -73,7 +81,7 @@ def test_a_named_method_returns_the_error_asked_for(wire, name):
     assert wire.Get(GET).result == pb.Miss
 
 
-def test_an_error_is_counted_by_request_id_and_method(wire):
+def test_an_error_is_counted_by_request_id_and_method(wire: Wire) -> None:
     """The first so many fail; another id or another method has a count of its own."""
     metadata = {**FAILING, "error-count": "2"}
     for request_id in ("1", "2"):
@@ -84,7 +92,7 @@ def test_an_error_is_counted_by_request_id_and_method(wire):
     assert status(wire.Set, put, **metadata) == StatusCode.UNAVAILABLE
 
 
-def test_a_delay_comes_before_the_error(wire, pauses):
+def test_a_delay_comes_before_the_error(wire: Wire, pauses: Any) -> None:
     """Each with a count of its own; the call that fails was delayed as well."""
     metadata = {**FAILING, "error-count": "2", "delay-rpcs": "get", "delay-ms": "1500", "delay-count": "1"}
     for _ in range(2):
@@ -93,7 +101,7 @@ def test_a_delay_comes_before_the_error(wire, pauses):
     assert pauses == [1.5]
 
 
-def test_a_delay_without_a_count_comes_every_time(wire, pauses):
+def test_a_delay_without_a_count_comes_every_time(wire: Wire, pauses: Any) -> None:
     """And leaves other methods alone."""
     for _ in range(3):
         wire.Get(GET, **{"delay-rpcs": "get", "delay-ms": "20"})
@@ -101,7 +109,7 @@ def test_a_delay_without_a_count_comes_every_time(wire, pauses):
     assert pauses == [0.02] * 3
 
 
-def test_a_delayed_call_leaves_others_alone(wire):
+def test_a_delayed_call_leaves_others_alone(wire: Wire) -> None:
     """The server sleeps for one call only."""
     slow = wire.channel.unary_unary(
         "/cache_client.Scs/Get", pb._GetRequest.SerializeToString, pb._GetResponse.FromString
@@ -110,14 +118,14 @@ def test_a_delayed_call_leaves_others_alone(wire):
     assert slow.result(HANG_GUARD).result == pb.Miss
 
 
-def test_empty_values_mean_nothing(wire):
+def test_empty_values_mean_nothing(wire: Wire) -> None:
     """Some clients send every key, used or not."""
     keys = ("error-rpcs", "return-error", "error-count", "delay-rpcs", "delay-ms", "delay-count")
     assert wire.Get(GET, **dict.fromkeys(keys, "")).result == pb.Miss
     assert wire.Get(GET, **{"error-rpcs": "get"}).result == pb.Miss
 
 
-def test_control_calls_are_not_disturbed(wire):
+def test_control_calls_are_not_disturbed(wire: Wire) -> None:
     """The keys come with them, too."""
     assert wire.ListCaches(controlclient_pb2._ListCachesRequest(), **FAILING).cache[0].cache_name == "cache"
 
@@ -131,7 +139,7 @@ def test_control_calls_are_not_disturbed(wire):
         ({"delay-rpcs": "get", "delay-ms": "-1"}, "delay-ms"),
     ],
 )
-def test_what_cannot_be_done_is_named(wire, metadata, named):
+def test_what_cannot_be_done_is_named(wire: Wire, metadata: Any, named: Any) -> None:
     """A slip in a test should not look like a server without faults."""
     error = refusal(wire.Get, GET, **metadata)
     assert (error.code(), error.details().split()[0]) == (StatusCode.INVALID_ARGUMENT, named)
@@ -145,12 +153,14 @@ def test_what_cannot_be_done_is_named(wire, metadata, named):
         *[("SortedSetLengthByScore", "sorted-set-length-by-score"), ("Subscribe", "topic-subscribe")],
     ],
 )
-def test_methods_are_named_as_in_momentos_image(rpc, name):
+def test_methods_are_named_as_in_momentos_image(rpc: Any, name: Any) -> None:
     """Kebab case, with four exceptions."""
     assert faults.metadata_name(rpc) == name
 
 
-def test_a_stream_ends_with_an_error_after_so_many_messages(wire, monkeypatch):
+def test_a_stream_ends_with_an_error_after_so_many_messages(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Heartbeats count, so that an idle topic will do."""
     monkeypatch.setattr(pubsub, "HEARTBEAT_INTERVAL", 0.01)
     metadata = {
@@ -167,25 +177,25 @@ def test_a_stream_ends_with_an_error_after_so_many_messages(wire, monkeypatch):
     assert caught.value.code() == StatusCode.INTERNAL
 
 
-def test_a_stream_may_fail_before_its_first_message(wire):
+def test_a_stream_may_fail_before_its_first_message(wire: Wire) -> None:
     """That is what no number of messages means."""
     metadata = {"stream-error-rpcs": "get-batch", "stream-error": "unavailable"}
     assert status(wire.GetBatch, pb._GetBatchRequest(items=[GET]), **metadata) == StatusCode.UNAVAILABLE
 
 
-def test_a_stream_that_is_not_named_runs_on(wire):
+def test_a_stream_that_is_not_named_runs_on(wire: Wire) -> None:
     """With the keys of another one, or one that is delayed."""
     metadata = {"stream-error-rpcs": "topic-subscribe", "stream-error": "internal"}
     assert len(wire.GetBatch(pb._GetBatchRequest(items=[GET] * 3), **metadata)) == 3
 
 
-def test_counters_do_not_pile_up(monkeypatch):
+def test_counters_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those counted longest ago make room."""
     monkeypatch.setattr(faults, "MAX_COUNTERS", 3)
     counted = faults.RequestFaults()
     for request_id in range(10):
         metadata = {**FAILING, "request-id": str(request_id), "error-count": "1"}
-        with pytest.raises(faults.InjectedFault):
+        with pytest.raises(InjectedFault):
             asyncio.run(counted.before("Get", metadata))
     assert len(counted._counters) == 3
 
@@ -194,7 +204,7 @@ def test_counters_do_not_pile_up(monkeypatch):
     ("metadata", "answer", "calls"),
     [(FAILING, CacheGet.Error, 4), ({**FAILING, "error-count": "2"}, CacheGet.Miss, 3)],
 )
-def test_the_sdk_retries_as_it_says(server, metadata, answer, calls):
+def test_the_sdk_retries_as_it_says(server: LocalServer, metadata: Any, answer: Any, calls: Any) -> None:
     """Three times for a read, or until the server recovers."""
     configuration = Configurations.Laptop.v1().with_middlewares([AddMetadata(metadata)])
     credentials = CredentialProvider.for_momento_local("127.0.0.1", server.port)
@@ -203,7 +213,7 @@ def test_the_sdk_retries_as_it_says(server, metadata, answer, calls):
     assert server.calls["Get"] == calls
 
 
-def test_every_name_is_kebab_case():
+def test_every_name_is_kebab_case() -> None:
     """No RPC of the protocol has a name the metadata could not hold."""
     for rpc in pb.DESCRIPTOR.services_by_name["Scs"].methods:
         assert re.fullmatch("[a-z]+(-[a-z]+)*", faults.metadata_name(rpc.name))

@@ -1,7 +1,10 @@
 """Faults of all calls at once."""
 
+from __future__ import annotations
+
 import asyncio
 from itertools import cycle
+from typing import Any
 
 import grpc
 import pytest
@@ -9,14 +12,15 @@ from grpc import StatusCode
 from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
 
+from django_momento.local import LocalServer
 from django_momento.local.errors import InjectedFault
 from django_momento.local.faults import GlobalFaults
-from tests.kit.wire import HANG_GUARD, status
+from tests.kit.wire import HANG_GUARD, Wire, status
 
 GET = pb._GetRequest(cache_key=b"k")
 
 
-def refused(faults, calls):
+def refused(faults: Any, calls: Any) -> Any:
     """Which of so many calls are refused, by their numbers."""
     numbers = []
     for number in range(calls):
@@ -27,7 +31,7 @@ def refused(faults, calls):
     return numbers
 
 
-def test_a_share_of_all_calls_is_refused():
+def test_a_share_of_all_calls_is_refused() -> None:
     """Whichever the dice say; all of them, or none, if that is the share."""
     faults = GlobalFaults(draw=cycle([0.0, 0.1, 0.3, 0.5, 0.999]).__next__)
     for share, numbers in ((0.3, [0, 1, 5, 6]), (1.0, [*range(10)]), (0.0, [])):
@@ -35,34 +39,37 @@ def test_a_share_of_all_calls_is_refused():
         assert refused(faults, 10) == numbers
 
 
-def test_faults_end():
+def test_faults_end() -> None:
     """A delay and failures end apart from each other."""
     faults = GlobalFaults()
-    assert not faults.is_active
-    faults.delay(1)
-    faults.fail("internal")
-    assert faults.is_active
-    faults.delay()
-    assert faults.is_active
-    faults.fail()
-    assert not faults.is_active
+    active = []
+    for change in (
+        lambda: None,
+        lambda: faults.delay(1),
+        lambda: faults.fail("internal"),
+        faults.delay,
+        faults.fail,
+    ):
+        change()
+        active.append(faults.is_active)
+    assert active == [False, True, True, True, False]
 
 
 @pytest.mark.parametrize("milliseconds", [-1, 3_600_001])
-def test_a_delay_that_no_test_can_mean_is_refused(milliseconds):
+def test_a_delay_that_no_test_can_mean_is_refused(milliseconds: Any) -> None:
     """It would look like a server that hangs."""
     with pytest.raises(ValueError, match=f"0 to 3600000 milliseconds, not {milliseconds}"):
         GlobalFaults().delay(milliseconds)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
-def test_a_share_is_a_part_of_one(share):
+def test_a_share_is_a_part_of_one(share: Any) -> None:
     """30 per cent is 0.3."""
     with pytest.raises(ValueError, match=f"must be 0 to 1, not {share:g}"):
         GlobalFaults().fail("unavailable", share)
 
 
-def test_what_is_refused_did_not_happen(wire, server):
+def test_what_is_refused_did_not_happen(wire: Wire, server: LocalServer) -> None:
     """A call that counts was not counted, and the key is not even looked at."""
     server.accept_only("right")
     server.fail("unavailable")
@@ -74,7 +81,7 @@ def test_what_is_refused_did_not_happen(wire, server):
     assert server.calls == {"Increment": 3}
 
 
-def test_streams_are_refused_and_delayed_too(wire, server):
+def test_streams_are_refused_and_delayed_too(wire: Wire, server: LocalServer) -> None:
     """Those with an end, and those without."""
     topics = cachepubsub_pb2_grpc.PubsubStub(wire.channel)
     subscription = cachepubsub_pb2._SubscriptionRequest(cache_name="cache", topic="t")

@@ -1,5 +1,9 @@
 """Limits as Momento sets them to an on-demand cache."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import grpc
 import pytest
 from grpc import StatusCode
@@ -11,25 +15,27 @@ from django_momento.local import LocalServer
 from django_momento.local.errors import TooManyOperations
 from django_momento.local.limits import NO_LIMITS, ON_DEMAND, RateLimit
 from tests.kit.sdk import cache_client
-from tests.kit.wire import refusal
+from tests.kit.wire import Wire, refusal
+from tests.local.clock import FakeClock
+from tests.local.conftest import Connect
 
 DAY = 24 * 60 * 60 * 1000
 LARGEST = bytes(128 * 1024)
-COMMON = {"ttl_milliseconds": 9}
+COMMON: dict[str, Any] = {"ttl_milliseconds": 9}
 
 
 @pytest.fixture
-def on_demand(clock, connect):
+def on_demand(clock: FakeClock, connect: Connect) -> Any:
     """A client of a server with the limits of an on-demand cache."""
     with LocalServer(caches=["cache"], limits=ON_DEMAND, clock=clock) as server:
         yield connect(server)
 
 
-def ttl(wire, key):
+def ttl(wire: Wire, key: Any) -> Any:
     return wire.ItemGetTtl(pb._ItemGetTtlRequest(cache_key=key)).found.remaining_ttl_millis
 
 
-def test_calls_beyond_the_rate_are_refused_until_the_next_second(on_demand, clock):
+def test_calls_beyond_the_rate_are_refused_until_the_next_second(on_demand: Wire, clock: FakeClock) -> None:
     """RESOURCE_EXHAUSTED with the `err` of that limit; control calls are no operations."""
     get = pb._GetRequest(cache_key=b"k")
     for _ in range(100):
@@ -48,7 +54,9 @@ def test_calls_beyond_the_rate_are_refused_until_the_next_second(on_demand, cloc
     ("size", "keys", "operations"),
     [(100, 0, 1), (14_000, 0, 14), (100, 10, 10), (14_000, 5, 70), (100, 100, 100), (14_000, 100, 1400)],
 )
-def test_a_rate_holds_over_ten_seconds(clock, connect, size, keys, operations):
+def test_a_rate_holds_over_ten_seconds(
+    clock: FakeClock, connect: Connect, size: Any, keys: Any, operations: Any
+) -> None:
     """Whether the operations come by single gets or by batches, small or large.
 
     One call may go beyond the limit, because its operations are known only afterwards. They are taken from
@@ -73,7 +81,7 @@ def test_a_rate_holds_over_ten_seconds(clock, connect, size, keys, operations):
         assert 1000 - operations < passed < 1000 + operations
 
 
-def test_no_second_has_more_operations_than_the_limit(clock):
+def test_no_second_has_more_operations_than_the_limit(clock: FakeClock) -> None:
     """Wherever the second begins. A call at the end of one does not make room in the next."""
     limit = RateLimit(100, clock)
     passed = []
@@ -89,7 +97,7 @@ def test_no_second_has_more_operations_than_the_limit(clock):
     assert abs(3 * len(passed) - 700) <= 20
 
 
-def test_a_refused_call_costs_nothing_and_a_failed_one_costs_one(on_demand, clock):
+def test_a_refused_call_costs_nothing_and_a_failed_one_costs_one(on_demand: Wire, clock: FakeClock) -> None:
     """Otherwise a client that tries again would never get through."""
     get = pb._GetRequest(cache_key=b"k")
     for _ in range(99):
@@ -101,7 +109,7 @@ def test_a_refused_call_costs_nothing_and_a_failed_one_costs_one(on_demand, cloc
     assert on_demand.Get(get).result == pb.Miss
 
 
-def test_the_sdk_knows_which_limit_it_hit(clock):
+def test_the_sdk_knows_which_limit_it_hit(clock: FakeClock) -> None:
     """It reads the `err` and says so; what was stored stays."""
     limits = NO_LIMITS._replace(operations_per_second=1)
     with (
@@ -115,13 +123,13 @@ def test_the_sdk_knows_which_limit_it_hit(clock):
         assert "operations" in refused.message.lower()
 
 
-def test_a_rate_without_calls_is_refused():
+def test_a_rate_without_calls_is_refused() -> None:
     """It would be a server that answers nothing."""
     with pytest.raises(ValueError, match="must be greater than 0, not 0"):
         RateLimit(0, lambda: 0)
 
 
-def test_a_long_ttl_is_cut_to_a_day(on_demand):
+def test_a_long_ttl_is_cut_to_a_day(on_demand: Wire) -> None:
     """Of scalars, of collections, and when it is changed; a shorter one stays as it is."""
     on_demand.Set(pb._SetRequest(cache_key=b"k", cache_body=b"v", ttl_milliseconds=DAY + 1))
     on_demand.Set(pb._SetRequest(cache_key=b"short", cache_body=b"v", ttl_milliseconds=DAY - 1))
@@ -176,7 +184,9 @@ def test_a_long_ttl_is_cut_to_a_day(on_demand):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_large_element_is_refused_by_that_name(on_demand, wire, rpc, fits, too_large):
+def test_a_large_element_is_refused_by_that_name(
+    on_demand: Wire, wire: Wire, rpc: Any, fits: Any, too_large: Any
+) -> None:
     """RESOURCE_EXHAUSTED with the `err` of that limit, nothing written; without limits it is fine."""
     error = refusal(getattr(on_demand, rpc), too_large)
     assert error.code() == StatusCode.RESOURCE_EXHAUSTED

@@ -1,5 +1,7 @@
 """The management command, as a process of its own and within this one."""
 
+from __future__ import annotations
+
 import io
 import os
 import signal
@@ -7,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -29,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 READY = "Momento Local listening on "
 
 
-def command(*arguments):
+def command(*arguments: Any) -> Any:
     """Run the command as a shell would, with pipes for its output."""
     return subprocess.Popen(
         [sys.executable, "-m", "django", "momento_local", *arguments],
@@ -44,11 +47,11 @@ def command(*arguments):
 class SignalWhenReady(io.StringIO):
     """An output that sends this process a signal once the server reports that it is listening."""
 
-    def __init__(self, number=signal.SIGTERM):
+    def __init__(self, number: Any = signal.SIGTERM) -> None:
         super().__init__()
         self.number = number
 
-    def write(self, text):
+    def write(self, text: Any) -> Any:
         written = super().write(text)
         if READY in text:
             signal.raise_signal(self.number)
@@ -56,13 +59,13 @@ class SignalWhenReady(io.StringIO):
 
 
 @pytest.fixture
-def taken_port():
+def taken_port() -> Any:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 
 
 @pytest.fixture
-def interruptible():
+def interruptible() -> Any:
     """Ctrl-C raises KeyboardInterrupt, also where a shell started the tests in the background."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -70,7 +73,7 @@ def interruptible():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_process_serves_until_a_signal_ends_it(number):
+def test_the_process_serves_until_a_signal_ends_it(number: Any) -> None:
     """It prints one line when ready, serves, and ends with status 0 although a client is connected."""
     with command("--port", "0", "--cache", "cache") as process:
         ready = process.stdout.readline()
@@ -83,7 +86,7 @@ def test_the_process_serves_until_a_signal_ends_it(number):
     assert ready.startswith(f"{READY}127.0.0.1:")
 
 
-def test_the_process_ends_with_subscribers_connected():
+def test_the_process_ends_with_subscribers_connected() -> None:
     """Their streams end, and nothing is written about it."""
     request = cachepubsub_pb2._SubscriptionRequest(cache_name="cache", topic="t")
     with command("--port", "0", "--cache", "cache") as process:
@@ -100,7 +103,7 @@ def test_the_process_ends_with_subscribers_connected():
         wire.channel.close()
 
 
-def test_the_process_says_in_one_line_that_its_port_is_taken(taken_port):
+def test_the_process_says_in_one_line_that_its_port_is_taken(taken_port: Any) -> None:
     """One line on stderr, no traceback, status 1."""
     with command("--port", str(taken_port)) as process:
         stdout, stderr = process.communicate(timeout=HANG_GUARD)
@@ -108,7 +111,7 @@ def test_the_process_says_in_one_line_that_its_port_is_taken(taken_port):
     assert stderr == f"CommandError: Cannot listen on 127.0.0.1:{taken_port}: Address already in use\n"
 
 
-def test_the_help_says_what_it_is_for():
+def test_the_help_says_what_it_is_for() -> None:
     """Nobody should take it for a production server."""
     with command("--help") as process:
         stdout, _ = process.communicate(timeout=HANG_GUARD)
@@ -117,12 +120,12 @@ def test_the_help_says_what_it_is_for():
     assert "never use it in production" in text
 
 
-def test_all_arguments_reach_the_server(monkeypatch):
+def test_all_arguments_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the command line says is what the server is made with."""
     made = []
 
     class Recorded(LocalServer):
-        def __init__(self, *args, **kwargs):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
             made.append((args, kwargs))
             super().__init__(*args, **kwargs)
 
@@ -136,14 +139,14 @@ def test_all_arguments_reach_the_server(monkeypatch):
     assert made == [(("localhost", 0), keywords)]
 
 
-def test_the_memory_limit_is_that_of_the_server_by_default():
+def test_the_memory_limit_is_that_of_the_server_by_default() -> None:
     """The command's default is typed as a person would, and means the same."""
     default = Command().create_parser("manage.py", "momento_local").get_default("max_memory")
     assert parse_size(default) == DEFAULT_MAX_MEMORY
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_line_is_all_the_output(number):
+def test_one_line_is_all_the_output(number: Any) -> None:
     """Nothing else goes to stdout, and nothing to stderr."""
     stdout, stderr = SignalWhenReady(number), io.StringIO()
     call_command("momento_local", port=0, stdout=stdout, stderr=stderr)
@@ -154,10 +157,10 @@ def test_one_line_is_all_the_output(number):
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_interrupting_works_where_the_loop_takes_no_signals(monkeypatch):
+def test_interrupting_works_where_the_loop_takes_no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows Ctrl-C arrives as KeyboardInterrupt, and ends the server no less quietly."""
 
-    def refuse(self, *args):
+    def refuse(self, *args: Any) -> None:
         raise NotImplementedError
 
     monkeypatch.setattr("asyncio.SelectorEventLoop.add_signal_handler", refuse)
@@ -166,7 +169,7 @@ def test_interrupting_works_where_the_loop_takes_no_signals(monkeypatch):
     assert stderr.getvalue() == ""
 
 
-def test_a_taken_port_is_a_command_error(taken_port):
+def test_a_taken_port_is_a_command_error(taken_port: Any) -> None:
     """Whoever calls the command from code gets Django's own error."""
     with pytest.raises(CommandError, match=f"^Cannot listen on 127.0.0.1:{taken_port}: "):
         call_command("momento_local", port=taken_port)
@@ -185,13 +188,13 @@ def test_a_taken_port_is_a_command_error(taken_port):
         ("tls_cert", "cert.pem", "--tls-cert and --tls-key belong together"),
     ],
 )
-def test_a_bad_argument_is_a_command_error(option, value, message):
+def test_a_bad_argument_is_a_command_error(option: Any, value: Any, message: Any) -> None:
     """It says what is wrong and serves nothing."""
     with pytest.raises(CommandError, match=message):
         call_command("momento_local", **{"port": 0, option: value})
 
 
-def test_certificate_and_key_together_mean_tls():
+def test_certificate_and_key_together_mean_tls() -> None:
     """Neither means none."""
     assert _tls_files("cert.pem", "key.pem") == TlsFiles("cert.pem", "key.pem")
     assert None is _tls_files(None, None)
@@ -205,7 +208,7 @@ def test_certificate_and_key_together_mean_tls():
         ({"host": "127.0.0.1"}, False),
     ],
 )
-def test_a_server_open_to_other_machines_is_warned_about(options, warned):
+def test_a_server_open_to_other_machines_is_warned_about(options: Any, warned: Any) -> None:
     """One line on stderr, unless a key is needed or nobody else can reach it."""
     stderr = io.StringIO()
     call_command("momento_local", port=0, stdout=SignalWhenReady(), stderr=stderr, **options)
@@ -213,7 +216,7 @@ def test_a_server_open_to_other_machines_is_warned_about(options, warned):
     assert stderr.getvalue() == (expected if warned else "")
 
 
-def test_a_key_given_is_the_only_one_accepted():
+def test_a_key_given_is_the_only_one_accepted() -> None:
     """On the command line as in code."""
     with command("--port", "0", "--cache", "cache", "--api-key", "right") as process:
         wire = Wire(process.stdout.readline().removeprefix(READY).strip())
@@ -238,7 +241,7 @@ def own_address() -> str:
 
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("admin", [False, True])
-def test_another_container_can_use_it(tmp_path, settings, tls, admin):
+def test_another_container_can_use_it(tmp_path: Path, settings: Any, tls: TlsFiles, admin: Any) -> None:
     """This backend reaches a server on 0.0.0.0 by its address, in plaintext or by a trusted certificate."""
     host = own_address()
     options = {"CREDENTIALS": "local", "CLIENT_TIMEOUT": HANG_GUARD}

@@ -1,5 +1,7 @@
 """A server that speaks TLS, with a certificate of its own making."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import grpc
@@ -11,6 +13,7 @@ from django_momento.local import LocalServer
 from django_momento.local.tls import TlsFiles
 from tests.kit.certificates import make_certificate
 from tests.kit.wire import HANG_GUARD, status
+from tests.local.conftest import Connect
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +22,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
     return make_certificate(tmp_path_factory.mktemp("tls"), "127.0.0.1")
 
 
-def test_a_client_that_trusts_the_certificate_is_served(tls):
+def test_a_client_that_trusts_the_certificate_is_served(tls: TlsFiles) -> None:
     """With the certificate as its root, which is what ROOT_CERTIFICATES and its like are for."""
     with LocalServer(caches=["cache"], tls=tls) as server:
         credentials = grpc.ssl_channel_credentials(Path(tls.certificate).read_bytes())
@@ -30,14 +33,14 @@ def test_a_client_that_trusts_the_certificate_is_served(tls):
             assert answer.result == pb.Miss
 
 
-def test_a_client_without_tls_is_not_served(tls, connect):
+def test_a_client_without_tls_is_not_served(tls: TlsFiles, connect: Connect) -> None:
     """There is no way around it on the same port."""
     with LocalServer(caches=["cache"], tls=tls) as server:
         code = status(connect(server).Get, pb._GetRequest(cache_key=b"k"))
         assert code == grpc.StatusCode.UNAVAILABLE
 
 
-def test_files_that_cannot_be_used_are_named(tls, tmp_path):
+def test_files_that_cannot_be_used_are_named(tls: TlsFiles, tmp_path: Path) -> None:
     """One that is missing, one that is no certificate, and a key of another one."""
     (tmp_path / "empty.pem").touch()
     for files in (

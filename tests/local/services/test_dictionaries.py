@@ -1,6 +1,9 @@
 """The calls on dictionaries: by Momento's own clients, over the wire, and at random against plain dicts."""
 
+from __future__ import annotations
+
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from grpc import StatusCode
@@ -19,8 +22,10 @@ from momento_wire_types import cacheclient_pb2 as pb
 from django_momento.local.errors import IncrementOverflow, NotAnInteger
 from django_momento.local.services.dictionaries import Dictionaries
 from django_momento.local.storage.collections import Dictionary
+from tests.kit.sdk import Blocking
 from tests.kit.tables import table
-from tests.kit.wire import refusal, status
+from tests.kit.wire import Wire, refusal, status
+from tests.local.clock import FakeClock
 from tests.local.collection_machine import (
     ELEMENTS,
     KEYS,
@@ -33,11 +38,11 @@ from tests.local.collection_machine import (
 calls = Dictionaries()
 
 
-def pairs(items):
+def pairs(items: Any) -> Any:
     return [pb._DictionaryFieldValuePair(field=field, value=value) for field, value in items]
 
 
-def test_the_sdk_reads_the_fields_it_set(sdk):
+def test_the_sdk_reads_the_fields_it_set(sdk: Blocking) -> None:
     """One field, several with a miss among them, and all of them."""
     assert isinstance(
         sdk.dictionary_set_fields("cache", "d", {"a": "1", "b": b"\xff"}), CacheDictionarySetFields.Success
@@ -50,7 +55,7 @@ def test_the_sdk_reads_the_fields_it_set(sdk):
     assert sdk.dictionary_fetch("cache", "d").value_dictionary_bytes_bytes == {b"a": b"1", b"b": b"\xff"}
 
 
-def test_the_sdk_misses_what_is_not_there(sdk):
+def test_the_sdk_misses_what_is_not_there(sdk: Blocking) -> None:
     """A dictionary nobody made, and one that lost its last field; removing is a success either way."""
     assert isinstance(sdk.dictionary_fetch("cache", "d"), CacheDictionaryFetch.Miss)
     assert isinstance(sdk.dictionary_get_fields("cache", "d", ["a"]), CacheDictionaryGetFields.Miss)
@@ -61,7 +66,7 @@ def test_the_sdk_misses_what_is_not_there(sdk):
         assert isinstance(sdk.dictionary_fetch("cache", "d"), CacheDictionaryFetch.Miss)
 
 
-def test_the_sdk_counts_in_a_field(sdk):
+def test_the_sdk_counts_in_a_field(sdk: Blocking) -> None:
     """From zero, in decimal text, and not where there is none."""
     assert [sdk.dictionary_increment("cache", "d", "n", amount).value for amount in (5, -7)] == [5, -2]
     assert sdk.dictionary_get_field("cache", "d", "n").value_string == "-2"
@@ -71,7 +76,9 @@ def test_the_sdk_counts_in_a_field(sdk):
 
 
 @pytest.mark.parametrize(("refresh", "lives"), [(True, True), (False, False)])
-def test_the_sdk_refreshes_a_ttl_only_if_asked_to(sdk, clock, refresh, lives):
+def test_the_sdk_refreshes_a_ttl_only_if_asked_to(
+    sdk: Blocking, clock: FakeClock, refresh: Any, lives: Any
+) -> None:
     """The second write moves the expiry or leaves it where it was."""
     ttl = timedelta(seconds=10)
     sdk.dictionary_set_field("cache", "d", "a", "1", ttl=CollectionTtl(ttl, True))
@@ -82,7 +89,7 @@ def test_the_sdk_refreshes_a_ttl_only_if_asked_to(sdk, clock, refresh, lives):
 
 
 @pytest.mark.parametrize("amount", [2**63 - 1, -(2**63)])
-def test_a_field_beyond_64_bits_is_refused(wire, amount):
+def test_a_field_beyond_64_bits_is_refused(wire: Wire, amount: Any) -> None:
     """OUT_OF_RANGE, and the field stays."""
     request = pb._DictionaryIncrementRequest(
         dictionary_name=b"d", field=b"n", amount=amount, ttl_milliseconds=9
@@ -93,14 +100,14 @@ def test_a_field_beyond_64_bits_is_refused(wire, amount):
     assert [pair.value for pair in found.items] == [b"%d" % amount]
 
 
-def test_a_refused_increment_makes_no_dictionary(wire):
+def test_a_refused_increment_makes_no_dictionary(wire: Wire) -> None:
     """Neither the key nor its memory."""
     request = pb._DictionaryIncrementRequest(dictionary_name=b"d", field=b"n", amount=1)
     assert status(wire.DictionaryIncrement, request) == StatusCode.INVALID_ARGUMENT
     assert list(wire.KeysExist(pb._KeysExistRequest(cache_keys=[b"d"])).exists) == [False]
 
 
-def test_deleting_all_fields_deletes_the_dictionary(wire):
+def test_deleting_all_fields_deletes_the_dictionary(wire: Wire) -> None:
     """The other arm of the request, which no Python SDK sends."""
     wire.DictionarySet(
         pb._DictionarySetRequest(dictionary_name=b"d", items=pairs([(b"a", b"1")]), ttl_milliseconds=9)
@@ -123,7 +130,7 @@ def test_deleting_all_fields_deletes_the_dictionary(wire):
         ("DictionaryDelete", pb._DictionaryDeleteRequest(dictionary_name=b"d"), "delete"),
     ],
 )
-def test_a_bad_argument_is_named(wire, rpc, request_, argument):
+def test_a_bad_argument_is_named(wire: Wire, rpc: Any, request_: Any, argument: Any) -> None:
     """INVALID_ARGUMENT, and the text begins with the argument."""
     error = refusal(getattr(wire, rpc), request_)
     assert (error.code(), error.details().split()[0]) == (StatusCode.INVALID_ARGUMENT, argument)
@@ -133,13 +140,13 @@ class DictionariesMachine(CollectionMachine):
     wanted = Dictionary
     empty = {}
 
-    def parts(self, value):
+    def parts(self, value: Any) -> Any:
         return [field + text for field, text in value.items()]
 
     @rule(
         key=KEYS, items=st.lists(st.tuples(ELEMENTS, ELEMENTS), max_size=4), ttl=TTLS, refresh=st.booleans()
     )
-    def set(self, key, items, ttl, refresh):
+    def set(self, key: Any, items: Any, ttl: Any, refresh: Any) -> None:
         calls.dictionary_set(
             self.cache,
             pb._DictionarySetRequest(
@@ -151,7 +158,7 @@ class DictionariesMachine(CollectionMachine):
     @rule(
         key=KEYS, field=ELEMENTS, amount=st.sampled_from([-8, 1, 2**63 - 1]), ttl=TTLS, refresh=st.booleans()
     )
-    def increment(self, key, field, amount, ttl, refresh):
+    def increment(self, key: Any, field: Any, amount: Any, ttl: Any, refresh: Any) -> None:
         request = pb._DictionaryIncrementRequest(
             dictionary_name=key, field=field, amount=amount, ttl_milliseconds=ttl, refresh_ttl=refresh
         )
@@ -169,19 +176,19 @@ class DictionariesMachine(CollectionMachine):
         self.write(key, {**self.live(key), field: b"%d" % total}, ttl, refresh)
 
     @rule(key=KEYS, fields=SOME)
-    def remove(self, key, fields):
+    def remove(self, key: Any, fields: Any) -> None:
         calls.dictionary_delete(
             self.cache, pb._DictionaryDeleteRequest(dictionary_name=key, some={"fields": fields})
         )
         self.write(key, {field: text for field, text in self.live(key).items() if field not in fields})
 
     @rule(key=KEYS)
-    def remove_all(self, key):
+    def remove_all(self, key: Any) -> None:
         calls.dictionary_delete(self.cache, pb._DictionaryDeleteRequest(dictionary_name=key, all={}))
         self.write(key, {})
 
     @rule(key=KEYS, fields=SOME)
-    def get(self, key, fields):
+    def get(self, key: Any, fields: Any) -> None:
         response = calls.dictionary_get(
             self.cache, pb._DictionaryGetRequest(dictionary_name=key, fields=fields)
         )
@@ -191,7 +198,7 @@ class DictionariesMachine(CollectionMachine):
             assert [self.live(key).get(field) for field in fields] == answers
 
     @rule(key=KEYS)
-    def fetch(self, key):
+    def fetch(self, key: Any) -> None:
         response = calls.dictionary_fetch(self.cache, pb._DictionaryFetchRequest(dictionary_name=key))
         assert self.live(key) == {pair.field: pair.value for pair in response.found.items}
         length = calls.dictionary_length(self.cache, pb._DictionaryLengthRequest(dictionary_name=key))

@@ -1,24 +1,28 @@
 """GetWithHash and SetIfHash over the wire; no Python SDK has them."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from grpc import StatusCode
 from momento_wire_types import cacheclient_pb2 as pb
 
-from tests.kit.wire import refusal
+from tests.kit.wire import Wire, refusal
 
 
-def put(wire, key, value, **condition):
+def put(wire: Wire, key: Any, value: Any, **condition: Any) -> Any:
     return wire.SetIfHash(
         pb._SetIfHashRequest(cache_key=key, cache_body=value, ttl_milliseconds=9, **condition)
     )
 
 
-def get(wire, key):
+def get(wire: Wire, key: Any) -> Any:
     response = wire.GetWithHash(pb._GetWithHashRequest(cache_key=key))
     return (response.found.value, response.found.hash) if response.HasField("found") else None
 
 
-def test_equal_values_have_equal_hashes(wire):
+def test_equal_values_have_equal_hashes(wire: Wire) -> None:
     """Whatever wrote them, under whatever key; and other values have others."""
     hash_a = put(wire, b"a", b"same", unconditional={}).stored.new_hash
     wire.Set(pb._SetRequest(cache_key=b"b", cache_body=b"same", ttl_milliseconds=9))
@@ -28,7 +32,7 @@ def test_equal_values_have_equal_hashes(wire):
     assert len({hash_a, hash_c, b""}) == 3
 
 
-def test_what_is_not_there_has_no_hash(wire):
+def test_what_is_not_there_has_no_hash(wire: Wire) -> None:
     """`missing`, not an empty hash."""
     assert None is get(wire, b"x")
 
@@ -42,7 +46,9 @@ def test_what_is_not_there_has_no_hash(wire):
         ("absent_or_not_hash_equal", True, False, True),
     ],
 )
-def test_set_if_hash_stores_where_its_condition_holds(wire, condition, absent, same, different):
+def test_set_if_hash_stores_where_its_condition_holds(
+    wire: Wire, condition: Any, absent: Any, same: Any, different: Any
+) -> None:
     """Each condition, on an absent item, an equal value and another one."""
     checked = put(wire, b"same", b"same", unconditional={}).stored.new_hash
     put(wire, b"different", b"different", unconditional={})
@@ -62,7 +68,7 @@ def test_set_if_hash_stores_where_its_condition_holds(wire, condition, absent, s
         ("SetIfHash", pb._SetIfHashRequest(cache_key=b"k", ttl_milliseconds=1), "condition"),
     ],
 )
-def test_a_bad_argument_is_named(wire, rpc, request_, argument):
+def test_a_bad_argument_is_named(wire: Wire, rpc: Any, request_: Any, argument: Any) -> None:
     """INVALID_ARGUMENT, and the text begins with the argument."""
     error = refusal(getattr(wire, rpc), request_)
     assert (error.code(), error.details().split()[0]) == (StatusCode.INVALID_ARGUMENT, argument)

@@ -1,26 +1,31 @@
 """Delete, KeysExist and the TTL calls over the wire."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from grpc import StatusCode
 from momento_wire_types import cacheclient_pb2 as pb
 
 from tests.kit.tables import table
-from tests.kit.wire import refusal
+from tests.kit.wire import Wire, refusal
+from tests.local.clock import FakeClock
 
 
 @pytest.fixture
-def item(wire):
+def item(wire: Wire) -> None:
     """An item under the key b"k" with 100 ms to live."""
     wire.Set(pb._SetRequest(cache_key=b"k", cache_body=b"v", ttl_milliseconds=100))
 
 
-def ttl(wire, key=b"k"):
+def ttl(wire: Wire, key: Any = b"k") -> Any:
     response = wire.ItemGetTtl(pb._ItemGetTtlRequest(cache_key=key))
     return response.found.remaining_ttl_millis if response.HasField("found") else None
 
 
 @pytest.mark.usefixtures("item")
-def test_a_deleted_item_is_gone_and_may_be_deleted_again(wire):
+def test_a_deleted_item_is_gone_and_may_be_deleted_again(wire: Wire) -> None:
     """Deleting what is not there is a success."""
     for _ in range(2):
         wire.Delete(pb._DeleteRequest(cache_key=b"k"))
@@ -28,19 +33,19 @@ def test_a_deleted_item_is_gone_and_may_be_deleted_again(wire):
 
 
 @pytest.mark.usefixtures("item")
-def test_keys_exist_answers_key_by_key_in_order(wire):
+def test_keys_exist_answers_key_by_key_in_order(wire: Wire) -> None:
     """One answer for each key asked, also for one asked twice."""
     response = wire.KeysExist(pb._KeysExistRequest(cache_keys=[b"x", b"k", b"y", b"k"]))
     assert list(response.exists) == [False, True, False, True]
 
 
-def test_no_keys_have_no_answers(wire):
+def test_no_keys_have_no_answers(wire: Wire) -> None:
     """An empty question gets an empty answer."""
     assert list(wire.KeysExist(pb._KeysExistRequest()).exists) == []
 
 
 @pytest.mark.usefixtures("item")
-def test_the_remaining_ttl_is_exact(wire, clock):
+def test_the_remaining_ttl_is_exact(wire: Wire, clock: FakeClock) -> None:
     """It shrinks with the clock, millisecond by millisecond, until the item is missing."""
     clock.advance(99)
     assert ttl(wire) == 1
@@ -63,21 +68,21 @@ def test_the_remaining_ttl_is_exact(wire, clock):
     ],
 )
 @pytest.mark.usefixtures("item")
-def test_a_ttl_moves_the_way_it_may(wire, change, outcome, remaining):
+def test_a_ttl_moves_the_way_it_may(wire: Wire, change: Any, outcome: Any, remaining: Any) -> None:
     """Overwriting always applies, increasing and decreasing only if they do."""
     response = wire.UpdateTtl(pb._UpdateTtlRequest(cache_key=b"k", **change))
     assert (outcome, remaining) == (response.WhichOneof("result"), ttl(wire))
 
 
 @pytest.mark.parametrize("arm", ["overwrite_to", "increase_to", "decrease_to"])
-def test_the_ttl_of_a_missing_item_cannot_change(wire, arm):
+def test_the_ttl_of_a_missing_item_cannot_change(wire: Wire, arm: Any) -> None:
     """All three answer `missing` and create nothing."""
     response = wire.UpdateTtl(pb._UpdateTtlRequest(cache_key=b"k", **{f"{arm}_milliseconds": 10}))
     assert (response.WhichOneof("result"), ttl(wire)) == ("missing", None)
 
 
 @pytest.mark.usefixtures("item")
-def test_a_scalar_is_of_the_scalar_type(wire):
+def test_a_scalar_is_of_the_scalar_type(wire: Wire) -> None:
     """A missing item has no type."""
     found = wire.ItemGetType(pb._ItemGetTypeRequest(cache_key=b"k"))
     missing = wire.ItemGetType(pb._ItemGetTypeRequest(cache_key=b"x"))
@@ -102,7 +107,7 @@ def test_a_scalar_is_of_the_scalar_type(wire):
     ],
 )
 @pytest.mark.usefixtures("item")
-def test_a_bad_argument_is_named(wire, rpc, request_, argument):
+def test_a_bad_argument_is_named(wire: Wire, rpc: Any, request_: Any, argument: Any) -> None:
     """INVALID_ARGUMENT, the text begins with the argument, and the item is as it was."""
     error = refusal(getattr(wire, rpc), request_)
     assert error.code() == StatusCode.INVALID_ARGUMENT

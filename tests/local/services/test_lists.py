@@ -1,5 +1,9 @@
 """The calls on lists: by Momento's own clients, over the wire, and at random against plain lists."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from grpc import StatusCode
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
@@ -8,8 +12,9 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local.services.lists import Lists
 from django_momento.local.storage.collections import List
+from tests.kit.sdk import Blocking
 from tests.kit.tables import table
-from tests.kit.wire import refusal
+from tests.kit.wire import Wire, refusal
 from tests.local.collection_machine import (
     ELEMENTS,
     INDEXES,
@@ -23,23 +28,23 @@ from tests.local.collection_machine import (
 calls = Lists()
 
 
-def put(wire, *values):
+def put(wire: Wire, *values: Any) -> None:
     wire.ListConcatenateBack(
         pb._ListConcatenateBackRequest(list_name=b"l", values=values, ttl_milliseconds=99)
     )
 
 
-def fetch(wire, **window):
+def fetch(wire: Wire, **window: Any) -> Any:
     return list(wire.ListFetch(pb._ListFetchRequest(list_name=b"l", **window)).found.values)
 
 
-def window(start, end):
+def window(start: Any, end: Any) -> Any:
     """Return the arms of a request; an end that is not given is said to be unbounded, or not said at all."""
     arms = {"unbounded_start": {}} if start is None else {"inclusive_start": start}
     return arms if end is None else {**arms, "exclusive_end": end}
 
 
-def test_the_sdk_writes_at_both_ends(sdk):
+def test_the_sdk_writes_at_both_ends(sdk: Blocking) -> None:
     """Values written together keep their order, also in front."""
     assert sdk.list_concatenate_back("cache", "l", ["2", "3"]).list_length == 2
     assert sdk.list_concatenate_front("cache", "l", ["0", "1"]).list_length == 4
@@ -49,7 +54,7 @@ def test_the_sdk_writes_at_both_ends(sdk):
     assert sdk.list_length("cache", "l").length == 6
 
 
-def test_the_sdk_truncates_the_far_end(sdk):
+def test_the_sdk_truncates_the_far_end(sdk: Blocking) -> None:
     """What was just written stays, and the length answered is the one afterwards."""
     sdk.list_concatenate_back("cache", "l", ["1", "2", "3"])
     assert sdk.list_concatenate_back("cache", "l", ["4", "5"], truncate_front_to_size=3).list_length == 3
@@ -61,7 +66,7 @@ def test_the_sdk_truncates_the_far_end(sdk):
     assert sdk.list_fetch("cache", "l").value_list_string == ["y"]
 
 
-def test_the_sdk_pops_until_there_is_no_list(sdk):
+def test_the_sdk_pops_until_there_is_no_list(sdk: Blocking) -> None:
     """From either end; then all is a miss."""
     sdk.list_concatenate_back("cache", "l", ["1", "2", "3"])
     assert sdk.list_pop_front("cache", "l").value_string == "1"
@@ -72,7 +77,7 @@ def test_the_sdk_pops_until_there_is_no_list(sdk):
     assert isinstance(sdk.list_length("cache", "l"), CacheListLength.Miss)
 
 
-def test_the_sdk_removes_all_equal_values(sdk):
+def test_the_sdk_removes_all_equal_values(sdk: Blocking) -> None:
     """A success also where there is no such value, or no list."""
     sdk.list_concatenate_back("cache", "l", ["1", "x", "2", "x"])
     for value in ("x", "x", "1", "2", "2"):
@@ -80,14 +85,14 @@ def test_the_sdk_removes_all_equal_values(sdk):
     assert isinstance(sdk.list_fetch("cache", "l"), CacheListFetch.Miss)
 
 
-def test_a_window_past_the_end_of_a_list_is_found_and_empty(wire):
+def test_a_window_past_the_end_of_a_list_is_found_and_empty(wire: Wire) -> None:
     """There is a list, and nothing of it is meant."""
     put(wire, b"0", b"1")
     response = wire.ListFetch(pb._ListFetchRequest(list_name=b"l", inclusive_start=5))
     assert (response.WhichOneof("list"), list(response.found.values)) == ("found", [])
 
 
-def test_ranges_to_erase_are_those_of_the_list_as_it_was(wire):
+def test_ranges_to_erase_are_those_of_the_list_as_it_was(wire: Wire) -> None:
     """They may overlap, touch, and reach past the end."""
     put(wire, *[b"%d" % number for number in range(8)])
     ranges = [(1, 2), (2, 2), (6, 2**32 - 1), (2**32 - 1, 2**32 - 1), (4, 0)]
@@ -96,7 +101,7 @@ def test_ranges_to_erase_are_those_of_the_list_as_it_was(wire):
     assert fetch(wire) == [b"0", b"4", b"5"]
 
 
-def test_writing_no_values_makes_no_list(wire):
+def test_writing_no_values_makes_no_list(wire: Wire) -> None:
     """An empty list does not exist."""
     put(wire)
     assert wire.ListLength(pb._ListLengthRequest(list_name=b"l")).HasField("missing")
@@ -121,7 +126,7 @@ def test_writing_no_values_makes_no_list(wire):
         ("ListErase", pb._ListEraseRequest(list_name=b"l"), "erase"),
     ],
 )
-def test_a_bad_argument_is_named(wire, rpc, request_, argument):
+def test_a_bad_argument_is_named(wire: Wire, rpc: Any, request_: Any, argument: Any) -> None:
     """INVALID_ARGUMENT, and the text begins with the argument."""
     error = refusal(getattr(wire, rpc), request_)
     assert (error.code(), error.details().split()[0]) == (StatusCode.INVALID_ARGUMENT, argument)
@@ -131,11 +136,11 @@ class ListsMachine(CollectionMachine):
     wanted = List
     empty = []
 
-    def outcome(self, stored):
+    def outcome(self, stored: Any) -> Any:
         return "found" if stored else "missing"
 
     @rule(key=KEYS, values=SOME, ttl=TTLS, refresh=st.booleans(), size=st.integers(0, 6))
-    def concatenate_back(self, key, values, ttl, refresh, size):
+    def concatenate_back(self, key: Any, values: Any, ttl: Any, refresh: Any, size: Any) -> None:
         request = pb._ListConcatenateBackRequest(
             list_name=key,
             values=values,
@@ -148,7 +153,7 @@ class ListsMachine(CollectionMachine):
         self.write(key, expected, ttl, refresh)
 
     @rule(key=KEYS, values=SOME, ttl=TTLS, refresh=st.booleans(), size=st.integers(0, 6))
-    def concatenate_front(self, key, values, ttl, refresh, size):
+    def concatenate_front(self, key: Any, values: Any, ttl: Any, refresh: Any, size: Any) -> None:
         request = pb._ListConcatenateFrontRequest(
             list_name=key,
             values=values,
@@ -161,14 +166,14 @@ class ListsMachine(CollectionMachine):
         self.write(key, expected, ttl, refresh)
 
     @rule(key=KEYS, front=ELEMENTS, back=ELEMENTS, ttl=TTLS, refresh=st.booleans())
-    def push_at_both_ends(self, key, front, back, ttl, refresh):
+    def push_at_both_ends(self, key: Any, front: Any, back: Any, ttl: Any, refresh: Any) -> None:
         common = {"list_name": key, "ttl_milliseconds": ttl, "refresh_ttl": refresh}
         calls.list_push_front(self.cache, pb._ListPushFrontRequest(value=front, **common))
         calls.list_push_back(self.cache, pb._ListPushBackRequest(value=back, **common))
         self.write(key, [front, *self.live(key), back], ttl, refresh)
 
     @rule(key=KEYS)
-    def pop_front(self, key):
+    def pop_front(self, key: Any) -> None:
         stored = self.live(key)
         response = calls.list_pop_front(self.cache, pb._ListPopFrontRequest(list_name=key))
         assert response.WhichOneof("list") == self.outcome(stored)
@@ -176,7 +181,7 @@ class ListsMachine(CollectionMachine):
         self.write(key, stored[1:])
 
     @rule(key=KEYS)
-    def pop_back(self, key):
+    def pop_back(self, key: Any) -> None:
         stored = self.live(key)
         response = calls.list_pop_back(self.cache, pb._ListPopBackRequest(list_name=key))
         assert response.WhichOneof("list") == self.outcome(stored)
@@ -184,7 +189,7 @@ class ListsMachine(CollectionMachine):
         self.write(key, stored[:-1])
 
     @rule(key=KEYS, start=INDEXES, end=INDEXES, ttl=TTLS, refresh=st.booleans())
-    def retain(self, key, start, end, ttl, refresh):
+    def retain(self, key: Any, start: Any, end: Any, ttl: Any, refresh: Any) -> None:
         stored = self.live(key)
         request = pb._ListRetainRequest(
             list_name=key, ttl_milliseconds=ttl, refresh_ttl=refresh, **window(start, end)
@@ -195,7 +200,7 @@ class ListsMachine(CollectionMachine):
         self.write(key, stored[start:end], ttl, refresh)
 
     @rule(key=KEYS, removed=ELEMENTS)
-    def remove(self, key, removed):
+    def remove(self, key: Any, removed: Any) -> None:
         stored = self.live(key)
         left = [value for value in stored if value != removed]
         request = pb._ListRemoveRequest(list_name=key, all_elements_with_value=removed)
@@ -204,7 +209,7 @@ class ListsMachine(CollectionMachine):
         self.write(key, left)
 
     @rule(key=KEYS, ranges=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=3))
-    def erase(self, key, ranges):
+    def erase(self, key: Any, ranges: Any) -> None:
         stored = self.live(key)
         erased = {begin + step for begin, count in ranges for step in range(count)}
         left = [value for index, value in enumerate(stored) if index not in erased]
@@ -214,12 +219,12 @@ class ListsMachine(CollectionMachine):
         self.write(key, left)
 
     @rule(key=KEYS)
-    def erase_all(self, key):
+    def erase_all(self, key: Any) -> None:
         calls.list_erase(self.cache, pb._ListEraseRequest(list_name=key, all={}))
         self.write(key, [])
 
     @rule(key=KEYS, start=INDEXES, end=INDEXES)
-    def read(self, key, start, end):
+    def read(self, key: Any, start: Any, end: Any) -> None:
         stored = self.live(key)
         fetched = calls.list_fetch(self.cache, pb._ListFetchRequest(list_name=key, **window(start, end)))
         length = calls.list_length(self.cache, pb._ListLengthRequest(list_name=key))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+from typing import Any
 
 import grpc
 import pytest
@@ -18,23 +19,23 @@ from django_momento.local.services import pubsub
 from django_momento.local.storage.topics import MAX_HISTORY
 from tests.kit.sdk import topic_client, topic_client_async
 from tests.kit.tables import table
-from tests.kit.wire import HANG_GUARD, refusal, status
+from tests.kit.wire import HANG_GUARD, Wire, refusal, status
 
 SUBSCRIBERS = 1000
 
 
-def publish(wire, *texts, topic="t"):
+def publish(wire: Wire, *texts: Any, topic: Any = "t") -> None:
     for text in texts:
         wire.Publish(pb._PublishRequest(cache_name="cache", topic=topic, value={"text": text}))
 
 
 @pytest.fixture
-def subscribe(wire):
+def subscribe(wire: Wire) -> Any:
     """Subscribe on the bare stub; return the stream. Streams are cancelled after the test."""
     stub = cachepubsub_pb2_grpc.PubsubStub(wire.channel)
     streams = []
 
-    def subscribe(resume_at=0, page=0, topic="t"):
+    def subscribe(resume_at: Any = 0, page: Any = 0, topic: Any = "t") -> Any:
         request = pb._SubscriptionRequest(
             cache_name="cache", topic=topic, resume_at_topic_sequence_number=resume_at, sequence_page=page
         )
@@ -47,9 +48,9 @@ def subscribe(wire):
         stream.cancel()
 
 
-def messages(stream, count):
+def messages(stream: Any, count: Any) -> Any:
     """Read so many messages, heartbeats aside: texts, and discontinuities as (last, new)."""
-    read = []
+    read: list[Any] = []
     while len(read) < count:
         response = next(stream)
         if response.HasField("item"):
@@ -60,15 +61,15 @@ def messages(stream, count):
     return read
 
 
-def subscriptions(server):
+def subscriptions(server: LocalServer) -> Any:
     topics = server._store.cache("cache").topics._topics.values()
     return sum(len(topic.subscriptions) for topic in topics)
 
 
-def test_the_sdk_gets_what_is_published(server):
+def test_the_sdk_gets_what_is_published(server: LocalServer) -> None:
     """Text as text, bytes as bytes, numbered from 1."""
     with topic_client(server) as client:
-        subscription = client.subscribe("cache", "t")
+        subscription: Any = client.subscribe("cache", "t")
         for value in ("text", b"\xff", ""):
             assert isinstance(client.publish("cache", "t", value), TopicPublish.Success)
         received = [next(subscription) for _ in range(3)]
@@ -85,20 +86,20 @@ def test_the_sdk_gets_what_is_published(server):
         subscription.unsubscribe()
 
 
-def test_the_sdk_resumes_where_it_was_told_to(server):
+def test_the_sdk_resumes_where_it_was_told_to(server: LocalServer) -> None:
     """Without a number with the newest message, with one from there on."""
     with topic_client(server) as client:
         for value in "abc":
             client.publish("cache", "t", value)
-        newest = client.subscribe("cache", "t")
+        newest: Any = client.subscribe("cache", "t")
         item = next(newest)
-        resumed = client.subscribe("cache", "t", 2, item.sequence_page)
+        resumed: Any = client.subscribe("cache", "t", 2, item.sequence_page)
         assert (item.value, [next(resumed).value for _ in range(2)]) == ("c", ["b", "c"])
         newest.unsubscribe()
         resumed.unsubscribe()
 
 
-def test_the_sdk_cannot_use_topics_of_a_missing_cache(server):
+def test_the_sdk_cannot_use_topics_of_a_missing_cache(server: LocalServer) -> None:
     """Neither publish nor subscribe."""
     with topic_client(server) as client:
         for response in (client.publish("nowhere", "t", "v"), client.subscribe("nowhere", "t")):
@@ -106,12 +107,12 @@ def test_the_sdk_cannot_use_topics_of_a_missing_cache(server):
             assert response.error_code.name == "NOT_FOUND_ERROR"
 
 
-def test_the_async_sdk_gets_what_is_published(server):
+def test_the_async_sdk_gets_what_is_published(server: LocalServer) -> Any:
     """The other twin of the client."""
 
-    async def run():
+    async def run() -> Any:
         async with topic_client_async(server) as client:
-            subscription = await client.subscribe("cache", "t")
+            subscription: Any = await client.subscribe("cache", "t")
             await client.publish("cache", "t", "text")
             await client.publish("cache", "t", b"\x00")
             values = [(await asyncio.wait_for(anext(subscription), HANG_GUARD)).value for _ in range(2)]
@@ -121,14 +122,14 @@ def test_the_async_sdk_gets_what_is_published(server):
     assert asyncio.run(run()) == ["text", b"\x00"]
 
 
-def test_an_idle_subscription_gets_heartbeats(subscribe, monkeypatch):
+def test_an_idle_subscription_gets_heartbeats(subscribe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Again and again, and messages in between keep their numbers."""
     monkeypatch.setattr(pubsub, "HEARTBEAT_INTERVAL", 0.01)
     kinds = [response.WhichOneof("kind") for response in itertools.islice(subscribe(), 5)]
     assert kinds == ["heartbeat"] * 5
 
 
-def test_a_subscription_that_missed_nothing_gets_only_what_is_new(subscribe, wire):
+def test_a_subscription_that_missed_nothing_gets_only_what_is_new(subscribe: Any, wire: Wire) -> None:
     """Resuming after the newest message repeats none and skips none."""
     publish(wire, "1", "2")
     stream = subscribe(resume_at=3)
@@ -136,20 +137,20 @@ def test_a_subscription_that_missed_nothing_gets_only_what_is_new(subscribe, wir
     assert messages(stream, 1) == ["3"]
 
 
-def test_what_is_no_longer_there_is_a_discontinuity(subscribe, wire):
+def test_what_is_no_longer_there_is_a_discontinuity(subscribe: Any, wire: Wire) -> None:
     """It names the last number known and the first that follows."""
     publish(wire, *map(str, range(1, MAX_HISTORY + 3)))
     assert messages(subscribe(resume_at=2), 2) == [(1, 3), "3"]
 
 
-def test_what_never_was_is_a_discontinuity(subscribe, wire):
+def test_what_never_was_is_a_discontinuity(subscribe: Any, wire: Wire) -> None:
     """A number too high, or one of another page: all there is comes instead."""
     publish(wire, "1", "2")
     assert messages(subscribe(resume_at=9), 3) == [(8, 1), "1", "2"]
     assert messages(subscribe(resume_at=1, page=7), 3) == [(0, 1), "1", "2"]
 
 
-def test_topics_are_kept_apart(subscribe, wire):
+def test_topics_are_kept_apart(subscribe: Any, wire: Wire) -> None:
     """By their names, and by the caches they belong to."""
     wire.CreateCache(controlclient_pb2._CreateCacheRequest(cache_name="other"))
     stream = subscribe()
@@ -159,7 +160,7 @@ def test_topics_are_kept_apart(subscribe, wire):
     assert messages(stream, 1) == ["here"]
 
 
-def test_deleting_a_cache_ends_its_subscriptions(subscribe, wire, server):
+def test_deleting_a_cache_ends_its_subscriptions(subscribe: Any, wire: Wire, server: LocalServer) -> None:
     """With NOT_FOUND, and one made under its name later knows nothing of them."""
     stream = subscribe()
     wire.DeleteCache(controlclient_pb2._DeleteCacheRequest(cache_name="cache"))
@@ -170,7 +171,9 @@ def test_deleting_a_cache_ends_its_subscriptions(subscribe, wire, server):
     assert subscriptions(server) == 0
 
 
-def test_stopping_the_server_ends_subscriptions_at_once(subscribe, server, caplog):
+def test_stopping_the_server_ends_subscriptions_at_once(
+    subscribe: Any, server: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
     """UNAVAILABLE, which tells a client to come back; nothing is logged."""
     streams = [subscribe() for _ in range(20)]
     server.stop(grace=HANG_GUARD)
@@ -191,13 +194,13 @@ def test_stopping_the_server_ends_subscriptions_at_once(subscribe, server, caplo
         ("Subscribe", pb._SubscriptionRequest(cache_name="cache"), "topic"),
     ],
 )
-def test_a_bad_argument_is_named(wire, rpc, request_, argument):
+def test_a_bad_argument_is_named(wire: Wire, rpc: Any, request_: Any, argument: Any) -> None:
     """INVALID_ARGUMENT, and the text begins with the argument."""
     error = refusal(getattr(wire, rpc), request_)
     assert (error.code(), error.details().split()[0]) == (StatusCode.INVALID_ARGUMENT, argument)
 
 
-def test_a_missing_cache_ends_a_subscription_before_it_begins(wire):
+def test_a_missing_cache_ends_a_subscription_before_it_begins(wire: Wire) -> None:
     """NOT_FOUND instead of the first heartbeat."""
     assert (
         status(wire.Subscribe, pb._SubscriptionRequest(cache_name="nowhere", topic="t"))
@@ -205,10 +208,10 @@ def test_a_missing_cache_ends_a_subscription_before_it_begins(wire):
     )
 
 
-def run_on_one_connection(work):
+def run_on_one_connection(work: Any) -> Any:
     """Serve and do the work on one loop, without the checks that Python's development mode slows it by."""
 
-    async def run():
+    async def run() -> Any:
         server, stop, listening = LocalServer(caches=["cache"]), asyncio.Event(), asyncio.Event()
         serving = asyncio.create_task(server.serve(stop, listening.set))
         await listening.wait()
@@ -222,7 +225,7 @@ def run_on_one_connection(work):
     return asyncio.run(run(), debug=False)
 
 
-async def subscribed(stub, number, topic="t"):
+async def subscribed(stub: Any, number: Any, topic: Any = "t") -> Any:
     """Open so many streams and wait until all have begun."""
     request = pb._SubscriptionRequest(cache_name="cache", topic=topic)
     streams = [stub.Subscribe(request, timeout=120) for _ in range(number)]
@@ -231,7 +234,7 @@ async def subscribed(stub, number, topic="t"):
     return streams
 
 
-async def until(condition):
+async def until(condition: Any) -> None:
     for _ in range(int(HANG_GUARD * 100)):
         if condition():
             return
@@ -239,19 +242,19 @@ async def until(condition):
     raise TimeoutError
 
 
-def test_a_thousand_subscribers_of_one_connection_get_every_message_once():
+def test_a_thousand_subscribers_of_one_connection_get_every_message_once() -> Any:
     """In order, and each the same."""
     received = []
 
-    async def receive(stream):
-        texts = []
+    async def receive(stream: Any) -> Any:
+        texts: list[str] = []
         while len(texts) < 3:
             response = await stream.read()
             if response.HasField("item"):
                 texts.append(response.item.value.text)
         return texts
 
-    async def work(stub, server):
+    async def work(stub: Any, server: LocalServer) -> None:
         streams = await subscribed(stub, SUBSCRIBERS)
         for text in "abc":
             await stub.Publish(pb._PublishRequest(cache_name="cache", topic="t", value={"text": text}))
@@ -263,11 +266,11 @@ def test_a_thousand_subscribers_of_one_connection_get_every_message_once():
     assert received == [["a", "b", "c"]] * SUBSCRIBERS
 
 
-def test_ten_thousand_subscribers_coming_and_going_leave_nothing():
+def test_ten_thousand_subscribers_coming_and_going_leave_nothing() -> None:
     """Neither a subscription nor a topic, and no thread."""
     threads = threading.active_count()
 
-    async def work(stub, server):
+    async def work(stub: Any, server: LocalServer) -> None:
         for part in range(20):
             for stream in await subscribed(stub, 500, topic=f"t{part % 3}"):
                 stream.cancel()
@@ -277,10 +280,10 @@ def test_ten_thousand_subscribers_coming_and_going_leave_nothing():
     assert (server._store.cache("cache").topics._topics, server.calls["Subscribe"]) == ({}, 10_000)
 
 
-def test_subscribers_whose_connection_breaks_are_let_go():
+def test_subscribers_whose_connection_breaks_are_let_go() -> None:
     """A client that vanishes unsubscribes by that."""
 
-    async def work(stub, server):
+    async def work(stub: Any, server: LocalServer) -> None:
         await subscribed(stub, 20)
         assert subscriptions(server) == 20
 

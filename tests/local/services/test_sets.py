@@ -1,6 +1,9 @@
 """The calls on sets: by Momento's own clients, over the wire, and at random against plain sets."""
 
+from __future__ import annotations
+
 import itertools
+from typing import Any
 
 from grpc import StatusCode
 from hypothesis import strategies as st
@@ -10,14 +13,15 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.local.services.sets import Sets
 from django_momento.local.storage.collections import Set
+from tests.kit.sdk import Blocking
 from tests.kit.tables import table
-from tests.kit.wire import refusal
+from tests.kit.wire import Wire, refusal
 from tests.local.collection_machine import KEYS, SETTINGS, SOME, TTLS, CollectionMachine
 
 calls = Sets()
 
 
-def test_the_sdk_fetches_each_element_once(sdk):
+def test_the_sdk_fetches_each_element_once(sdk: Blocking) -> None:
     """Duplicates, within a call and across calls, are ignored."""
     added = sdk.set_add_elements("cache", "s", {"a", b"\xff"})
     assert isinstance(added, CacheSetAddElements.Success)
@@ -25,7 +29,7 @@ def test_the_sdk_fetches_each_element_once(sdk):
     assert sdk.set_fetch("cache", "s").value_set_bytes == {b"a", b"\xff"}
 
 
-def test_the_sdk_misses_a_set_without_elements(sdk):
+def test_the_sdk_misses_a_set_without_elements(sdk: Blocking) -> None:
     """One nobody made, and one that lost its last; removing is a success either way."""
     assert isinstance(sdk.set_fetch("cache", "s"), CacheSetFetch.Miss)
     sdk.set_add_element("cache", "s", "a")
@@ -34,7 +38,7 @@ def test_the_sdk_misses_a_set_without_elements(sdk):
         assert isinstance(sdk.set_fetch("cache", "s"), CacheSetFetch.Miss)
 
 
-def test_popped_elements_are_gone(wire):
+def test_popped_elements_are_gone(wire: Wire) -> None:
     """Each is handed out once, and the set is gone with the last."""
     elements = [b"%d" % number for number in range(10)]
     wire.SetUnion(pb._SetUnionRequest(set_name=b"s", elements=elements, ttl_milliseconds=9))
@@ -47,7 +51,7 @@ def test_popped_elements_are_gone(wire):
     assert list(wire.KeysExist(pb._KeysExistRequest(cache_keys=[b"s"])).exists) == [False]
 
 
-def test_samples_differ(wire):
+def test_samples_differ(wire: Wire) -> None:
     """They are random: fifty of one in a hundred are never all the same."""
     elements = [b"%d" % number for number in range(100)]
     wire.SetUnion(pb._SetUnionRequest(set_name=b"s", elements=elements, ttl_milliseconds=9))
@@ -71,7 +75,7 @@ def test_samples_differ(wire):
         ("SetPop", pb._SetPopRequest(set_name=b"s"), "count"),
     ],
 )
-def test_a_bad_argument_is_named(wire, rpc, request_, argument):
+def test_a_bad_argument_is_named(wire: Wire, rpc: Any, request_: Any, argument: Any) -> None:
     """INVALID_ARGUMENT, and the text begins with the argument."""
     error = refusal(getattr(wire, rpc), request_)
     assert (error.code(), error.details().split()[0]) == (StatusCode.INVALID_ARGUMENT, argument)
@@ -82,7 +86,7 @@ class SetsMachine(CollectionMachine):
     empty = set()
 
     @rule(key=KEYS, elements=SOME, ttl=TTLS, refresh=st.booleans())
-    def union(self, key, elements, ttl, refresh):
+    def union(self, key: Any, elements: Any, ttl: Any, refresh: Any) -> None:
         calls.set_union(
             self.cache,
             pb._SetUnionRequest(set_name=key, elements=elements, ttl_milliseconds=ttl, refresh_ttl=refresh),
@@ -90,7 +94,7 @@ class SetsMachine(CollectionMachine):
         self.write(key, self.live(key) | set(elements), ttl, refresh)
 
     @rule(key=KEYS, elements=SOME, arm=st.sampled_from(["minuend", "set", "identity"]))
-    def difference(self, key, elements, arm):
+    def difference(self, key: Any, elements: Any, arm: Any) -> None:
         stored = self.live(key)
         change, left = {
             "minuend": ({"minuend": {"elements": elements}}, set(elements) - stored if stored else set()),
@@ -102,7 +106,7 @@ class SetsMachine(CollectionMachine):
         self.write(key, left)
 
     @rule(key=KEYS, count=st.integers(1, 6))
-    def pop(self, key, count):
+    def pop(self, key: Any, count: Any) -> None:
         stored = self.live(key)
         response = calls.set_pop(self.cache, pb._SetPopRequest(set_name=key, count=count))
         assert response.WhichOneof("set") == ("found" if stored else "missing")
@@ -112,7 +116,7 @@ class SetsMachine(CollectionMachine):
         self.write(key, stored - set(popped))
 
     @rule(key=KEYS, limit=st.integers(0, 6), elements=SOME)
-    def read(self, key, limit, elements):
+    def read(self, key: Any, limit: Any, elements: Any) -> None:
         stored = self.live(key)
         fetched = calls.set_fetch(self.cache, pb._SetFetchRequest(set_name=key))
         sample = calls.set_sample(self.cache, pb._SetSampleRequest(set_name=key, limit=limit))

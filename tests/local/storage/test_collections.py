@@ -1,5 +1,9 @@
 """Items of different types under the keys of one cache."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from grpc import StatusCode
 from momento_wire_types import cacheclient_pb2 as pb
@@ -8,7 +12,8 @@ from django_momento.local.storage.collections import ELEMENT_OVERHEAD, Collectio
 from django_momento.local.storage.retention import ITEM_OVERHEAD, Retention
 from django_momento.local.storage.store import Store
 from tests.kit.tables import table
-from tests.kit.wire import refusal
+from tests.kit.wire import Wire, refusal
+from tests.local.clock import FakeClock
 
 TYPES = ["SCALAR", "DICTIONARY", "SET", "LIST", "SORTED_SET"]
 FIELD = {"field": b"f", "value": b"1"}
@@ -47,7 +52,7 @@ CALLS = {
 }
 
 
-def write(wire, type_):
+def write(wire: Wire, type_: Any) -> None:
     """Store an item of a type under the key b"k"."""
     if type_ == "SCALAR":
         wire.Set(pb._SetRequest(cache_key=b"k", cache_body=b"1", ttl_milliseconds=9))
@@ -56,13 +61,13 @@ def write(wire, type_):
         getattr(wire, rpc)(request)
 
 
-def stored_type(wire):
+def stored_type(wire: Wire) -> Any:
     response = wire.ItemGetType(pb._ItemGetTypeRequest(cache_key=b"k"))
     return pb._ItemGetTypeResponse.ItemType.Name(response.found.item_type)
 
 
 @table("type_", TYPES)
-def test_an_item_has_the_type_of_its_last_write(wire, type_):
+def test_an_item_has_the_type_of_its_last_write(wire: Wire, type_: Any) -> None:
     """ItemGetType names it, and the calls for any type work on it."""
     write(wire, type_)
     assert stored_type(wire) == type_
@@ -74,7 +79,7 @@ def test_an_item_has_the_type_of_its_last_write(wire, type_):
 
 
 @pytest.mark.parametrize("type_", TYPES)
-def test_a_call_for_another_type_is_refused(wire, type_):
+def test_a_call_for_another_type_is_refused(wire: Wire, type_: Any) -> None:
     """FAILED_PRECONDITION with both types, and the item stays what it was."""
     write(wire, type_)
     for wanted in TYPES:
@@ -86,7 +91,7 @@ def test_a_call_for_another_type_is_refused(wire, type_):
 
 
 @pytest.mark.parametrize("type_", TYPES)
-def test_set_replaces_an_item_of_any_type(wire, type_):
+def test_set_replaces_an_item_of_any_type(wire: Wire, type_: Any) -> None:
     """The new item is a scalar with a TTL of its own."""
     write(wire, type_)
     wire.Set(pb._SetRequest(cache_key=b"k", cache_body=b"new", ttl_milliseconds=5))
@@ -94,7 +99,7 @@ def test_set_replaces_an_item_of_any_type(wire, type_):
 
 
 @pytest.mark.parametrize("type_", TYPES)
-def test_an_item_of_any_type_is_present(wire, type_):
+def test_an_item_of_any_type_is_present(wire: Wire, type_: Any) -> None:
     """Conditions on presence alone do not look at values."""
     write(wire, type_)
     request = pb._SetIfNotExistsRequest(cache_key=b"k", cache_body=b"new", ttl_milliseconds=5)
@@ -105,7 +110,7 @@ def test_an_item_of_any_type_is_present(wire, type_):
     assert wire.SetIf(present).HasField("stored")
 
 
-def test_a_collection_is_evicted_whole_when_others_are_used(clock):
+def test_a_collection_is_evicted_whole_when_others_are_used(clock: FakeClock) -> None:
     """One that grows makes room for itself among the others, by the order of their use."""
     room = 4 * ITEM_OVERHEAD
     store = Store(Retention(clock, max_memory=room))
@@ -121,7 +126,7 @@ def test_a_collection_is_evicted_whole_when_others_are_used(clock):
     assert store.memory_used() == 1 + ITEM_OVERHEAD + 11 * (1 + ELEMENT_OVERHEAD)
 
 
-def test_a_collection_beyond_all_memory_goes_alone(clock):
+def test_a_collection_beyond_all_memory_goes_alone(clock: FakeClock) -> None:
     """Growing until it cannot stay takes no other item along."""
     store = Store(Retention(clock, max_memory=3 * ITEM_OVERHEAD))
     store.create("cache")
@@ -134,7 +139,7 @@ def test_a_collection_beyond_all_memory_goes_alone(clock):
     assert (cache.has(b"k"), cache.has(b"other")) == (False, True)
 
 
-def test_every_collection_knows_its_length():
+def test_every_collection_knows_its_length() -> None:
     """The base class leaves that to them."""
     with pytest.raises(NotImplementedError):
         len(Collection())

@@ -1,25 +1,28 @@
 """What a topic keeps and whom it tells, without a server; at random against a plain list of messages."""
 
+from __future__ import annotations
+
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from django_momento.local.storage import topics as topics_module
-from django_momento.local.storage.retention import Retention
+from django_momento.local.storage.retention import ItemsByKey, Retention
 from django_momento.local.storage.topics import MAX_HISTORY, UNKNOWN, Topic, Topics
 from tests.kit.wire import HANG_GUARD
 from tests.local.collection_machine import SETTINGS
 
 
-def make_topic():
+def make_topic() -> Any:
     """A topic of no cache."""
     return Topic({}, "t", topics_module.MAX_BACKLOG_BYTES)
 
 
-def read(subscription):
+def read(subscription: Any) -> Any:
     """Return the values that wait for a subscriber."""
     values = []
     while (message := subscription.take()) is not None:
@@ -27,14 +30,14 @@ def read(subscription):
     return values
 
 
-def test_a_later_topic_has_a_larger_page():
+def test_a_later_topic_has_a_larger_page() -> None:
     """And none has page 0, which stands for one not given."""
     first = make_topic().page
     time.sleep(0.001)
     assert 0 < first < make_topic().page
 
 
-def test_history_reaches_back_a_hundred_messages():
+def test_history_reaches_back_a_hundred_messages() -> None:
     """Who resumes before that gets what there is."""
     topic = make_topic()
     for number in range(1, MAX_HISTORY + 51):
@@ -42,7 +45,7 @@ def test_history_reaches_back_a_hundred_messages():
     assert list(range(51, MAX_HISTORY + 51)) == read(topic.subscription(1, 0))
 
 
-def test_history_of_large_messages_reaches_back_less_far(monkeypatch):
+def test_history_of_large_messages_reaches_back_less_far(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has a bound in bytes; the newest message is always there."""
     monkeypatch.setattr(topics_module, "MAX_HISTORY_BYTES", 30)
     topic = make_topic()
@@ -53,7 +56,7 @@ def test_history_of_large_messages_reaches_back_less_far(monkeypatch):
     assert read(topic.subscription(1, 0)) == ["large"]
 
 
-def test_another_page_gets_all_there_is():
+def test_another_page_gets_all_there_is() -> None:
     """Numbers of an earlier topic mean nothing here."""
     topic = make_topic()
     for number in range(1, 6):
@@ -63,7 +66,9 @@ def test_another_page_gets_all_there_is():
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_BACKLOG", 3), ("MAX_BACKLOG_BYTES", 30)])
-def test_a_subscriber_that_does_not_read_loses_the_oldest(monkeypatch, limit, value):
+def test_a_subscriber_that_does_not_read_loses_the_oldest(
+    monkeypatch: pytest.MonkeyPatch, limit: Any, value: Any
+) -> None:
     """Its backlog has a bound in messages and one in bytes."""
     monkeypatch.setattr(topics_module, limit, value)
     topics = Topics(Retention())
@@ -79,13 +84,14 @@ MEMORY = 100_000
 
 
 @pytest.fixture
-def retention():
+def retention() -> Any:
     return Retention(max_memory=MEMORY)
 
 
-def test_topics_and_items_share_the_memory(retention):
+def test_topics_and_items_share_the_memory(retention: Retention) -> None:
     """Whichever was used longest ago goes first, be it an item or the history of a topic."""
-    topics, items = Topics(retention), {}
+    items: ItemsByKey = {}
+    topics = Topics(retention)
     topics.publish("first", "value", 40_000)
     retention.keep(items, b"item", bytes(40_000), 60_000)
     topics.publish("second", "value", 40_000)
@@ -97,12 +103,12 @@ def test_topics_and_items_share_the_memory(retention):
     assert [history(topics, name) for name in ("second", "third")] == [[], []]
 
 
-def history(topics, name):
+def history(topics: Any, name: Any) -> Any:
     with topics.subscribe(name, 1, 0) as subscription:
         return read(subscription)
 
 
-def test_many_topics_cost_memory_however_small_they_are(retention):
+def test_many_topics_cost_memory_however_small_they_are(retention: Retention) -> None:
     """Each has an overhead, so that names alone cannot fill the memory of the machine."""
     topics = Topics(retention)
     for number in range(10_000):
@@ -112,9 +118,10 @@ def test_many_topics_cost_memory_however_small_they_are(retention):
     assert history(topics, "9999") == [""]
 
 
-def test_a_message_too_large_to_keep_is_delivered(retention):
+def test_a_message_too_large_to_keep_is_delivered(retention: Retention) -> None:
     """It stays in no history, and evicts nothing else."""
-    topics, items = Topics(retention), {}
+    items: ItemsByKey = {}
+    topics = Topics(retention)
     retention.keep(items, b"item", b"v", 60_000)
     with topics.subscribe("t", 0, 0) as subscription:
         topics.publish("t", "large", MEMORY + 1)
@@ -124,7 +131,7 @@ def test_a_message_too_large_to_keep_is_delivered(retention):
     assert (len(items), history(topics, "t")) == (1, ["small"])
 
 
-def test_an_evicted_history_is_a_discontinuity(retention):
+def test_an_evicted_history_is_a_discontinuity(retention: Retention) -> None:
     """A subscriber stays subscribed and its topic keeps counting. One that comes back later sees the gap."""
     topics = Topics(retention)
     with topics.subscribe("t", 0, 0) as subscription:
@@ -141,7 +148,7 @@ def test_an_evicted_history_is_a_discontinuity(retention):
         assert subscription.follows == UNKNOWN
 
 
-def test_removed_topics_give_their_memory_back(retention):
+def test_removed_topics_give_their_memory_back(retention: Retention) -> None:
     """Of a cache that is deleted, also with subscribers, and of a topic that nobody used."""
     topics = Topics(retention)
     topics.publish("used", "value", 10)
@@ -152,7 +159,7 @@ def test_removed_topics_give_their_memory_back(retention):
     assert retention.memory_used == 0
 
 
-def test_an_unused_topic_is_forgotten():
+def test_an_unused_topic_is_forgotten() -> None:
     """Subscribing to names that nobody publishes to does not add up; messages stay."""
     topics = Topics(Retention())
     with (
@@ -164,10 +171,10 @@ def test_an_unused_topic_is_forgotten():
     assert list(topics._topics) == ["used"]
 
 
-def test_waiting_ends_with_a_message_or_with_the_end():
+def test_waiting_ends_with_a_message_or_with_the_end() -> Any:
     """Long before the time is up."""
 
-    async def wait_for(event):
+    async def wait_for(event: Any) -> Any:
         topics = Topics(Retention())
         with topics.subscribe("t", 0, 0) as subscription:
             asyncio.get_running_loop().call_later(0.01, event, topics)
@@ -184,13 +191,13 @@ class TopicMachine(RuleBasedStateMachine):
     """A topic against a list: every subscriber reads what it should have got, in order, once."""
 
     @initialize()
-    def start(self):
+    def start(self) -> None:
         self.topics = Topics(Retention())
-        self.published = []
-        self.subscribers = []
+        self.published: list[int] = []
+        self.subscribers: list[Any] = []
 
     @rule(values=st.lists(st.integers(), max_size=40))
-    def publish(self, values):
+    def publish(self, values: Any) -> None:
         for value in values:
             self.topics.publish("t", value, 1)
             self.published.append(value)
@@ -198,7 +205,7 @@ class TopicMachine(RuleBasedStateMachine):
                 expected.append(value)
 
     @rule(resume_at=st.integers(0, 150))
-    def subscribe(self, resume_at):
+    def subscribe(self, resume_at: Any) -> None:
         context = self.topics.subscribe("t", resume_at, 0)
         oldest = max(len(self.published) - MAX_HISTORY, 0)
         if resume_at == 0:
@@ -210,18 +217,18 @@ class TopicMachine(RuleBasedStateMachine):
         self.subscribers.append((context, context.__enter__(), list(expected)))
 
     @rule(index=st.integers(0, 9))
-    def read(self, index):
+    def read(self, index: Any) -> None:
         for _, subscription, expected in self.subscribers[index : index + 1]:
             assert expected == read(subscription)
             expected.clear()
 
     @rule(index=st.integers(0, 9))
-    def unsubscribe(self, index):
+    def unsubscribe(self, index: Any) -> None:
         for context, _, _ in self.subscribers[index : index + 1]:
             context.__exit__(None, None, None)
         del self.subscribers[index : index + 1]
 
-    def teardown(self):
+    def teardown(self) -> None:
         for _, subscription, expected in self.subscribers:
             assert expected == read(subscription)
 
