@@ -60,6 +60,8 @@ class Rotation:
         self._not_before = 0.0
         self._ahead_at = NEVER
         self._last_error: Exception | None = None
+        # Whether the fetch that is going on used the cache that it is for.
+        self._has_used_itself = False
         self.replaced = 0
         self.due_at = NEVER
 
@@ -111,8 +113,13 @@ class Rotation:
         return min(self._ahead_at, wall() + LOOK_EVERY) if self._source_version else self._ahead_at
 
     def _run_refresh(self, cache: str) -> None:
-        """Fetch the key and put it to use. Raises what went wrong, but only if there is no key to use."""
+        """Fetch the key and put it to use.
+
+        Raises the error of a fetch only if there is no key to use, or if the fetch used the cache itself: a
+        callable that does so is a fault of the program, which a log line alone would hide.
+        """
         has_replaced, was_first = False, not self._has_credential
+        self._has_used_itself = False
         problem: Exception | None = None
         try:
             # Read before the fetch: a change during it is then seen again.
@@ -124,7 +131,7 @@ class Rotation:
             self._ahead_at = _ahead_of(credential.expires_at)
         except Exception as error:
             problem = error
-            if was_first:
+            if was_first or self._has_used_itself:
                 raise
         finally:
             self._finish_refresh(has_replaced, problem, was_first)
@@ -150,6 +157,7 @@ class Rotation:
             self._flight.after(lambda: logger.error(text, exc_info=problem))
 
     def _own_flight_error(self) -> CredentialError:
+        self._has_used_itself = True
         return CredentialError(
             f"The API key is being fetched by {self._name}, which uses this very cache and has to wait.",
             "Use another cache, or none, in the callable that CREDENTIALS names and in its log handlers.",
