@@ -10,6 +10,7 @@ Only mistakes of the URL itself are refused here. The backend, which knows the a
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import ParseResult, parse_qsl, unquote, urlparse
 
@@ -19,10 +20,12 @@ from .conf.options import OPTIONS
 from .conf.parsing import API_KEY_FIX, DJANGO_SETTINGS, unknown_problems
 from .conf.types import parse_seconds
 from .exceptions import ConfigurationError
-from .redaction import api_key_path
+from .redaction import api_key_path, redacted_repr
 
 BACKEND = "django_momento.cache.MomentoCache"
 WHERE = "The cache URL"
+_EXAMPLE = "momento://CACHE-NAME?secret_id=NAME-OF-THE-SECRET"
+_LOCAL_EXAMPLE = "momento-local://127.0.0.1:8080/CACHE-NAME"
 PARAMETERS = (*(name for name in DJANGO_SETTINGS if name != "OPTIONS"), *OPTIONS)
 
 
@@ -51,30 +54,54 @@ class Env(environ.Env):  # type: ignore[misc]  # django-environ has no types
     @classmethod
     def cache_url_config(cls, url: str | ParseResult, backend: str | None = None) -> dict[str, Any]:
         """Return ``CACHES[alias]`` for a cache URL. Raises ConfigurationError for a wrong Momento URL."""
-        parsed = url if isinstance(url, ParseResult) else urlparse(url)
-        if parsed.scheme not in ("momento", "momento-local"):
-            return dict(super().cache_url_config(url, backend))
+        text = url if isinstance(url, str) else url.geturl()
+        parsed = urlparse(text.strip())
         try:
-            return _read_url(parsed, backend or BACKEND)
+            if parsed.scheme in ("momento", "momento-local"):
+                return _read_url(parsed, backend or BACKEND)
+            # An empty string, unlike an empty variable, is django-environ's way to ask for no cache.
+            if url != "":
+                _check_scheme(text.strip(), parsed.scheme)
         except ConfigurationError as error:
             refused = _copy(error)
-        del url, parsed
+        else:
+            return dict(super().cache_url_config(url, backend))
+        del url, text, parsed
         raise refused
 
 
 def _copy(error: ConfigurationError) -> ConfigurationError:
     """Return the error without its traceback, whose frames hold the URL."""
-    return ConfigurationError(error.cause, error.fix, error.category)
+    problems = [ConfigurationError(each.cause, each.fix, each.category) for each in error.problems]
+    return ConfigurationError.combine(WHERE, problems)
+
+
+def _check_scheme(text: str, scheme: str) -> None:
+    """Raise ConfigurationError if a URL of another scheme was meant for Momento, or is none at all."""
+    fix = f"Write {_EXAMPLE}, or {_LOCAL_EXAMPLE} for a local server."
+    if not text:
+        raise ConfigurationError(f"{WHERE} is empty.", fix)
+    if text[0] in "'\"":
+        raise ConfigurationError(
+            f"{WHERE} has quotes around it.",
+            "Remove them: a shell takes them away, but an env file of Docker or systemd may keep them.",
+        )
+    if not scheme:
+        raise ConfigurationError(f"{WHERE} has no scheme such as momento://.", fix)
 
 
 def _read_url(url: ParseResult, backend: str) -> dict[str, Any]:
-    parameters = _parameters(_pairs(url), backend)
+    problems: list[ConfigurationError] = []
+    parameters = _parameters(_pairs(url), backend, problems)
+    location = url.path
     if url.scheme == "momento":
         location = url.netloc + url.path
     else:
-        location = url.path
-        parameters = _with_server(url.netloc, parameters)
-    return {"BACKEND": backend, "LOCATION": unquote(location).strip("/"), **_config(parameters)}
+        parameters = _with_server(url.netloc, parameters, problems)
+    config = _config(parameters, problems)
+    if problems:
+        raise ConfigurationError.combine(WHERE, problems)
+    return {"BACKEND": backend, "LOCATION": unquote(location).strip("/"), **config}
 
 
 def _pairs(url: ParseResult) -> list[tuple[str, str]]:
@@ -96,13 +123,25 @@ def _pairs(url: ParseResult) -> list[tuple[str, str]]:
             f"{WHERE} has Momento's endpoint where the cache's name belongs.",
             f"Write momento://CACHE-NAME?endpoint={url.netloc}",
         )
+    if url.scheme == "momento" and re.search(r":[0-9]+$", url.netloc):
+        raise ConfigurationError(
+            f"{WHERE} has a port, but Momento's endpoint has none.",
+            f"Write {_EXAMPLE}, or {_LOCAL_EXAMPLE} for a local server.",
+        )
+    if url.scheme == "momento-local" and not url.path.strip("/") and ":" not in url.netloc:
+        raise ConfigurationError(
+            f"{WHERE} does not name both a local server and a cache.",
+            f"Write {_LOCAL_EXAMPLE}, or momento-local:///CACHE-NAME for the server at the default address.",
+        )
     if url.fragment:
         raise ConfigurationError(f"{WHERE} has a '#', and all text after it is lost.", "Write it as %23.")
     return pairs
 
 
-def _parameters(pairs: list[tuple[str, str]], backend: str) -> dict[str, str]:
-    """Return the query by the names of settings; refuse a name that is unknown or comes twice.
+def _parameters(
+    pairs: list[tuple[str, str]], backend: str, problems: list[ConfigurationError]
+) -> dict[str, str]:
+    """Return the query by the names of settings; add a problem for each name that is unknown or comes twice.
 
     A backend of one's own may have options of its own, which only that backend can tell from misspelled ones.
     """
@@ -110,36 +149,40 @@ def _parameters(pairs: list[tuple[str, str]], backend: str) -> dict[str, str]:
     for name, text in pairs:
         setting = name.upper()
         if setting not in PARAMETERS and backend == BACKEND:
-            raise next(unknown_problems(WHERE, {name: text}, PARAMETERS))
-        if setting in parameters:
-            raise ConfigurationError(
-                f"{WHERE} has {setting.lower()} more than once.", "Keep only one of them."
-            )
-        parameters[setting] = text
+            problems += unknown_problems(WHERE, {name: text}, PARAMETERS)
+        elif setting in parameters:
+            cause = f"{WHERE} has {setting.lower()} more than once."
+            problems.append(ConfigurationError(cause, "Keep only one of them."))
+        else:
+            parameters[setting] = text
     return parameters
 
 
-def _with_server(host: str, parameters: dict[str, str]) -> dict[str, str]:
+def _with_server(host: str, parameters: dict[str, str], problems: list[ConfigurationError]) -> dict[str, str]:
     if host and "ENDPOINT" in parameters:
-        raise ConfigurationError(f"{WHERE} names its host and an endpoint.", "Keep only one of them.")
+        cause = f"{WHERE} names its host and an endpoint."
+        problems.append(ConfigurationError(cause, "Keep only one of them."))
     server = {"ENDPOINT": host} if host else {}
     return {"CREDENTIALS": "local", **parameters, **server}
 
 
-def _config(parameters: dict[str, str]) -> dict[str, Any]:
+def _config(parameters: dict[str, str], problems: list[ConfigurationError]) -> dict[str, Any]:
     config: dict[str, Any] = {"OPTIONS": {}}
     for name, text in parameters.items():
-        if name in OPTIONS:
-            config["OPTIONS"][name] = _option(name, text)
-        elif name not in PARAMETERS:
-            config["OPTIONS"][name] = text
-        elif name == "TIMEOUT":
-            config[name] = _timeout(text)
-        elif name == "VERSION":
-            config[name] = _version(text)
-        else:
-            config[name] = text
+        is_beside_options = name in PARAMETERS and name not in OPTIONS
+        try:
+            (config if is_beside_options else config["OPTIONS"])[name] = _value(name, text)
+        except ConfigurationError as error:
+            problems.append(error)
     return config
+
+
+def _value(name: str, text: str) -> Any:
+    if name in OPTIONS:
+        return _option(name, text)
+    if name == "TIMEOUT":
+        return _timeout(text)
+    return _version(text) if name == "VERSION" else text
 
 
 def _option(name: str, text: str) -> Any:
@@ -176,5 +219,5 @@ def _version(text: str) -> int:
 
 def _unreadable(name: str, text: str, allowed: str, in_url: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{WHERE} has {name.lower()}={text!r}.", f"Allowed: {allowed}; in a URL: {in_url}."
+        f"{WHERE} has {name.lower()}={redacted_repr(text)}.", f"Allowed: {allowed}; in a URL: {in_url}."
     )

@@ -22,7 +22,7 @@ def parsed(config: dict[str, Any]) -> Any:
 def refusal(url: str) -> str:
     with pytest.raises(ConfigurationError) as refused:
         Env.cache_url_config(url)
-    assert refused.value.fix
+    assert all(problem.fix for problem in refused.value.problems)
     return str(refused.value)
 
 
@@ -187,8 +187,49 @@ def test_an_encryption_key_that_was_not_escaped_is_explained_and_not_shown() -> 
             "momento://cell-1.prod.a.momentohq.com/my-cache?credentials=env",
             "Write momento://CACHE-NAME?endpoint=cell-1.prod.a.momentohq.com",
         ),
+        ("momento://127.0.0.1:8080/my-cache", "has a port"),
+        ("momento://127.0.0.1:8080/my-cache", "momento-local://127.0.0.1:8080/CACHE-NAME"),
+        ("momento-local://my-cache", "does not name both a local server and a cache."),
+        ("momento-local://my-cache/?credentials=env", "momento-local:///CACHE-NAME"),
+        ("momento-local://", "does not name both a local server and a cache."),
+        ("'momento://my-cache?credentials=env'", "has quotes around it. Remove them"),
+        ('"momento://my-cache?credentials=env"', "has quotes around it. Remove them"),
+        ("'redis://127.0.0.1'", "has quotes around it. Remove them"),
+        ("my-cache", "has no scheme such as momento://. Write momento://CACHE-NAME?secret_id="),
+        ("//my-cache", "has no scheme"),
+        ("momento_local://127.0.0.1:8080/my-cache", "has no scheme"),
+        ("  ", "is empty. Write momento://CACHE-NAME?secret_id="),
     ],
 )
 def test_what_only_a_url_can_get_wrong_is_refused(url: str, message: str) -> None:
     """What would be lost or misread without a word is named, with the way to write it."""
     assert message in refusal(url)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_an_empty_variable_says_what_to_write(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A deployment that forgot the value sets it to nothing."""
+    monkeypatch.setenv("CACHE_URL", text)
+    with pytest.raises(ConfigurationError, match=r"is empty\. Write momento://CACHE-NAME"):
+        Env().cache_url()
+
+
+@pytest.mark.parametrize(
+    "text", [" momento://my-cache?credentials=env", "momento://my-cache?credentials=env \n"]
+)
+def test_white_space_around_a_url_changes_nothing(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A file that is read into a variable ends with a line feed."""
+    monkeypatch.setenv("CACHE_URL", text)
+    assert "env" == parsed(Env().cache_url()).connection.credentials
+
+
+def test_all_mistakes_of_a_url_are_in_one_report() -> None:
+    """Each with its own name and fix."""
+    url = "momento-local://127.0.0.1:8080/my-cache?endpoint=a&sign=maybe&timeout=soon&password=x&max_ttl=1&max_ttl=2"
+
+    message = refusal(url + "&version=a")
+
+    assert "The cache URL has 6 problems:\n1. " in message
+    for mistake in ("an endpoint", "sign='maybe'", "timeout='soon'", "'password'", "max_ttl more than once"):
+        assert mistake in message
+    assert "version='a'" in message
