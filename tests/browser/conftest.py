@@ -25,8 +25,8 @@ from tests.browser.visitor import DESKTOP, Visitor
 from tests.conftest import local_options
 from tests.kit import aws as fixtures
 from tests.kit.aws import REGION, V2_KEY, SecretsManager
+from tests.kit.processes import Server
 from tests.processes.requests import wait_until_open
-from tests.processes.running import Server
 
 # pytest finds fixtures by the names of a module.
 moto_server = fixtures.moto_server

@@ -13,7 +13,7 @@ from example_project.pages import PAGES
 from tests.browser.conftest import Visit
 from tests.browser.test_pages import obstacles, schemes
 from tests.browser.visitor import Visitor
-from tests.processes.running import patience
+from tests.kit.waiting import patience
 
 
 @pytest.fixture

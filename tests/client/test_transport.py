@@ -16,7 +16,7 @@ from django_momento.exceptions import ServerError
 from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
 from tests.kit.admin import command
-from tests.processes.running import patience
+from tests.kit.waiting import patience
 from tests.processes.sockets import established
 
 

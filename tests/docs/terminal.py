@@ -6,13 +6,11 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# Seconds; generous, for machines that are busy.
-HANG_GUARD = 120
+from tests.kit.waiting import HANG_GUARD, patience
 
 
 class Terminal:
@@ -73,14 +71,6 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             return
         assert process.poll() is None, log.read_text(errors="replace")
     raise AssertionError(log.read_text(errors="replace"))
-
-
-def patience() -> Iterator[None]:
-    """Go round a loop that waits for something, until it takes too long."""
-    deadline = time.monotonic() + HANG_GUARD
-    while time.monotonic() < deadline:
-        yield
-        time.sleep(0.1)
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from django_momento.client.registry import clients
 from django_momento.events import events
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, local_options
-from tests.ecosystem.clock import Clock
+from tests.kit.clock import Clock
 
 PASSWORD = "correct horse battery staple"
 

@@ -14,8 +14,8 @@ from django.urls import path
 
 from django_momento.cache import MomentoCache
 from django_momento.local import LocalServer
-from tests.ecosystem.clock import Clock
 from tests.ecosystem.conftest import PASSWORD, Configure
+from tests.kit.clock import Clock
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:

@@ -18,8 +18,8 @@ from rest_framework.views import APIView
 
 from django_momento.exceptions import ServerUnavailable
 from django_momento.local import LocalServer
-from tests.ecosystem.clock import Clock
 from tests.ecosystem.conftest import Configure
+from tests.kit.clock import Clock
 
 RATES = {"anon": "2/minute", "user": "3/hour", "uploads": "1/day"}
 

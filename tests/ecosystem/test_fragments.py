@@ -11,7 +11,7 @@ from django.core.cache.utils import make_template_fragment_key
 from django.template import Context, Template
 
 from django_momento.cache import MomentoCache
-from tests.ecosystem.clock import Clock
+from tests.kit.clock import Clock
 
 TEMPLATE = "{% load cache %}{% cache 60 sidebar user %}{{ user }}: {{ rendered }}{% endcache %}"
 

@@ -15,8 +15,8 @@ from django.views.decorators.cache import cache_page
 from django.views.decorators.vary import vary_on_headers
 
 from django_momento.local import LocalServer
-from tests.ecosystem.clock import Clock
 from tests.ecosystem.conftest import Configure
+from tests.kit.clock import Clock
 
 served: Iterator[int]
 

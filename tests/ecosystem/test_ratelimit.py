@@ -17,8 +17,8 @@ from django_ratelimit.decorators import ratelimit
 
 from django_momento.exceptions import ServerUnavailable
 from django_momento.local import LocalServer
-from tests.ecosystem.clock import Clock
 from tests.ecosystem.conftest import Configure
+from tests.kit.clock import Clock
 
 
 @ratelimit(key="ip", rate="3/m")

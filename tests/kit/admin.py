@@ -6,8 +6,7 @@ import json
 from typing import Any
 from urllib.request import urlopen
 
-# Seconds. Never waited for unless something hangs.
-HANG_GUARD = 60
+from tests.kit.waiting import HANG_GUARD
 
 
 def command(port: int | None, path: str, body: str = "") -> Any:

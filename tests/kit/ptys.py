@@ -14,11 +14,11 @@ import termios
 from time import monotonic
 from typing import Any
 
+from tests.kit.waiting import HANG_GUARD
+
 CTRL_C = b"\x03"
 # The first process of a session makes the terminal it opens its own, and so is sent what Ctrl-C means.
 TAKE_OVER = "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR)); os.execv(sys.argv[1], sys.argv[1:])"
-# Seconds after which a command that does not end has failed the test.
-HANG_GUARD = 60.0
 
 
 class Terminal:

@@ -14,9 +14,7 @@ from django_momento.client.rotation import Rotation
 from django_momento.credentials.credential import Credential
 from django_momento.redaction import SecretStr
 from tests.kit.clock import Clock
-
-# Seconds. Never waited for unless something hangs.
-HANG_GUARD = 60
+from tests.kit.waiting import HANG_GUARD
 
 
 def credential(key: str = "old", expires_at: float | None = None) -> Credential:

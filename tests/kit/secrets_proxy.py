@@ -9,8 +9,7 @@ from types import TracebackType
 
 import requests
 
-# Seconds. Never waited for unless something hangs.
-HANG_GUARD = 60
+from tests.kit.waiting import HANG_GUARD
 
 
 class SecretsProxy:

@@ -20,7 +20,7 @@ from django_momento.exceptions import CredentialError
 from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
 from tests.kit.admin import command
-from tests.processes.running import patience
+from tests.kit.waiting import eventually  # noqa: F401 - for the tests of the client
 from tests.processes.sockets import established
 
 _numbers = itertools.count()
@@ -83,13 +83,6 @@ def accepted(server: LocalServer) -> int:
 
 def connected(server: LocalServer) -> int:
     return established(os.getpid(), server.address)
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    for _ in patience():
-        if holds():
-            return
-    pytest.fail("it did not come to that")
 
 
 @pytest.fixture(params=[run_sync, run_async], ids=["sync", "async"])

@@ -15,7 +15,8 @@ from momento_wire_types import (
     token_pb2_grpc,
 )
 
-HANG_GUARD = 20.0
+from tests.kit.waiting import HANG_GUARD
+
 """Seconds after which a call has hung; no test depends on anything being faster."""
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from django_momento.client.fork_gate import gate
-from tests.processes.running import Server, patience
+from tests.kit.processes import Server
+from tests.kit.waiting import patience
 
 if sys.platform == "win32":
     collect_ignore_glob = ["test_*"]

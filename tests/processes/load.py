@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from django_momento.cache import MomentoCache
-from tests.processes.running import patience
+from tests.kit.waiting import patience
 
 THREADS, TASKS = 8, 50
 

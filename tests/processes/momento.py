@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.kit.admin import command
-from tests.processes.running import Server
+from tests.kit.processes import Server
 
 
 class Momento:

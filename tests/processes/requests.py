@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.request import urlopen
 
-from tests.processes.running import HANG_GUARD, patience
+from tests.kit.waiting import HANG_GUARD, patience
 
 
 def fetch(url: str) -> Any:

@@ -16,7 +16,7 @@ from momento_wire_types import cacheclient_pb2_grpc as services
 
 from django_momento.cache import MomentoCache
 from tests.conftest import CACHE_NAME
-from tests.processes.running import HANG_GUARD
+from tests.kit.waiting import HANG_GUARD
 
 # Seconds: so long that no call in this module ends by its deadline.
 CLIENT_TIMEOUT = 10 * HANG_GUARD

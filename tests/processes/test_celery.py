@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.processes.running import Server, run
+from tests.kit.processes import Server, run
 
 
 def test_a_prefork_worker_answers_every_task(address: str, tmp_path: Path) -> None:

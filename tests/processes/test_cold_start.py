@@ -11,7 +11,7 @@ from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials import credential
 from django_momento.exceptions import CredentialError
 from tests.conftest import MakeCache
-from tests.processes.running import HANG_GUARD
+from tests.kit.waiting import HANG_GUARD
 
 TICKS = 10
 

@@ -14,7 +14,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django_momento.cache import MomentoCache
 from django_momento.client.registry import clients
 from tests.conftest import MakeCache
-from tests.processes.running import run
+from tests.kit.processes import run
 
 
 async def use(cache: MomentoCache, name: str) -> list[object]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.running import HANG_GUARD, ROOT, environment, run
+from tests.kit.processes import ROOT, environment, run
+from tests.kit.waiting import HANG_GUARD
 
 
 def test_a_forked_pool_and_its_parent_both_use_the_cache(address: str) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.processes import Server
+from tests.kit.waiting import patience
 from tests.processes.requests import ask
-from tests.processes.running import Server, patience
 from tests.processes.sockets import established
 
 # What gunicorn prints when a worker raises, hangs or is killed, and gRPC when a fork is not safe.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.processes.running import run
+from tests.kit.processes import run
 
 WAYS = [
     "end_of_the_program",

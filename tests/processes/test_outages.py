@@ -13,9 +13,10 @@ import pytest
 
 from django_momento.cache import MomentoCache
 from django_momento.exceptions import CallTimedOut, CircuitOpen, MomentoCacheError, TransportError
+from tests.kit.processes import run
+from tests.kit.waiting import patience
 from tests.processes.load import Load
 from tests.processes.momento import Momento
-from tests.processes.running import patience, run
 
 CLIENT_TIMEOUT = 0.3
 

@@ -24,9 +24,9 @@ from tests.kit import aws as fixtures
 from tests.kit.agent import SecretsManagerAgent
 from tests.kit.aws import REGION, SecretsManager
 from tests.kit.secrets_proxy import SecretsProxy
+from tests.kit.waiting import HANG_GUARD, patience
 from tests.processes.load import Load
 from tests.processes.momento import Momento
-from tests.processes.running import HANG_GUARD, patience
 from tests.processes.sockets import established
 
 # pytest finds fixtures by the names of a module.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+from tests.kit.processes import Server
+from tests.kit.waiting import patience
 from tests.processes.requests import ask, wait_until_open
-from tests.processes.running import Server, patience
 
 
 def test_two_workers_answer_every_request(address: str, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 import json
 import sys
 
+from tests.kit.waiting import HANG_GUARD
 from tests.processes.celery_app import remember
-from tests.processes.running import HANG_GUARD
 
 if __name__ == "__main__":
     sent = [remember.delay(number) for number in range(100)]

@@ -14,7 +14,7 @@ from django.core.cache import cache  # noqa: E402 - once there are settings
 
 from django_momento.exceptions import CallTimedOut, CircuitOpen, MomentoCacheError  # noqa: E402
 from tests.kit.admin import command  # noqa: E402
-from tests.processes.running import patience  # noqa: E402
+from tests.kit.waiting import patience  # noqa: E402
 
 # What they say of outages is not the question.
 logging.getLogger("django_momento").setLevel(logging.ERROR)

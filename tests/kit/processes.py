@@ -8,16 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from uuid import uuid4
 
-ROOT = Path(__file__).parents[2]
+from tests.kit.waiting import HANG_GUARD, patience
 
-# Seconds. Never waited for unless something hangs: generous, for machines that are busy.
-HANG_GUARD = 120
+ROOT = Path(__file__).parents[2]
 
 
 def environment(address: str, **variables: str) -> dict[str, str]:
@@ -93,11 +90,3 @@ class Server:
             return self.process.wait(HANG_GUARD)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"did not end on SIGTERM:\n{self.output}") from None
-
-
-def patience() -> Iterator[None]:
-    """Go round a loop that waits for something, until it takes too long."""
-    deadline = time.monotonic() + HANG_GUARD
-    while time.monotonic() < deadline:
-        yield
-        time.sleep(0.02)
