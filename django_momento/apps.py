@@ -1,4 +1,4 @@
-"""The Django app: it exists so that Django finds the management commands and the system checks."""
+"""The Django app, by which Django finds the management commands and the system checks."""
 
 from django.apps import AppConfig
 
@@ -8,4 +8,9 @@ class DjangoMomentoConfig(AppConfig):
     verbose_name = "Momento cache"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401 - imported for what it registers
+        from django.conf import settings
+
+        from . import checks  # noqa: F401 - imported because it registers the checks
+        from .conf.loading import replace_cache_urls
+
+        replace_cache_urls(settings.CACHES)

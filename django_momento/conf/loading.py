@@ -22,7 +22,7 @@ from ..codec.imports import OptionError
 from ..exceptions import ConfigurationError
 from ..redaction import SecretStr, looks_like_a_key
 from .options import FROM_THE_SECRET, CacheOptions
-from .parsing import parse_alias
+from .parsing import is_cache_url, parse_alias
 
 BACKEND = "django_momento.cache.MomentoCache"
 UNKNOWN_ALIAS = "(not in CACHES)"
@@ -115,6 +115,16 @@ def _mask_pasted_keys(configured: Any) -> None:
                 configured[name] = SecretStr(value)
             else:
                 _mask_pasted_keys(value)
+
+
+def replace_cache_urls(configured: Any) -> None:
+    """Replace each alias that is the text of a cache URL by a dict that this backend refuses with the fix.
+
+    Django's own checks would end with an AttributeError, and so would `runserver` and `migrate`.
+    """
+    for alias, config in configured.items() if isinstance(configured, dict) else ():
+        if is_cache_url(config):
+            configured[alias] = {"BACKEND": BACKEND, "LOCATION": config}
 
 
 def extra_options(backend: type) -> dict[str, Any]:

@@ -43,9 +43,14 @@ def parse_alias(
     subclass's own options.
     """
     where = f"CACHES[{alias!r}]"
+    if is_cache_url(location) and not params:
+        return ConfigurationError(
+            f"{where} is the text of a cache URL, but Django expects a dict.",
+            f"Write {alias!r}: Env.cache_url_config(url), with Env from django_momento.env.",
+        )
     beside = {name: value for name, value in params.items() if name != "OPTIONS"}
     given = params.get("OPTIONS", {})
-    pasted = [*_pasted_key_problems(where, {"LOCATION": location, **params})]
+    pasted = [*_api_key_problems(where, {"LOCATION": location, **params})]
     problems = [
         *pasted,
         *_location_problems(where, location),
@@ -81,7 +86,12 @@ def parse_alias(
     )
 
 
-def _pasted_key_problems(where: str, given: Mapping[str, Any]) -> Problems:
+def is_cache_url(value: object) -> bool:
+    """Return whether a setting is a URL such as ``momento://my-cache``."""
+    return isinstance(value, str) and value.strip("'\" ").startswith(("momento:", "momento-local:"))
+
+
+def _api_key_problems(where: str, given: Mapping[str, Any]) -> Problems:
     # Nothing reads a key from here, but logs and error reports would show it.
     path = api_key_path(given)
     if path is not None:
@@ -103,7 +113,7 @@ def _location_problems(where: str, location: object) -> Problems:
         cause = f"must be the name of a Momento cache, not {redacted_repr(location)}."
     elif "://" in location:
         cause = f"is {redacted_repr(location)}, a URL: Momento's caches have plain names."
-        if location.startswith(("momento://", "momento-local://")):
+        if is_cache_url(location):
             fix = "A cache URL stands for the whole alias: write django_momento.env.Env().cache_url() for it."
         else:
             fix += " The servers of another cache backend have no meaning here: leave them out."

@@ -82,12 +82,12 @@ class OptionType(NamedTuple):
 
 
 def _converter(accepts: Callable[[Any], bool], convert: Callable[[Any], T]) -> Callable[[Any], T]:
-    def checked(value: Any) -> T:
+    def check(value: Any) -> T:
         if not accepts(value):
             raise ValueError
         return convert(value)
 
-    return checked
+    return check
 
 
 def _is_text(value: object) -> bool:

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -257,3 +259,33 @@ def test_a_url_takes_the_options_of_a_subclass(settings: Any, url: str) -> None:
     settings.CACHES = {"default": Env.cache_url_config(url, backend=path)}
 
     assert ({"TENANT": "north"}, 60.0) == (cache().options.extra, cache().options.max_ttl)
+
+
+@pytest.mark.parametrize(
+    "url", ["momento://my-cache?credentials=env", "momento-local://127.0.0.1:8080/my-cache", "'momento://a'"]
+)
+@pytest.mark.parametrize("arguments", [["check"], ["migrate"], ["momento_check"]])
+def test_the_text_of_a_url_in_place_of_an_alias_is_explained(
+    tmp_path: Path, url: str, arguments: list[str]
+) -> None:
+    """Django's own checks read each alias as a dict, and run before most commands."""
+    (tmp_path / "url_settings.py").write_text(
+        "SECRET_KEY = 'x'\nINSTALLED_APPS = ['django_momento']\nMEDIA_ROOT = '/media'\n"
+        f"CACHES = {{'default': {url!r}}}\n"
+        "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}}\n"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "url_settings"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(Path.cwd())])
+    ended = subprocess.run(
+        [sys.executable, "-m", "django", *arguments],
+        check=False,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+    assert 0 != ended.returncode
+    said = ended.stdout + ended.stderr
+    assert "CACHES['default'] is the text of a cache URL, but Django expects a dict." in said
+    assert "Env.cache_url_config(url)" in said
+    assert "Traceback" not in said
