@@ -1,43 +1,47 @@
-"""What the README says is what the code does."""
+"""The README is short, and its links work wherever it is shown."""
 
 from __future__ import annotations
 
 import re
-from inspect import iscoroutinefunction
 from pathlib import Path
 
-from django_momento.cache import MomentoCache
 from django_momento.conf.options import OPTIONS
 
-# What the face has beside Django's verbs.
-NOT_VERBS = {"get_backend_timeout", "options", "check_settings"}
-
-README = (Path(__file__).parents[1] / "README.md").read_text()
-
-
-def option_table() -> str:
-    """Write the option table as Markdown."""
-    rows = ["| option | default | meaning |", "|---|---|---|"]
-    for option in OPTIONS.values():
-        meaning = option.help
-        if option.type.allowed.startswith("one of ") and option.name not in {"CONFIGURATION", "READ_CONCERN"}:
-            choices = option.type.allowed.removeprefix("one of ").replace("'", "`")
-            meaning = f"{meaning}: {choices}"
-        rows.append(f"| `{option.name}` | {option.default or 'none'} | {meaning} |")
-    return "\n".join(rows)
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+MAX_WORDS = 700
+REPOSITORY = "https://github.com/django-momento/django-momento/blob/main/"
+PICTURES = "https://raw.githubusercontent.com/django-momento/django-momento/main/"
+DOCS = "https://django-momento.readthedocs.io/en/latest/"
 
 
-def test_the_option_table_is_the_parsers() -> None:
-    """Every option is documented with the words it is defined with."""
-    begin, end = re.escape("<!-- options: begin"), re.escape("<!-- options: end -->")
-    documented = re.search(rf"{begin}.*?-->\n(.*?)\n?{end}", README, re.DOTALL)
-    assert documented is not None
-    assert option_table() == documented.group(1)
+def links() -> list[str]:
+    """Return the targets of all links and pictures."""
+    return re.findall(r"\]\(([^)]+)\)", README) + re.findall(r'(?:src|srcset)="([^"]+)"', README)
 
 
-def test_every_method_is_in_the_verb_table() -> None:
-    """A method of the face that is not documented has not been thought about."""
-    table = README.split("## What each method does")[1].split("###")[0]
-    public = {name for name in vars(MomentoCache) if not name.startswith("_")} - NOT_VERBS
-    async_twins = {name for name in public if iscoroutinefunction(getattr(MomentoCache, name))}
-    assert [verb for verb in public - async_twins if f"`{verb}`" not in table] == []
+def test_every_link_is_absolute() -> None:
+    """PyPI shows the README without the files beside it."""
+    assert links()
+    assert [] == [link for link in links() if not link.startswith("https://")]
+
+
+def test_every_link_into_the_project_has_a_target() -> None:
+    """A link to a file of the repository names an existing one, and a link to the docs an existing page."""
+    files = [link.removeprefix(prefix) for link in links() for prefix in (REPOSITORY, PICTURES) if prefix in link]
+    pages = [link.removeprefix(DOCS) for link in links() if link.startswith(DOCS)]
+    paths = [*files, *(f"docs/{page.replace('.html', '.md')}" for page in pages)]
+    assert len(paths) > 5
+    assert [] == [path for path in paths if not (ROOT / path).is_file()]
+
+
+def test_it_is_short() -> None:
+    """Tables and details are in docs/."""
+    assert len(README.split()) <= MAX_WORDS
+    assert "\n|" not in README
+
+
+def test_it_names_no_option_that_does_not_exist() -> None:
+    """Each upper-case name in a code span is a setting of Django, an option, or a part of ``CACHES``."""
+    named = {name for name in re.findall(r"`([A-Z][A-Z_]+)\b[^`]*`", README) if name != "CACHES"}
+    assert named <= OPTIONS.keys()

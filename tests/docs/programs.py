@@ -79,7 +79,7 @@ def pip(words: list[str]) -> None:
     name, *arguments = words
     _, requirements = create_command(name).parser.parse_args(arguments)
     for requirement in requirements:
-        if extras := re.fullmatch(r"django-momento\[(.*)\]", requirement):
+        if extras := re.fullmatch(r"(?:django-momento|\.)\[(.*)\]", requirement):
             assert {*extras[1].split(",")} <= known_extras()
 
 
@@ -148,6 +148,12 @@ def curl(words: list[str]) -> None:
             assert admin[1] in known
 
 
+def git(words: list[str]) -> None:
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    assert words == ["clone", setup["metadata"]["url"]]
+
+
 def openssl(words: list[str]) -> None:
     printed = subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=60).stdout
     assert len(base64.b64decode(printed)) == 32
@@ -163,11 +169,12 @@ PROGRAMS: dict[str, Checker] = {
     "curl": curl,
     "django-admin": management,
     "docker": docker,
+    "git": git,
     "gunicorn": serve_with_gunicorn,
     "make": make,
     "openssl": openssl,
     "python": python,
     "python3": python,
     "uvicorn": serve_with_uvicorn,
-    **dict.fromkeys((".", "cd", "chmod", "cp", "exec", "exit", "shred"), nothing),
+    **dict.fromkeys((".", "cd", "chmod", "cp", "exec", "exit", "rm", "shred"), nothing),
 }

@@ -11,6 +11,7 @@ from types import FunctionType
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.backends.cache import SessionStore
 from django.core.cache import caches
 from django.http import HttpResponse
@@ -35,7 +36,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", WITH_PYTHON)
 def test_what_a_page_shows_runs(page: str, apply: Apply, tmp_path: Path) -> None:
     """Settings are accepted and taken over, code runs, what is asserted holds, and each view answers."""
-    namespace: dict[str, Any] = {"__name__": "documented"}
+    namespace: dict[str, Any] = {"__name__": "documented", "INSTALLED_APPS": []}
     for block in blocks(page):
         if block.language != "python":
             continue
@@ -47,6 +48,7 @@ def test_what_a_page_shows_runs(page: str, apply: Apply, tmp_path: Path) -> None
             run_apart(block.text)
         else:
             run(block, namespace, apply)
+    assert {*namespace["INSTALLED_APPS"]} <= {*settings.INSTALLED_APPS}
     for name, view in namespace.items():
         if is_view(view):
             assert respond(view).status_code == 200, f"{page}: {name}()"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,16 @@ def test_every_option_and_error_has_an_anchor(site: Path) -> None:
     errors = (site / "reference/exceptions.html").read_text()
     names = [error.__name__ for error in subclasses(MomentoCacheError)]
     assert [] == [name for name in names if f'id="django_momento.exceptions.{name}"' not in errors]
+
+
+def test_every_option_is_documented_with_the_words_of_its_declaration(site: Path) -> None:
+    """Its help, its default and its allowed values stand on the page as they stand in the code."""
+    page = (site / "reference/options.html").read_text()
+    text = " ".join(unescape(re.sub(r"<[^>]+>", "", page)).split()).casefold()
+    for option in OPTIONS.values():
+        for words in (option.help, option.default, option.type.allowed.replace("'", "")):
+            plain = " ".join(words.replace("`", "").split()).casefold()
+            assert plain.replace("'", "\u2019") in text.replace("'", "\u2019"), option.name
 
 
 def subclasses(error: type[Exception]) -> list[type[Exception]]:
