@@ -28,7 +28,9 @@ def test_every_link_is_absolute() -> None:
 
 def test_every_link_into_the_project_has_a_target() -> None:
     """A link to a file of the repository names an existing one, and a link to the docs an existing page."""
-    files = [link.removeprefix(prefix) for link in links() for prefix in (REPOSITORY, PICTURES) if prefix in link]
+    files = [
+        link.removeprefix(prefix) for link in links() for prefix in (REPOSITORY, PICTURES) if prefix in link
+    ]
     pages = [link.removeprefix(DOCS) for link in links() if link.startswith(DOCS)]
     paths = [*files, *(f"docs/{page.replace('.html', '.md')}" for page in pages)]
     assert len(paths) > 5

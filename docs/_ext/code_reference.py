@@ -44,19 +44,14 @@ _DJANGOS = {
     "--skip-checks",
 }
 
-# Constants that users meet, with what they mean to them.
+# Constants that users meet: module, name, unit and meaning.
 FIGURES = (
     ("client.calls", "MAX_ITEM_BYTES", "bytes", "the largest item: key and value as they are stored"),
-    ("client.operations", "BATCH_KEYS", "keys", "the most in one call of `get_many` or `set_many`"),
-    ("client.operations", "BATCH_BYTES", "bytes", "the most in one call of `set_many`"),
-    ("client.operations", "TOGETHER", "calls", "of `delete_many` in flight at a time"),
-    ("client.batching", "MAX_BATCHED_KEYS", "keys", "gets of one turn of an event loop that go as one call"),
-    (
-        "client.channel",
-        "MAX_IDLE",
-        "seconds",
-        "without a call, after which a connection is replaced before the next",
-    ),
+    ("client.operations", "MAX_CHUNK_KEYS", "keys", "the most in one call of `get_many` or `set_many`"),
+    ("client.operations", "MAX_CHUNK_BYTES", "bytes", "the most in one call of `set_many`"),
+    ("client.operations", "MAX_CONCURRENT_CALLS", "calls", "the most calls of `delete_many` in flight"),
+    ("client.batching", "MAX_BATCHED_KEYS", "keys", "the most gets of one turn of an event loop in one call"),
+    ("client.channel", "MAX_IDLE", "seconds", "without a call, after which a connection is replaced"),
     ("client.breaker", "LONGEST_RUN", "calls", "unavailable in a row that open the circuit breaker"),
     ("client.breaker", "FIRST_PAUSE", "seconds", "at most before the first probe"),
     ("client.breaker", "LONGEST_PAUSE", "seconds", "at most between two probes"),
@@ -68,16 +63,21 @@ FIGURES = (
         "at most before a refused key is fetched a second time",
     ),
     ("client.rotation", "MAX_BACKOFF", "seconds", "at most between two such fetches"),
-    ("client.rotation", "LOOK_EVERY", "seconds", "between two looks at `API_KEY_FILE`"),
+    ("client.rotation", "LOOK_EVERY", "seconds", "between two checks of `API_KEY_FILE`"),
     ("events", "PAUSE", "seconds", "between two warnings about one kind of event on one cache"),
-    ("client.fork_gate", "MAX_WAIT", "seconds", "at most that a fork waits for calls in flight"),
+    ("client.fork_gate", "MAX_WAIT", "seconds", "the longest that a fork waits for calls in flight"),
     (
         "codec.protection",
         "MAX_PROTECTED_BYTES",
         "bytes",
-        "the most that a signed or encrypted value may decompress to",
+        "the largest decompressed signed or encrypted value",
     ),
-    ("codec.protection", "MAX_UNPROTECTED_BYTES", "bytes", "the most that any other value may decompress to"),
+    (
+        "codec.protection",
+        "MAX_UNPROTECTED_BYTES",
+        "bytes",
+        "the largest decompressed value of any other kind",
+    ),
 )
 
 
@@ -244,7 +244,7 @@ class Figures(_Written):
         yield "   :header-rows: 1"
         yield ""
         yield "   * - figure"
-        yield "     - what it is"
+        yield "     - meaning"
         yield "     - constant"
         for module, name, unit, meaning in FIGURES:
             value = getattr(import_module(f"django_momento.{module}"), name)

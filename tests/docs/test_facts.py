@@ -40,7 +40,7 @@ MIB = 1024 * 1024
 # What a page says, and what it must then say by the code.
 SENTENCES = [
     ("how-to/async-views.md", f"one call for up to {batching.MAX_BATCHED_KEYS} keys"),
-    ("how-to/async-views.md", f"up to {operations.BATCH_KEYS:,} in a call"),
+    ("how-to/async-views.md", f"up to {operations.MAX_CHUNK_KEYS:,} in a call"),
     ("how-to/celery.md", f"a fork waits ({fork_gate.MAX_WAIT:g} seconds at most)"),
     ("how-to/servers.md", f"{fork_gate.MAX_WAIT:g} seconds at most"),
     ("how-to/choose-a-credential-source.md", f"`localhost:{agent.DEFAULT_PORT}`"),
@@ -53,8 +53,11 @@ SENTENCES = [
     ("explanation/failures.md", f"every {breaker.FIRST_PAUSE:g} to {breaker.LONGEST_PAUSE:g} seconds"),
     ("explanation/failures.md", f"idle for {channel.MAX_IDLE:g} seconds"),
     ("explanation/failures.md", f"every {events.PAUSE:g} seconds for each cache"),
-    ("reference/methods.md", f"up to {operations.BATCH_KEYS:,} keys or {operations.BATCH_BYTES // MIB} MiB"),
-    ("reference/methods.md", f"up to {operations.TOGETHER} in flight"),
+    (
+        "reference/methods.md",
+        f"up to {operations.MAX_CHUNK_KEYS:,} keys or {operations.MAX_CHUNK_BYTES // MIB} MiB",
+    ),
+    ("reference/methods.md", f"up to {operations.MAX_CONCURRENT_CALLS} in flight"),
     ("reference/methods.md", f"over {calls.MAX_ITEM_BYTES // MIB} MiB with its key"),
     ("explanation/cost.md", f"| {ON_DEMAND.operations_per_second} a second |"),
 ]
