@@ -1,4 +1,4 @@
-"""The cache backend: Django's cache contract on Momento. Keys, versions, timeouts and the failure policy.
+"""The cache backend: Django's cache API on Momento, its verbs and the failure policy.
 
     CACHES = {
         "default": {
@@ -8,348 +8,392 @@
         }
     }
 
-Django makes an instance per thread and per task, so an instance is a cheap shell: it does no I/O, and what it
-sends goes through the client that the whole process shares. How a verb is done stands in ``operations``.
+Django makes an instance for each thread and each task. An instance is cheap: it does no I/O and shares the
+client of the process. ``client.operations`` has the calls of each verb, and ``items`` the bytes to store.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from inspect import isawaitable
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from django.core.cache.backends.base import (
-    DEFAULT_TIMEOUT,
-    MEMCACHE_MAX_KEY_LENGTH,
-    BaseCache,
-    default_key_func,
-)
+from asgiref.sync import sync_to_async
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import cached_property
 
 from .client import operations
 from .client.calls import Operation
 from .client.client import Client
 from .client.registry import clients
-from .codec.codec import ValueCodec
-from .conf.loading import Settings, load_codec, load_options
-from .conf.options import CacheOptions
+from .conf.foreign import explain_foreign_argument, explain_foreign_method
+from .conf.options import FROM_THE_SECRET
 from .events import events
-from .exceptions import MomentoCacheError, UnreadableValue
+from .exceptions import MomentoCacheError, ValueTooLarge
+from .items import MISSING, Item, ItemCache, Key, Value
+from .policies.subclasses import add_async_methods
+from .policies.timeouts import Timeout, show_default_timeout
 from .redaction import SecretStr
 
 T = TypeVar("T")
+K = TypeVar("K")
 
-logger = logging.getLogger("django_momento")
+_VERBS = (
+    *("get", "set", "add", "touch", "delete", "has_key", "incr", "decr", "get_or_set", "clear"),
+    *("get_many", "set_many", "delete_many", "incr_version", "decr_version"),
+)
 
-_MISSING = object()
 
-
-class MomentoCache(BaseCache):
+class MomentoCache(ItemCache):
     """A cache of Momento, as ``CACHES[alias]["BACKEND"]``. Timeouts are in seconds, as everywhere in Django.
 
-    Its methods raise ConfigurationError if its settings are wrong, and MomentoCacheError when Momento cannot
-    answer, unless IGNORE_EXCEPTIONS is set. The async methods are native: they work on any number of event
-    loops over one connection of the process.
+    The methods raise ConfigurationError if the settings are wrong. They raise MomentoCacheError if Momento
+    cannot be reached or refuses the call, unless IGNORE_EXCEPTIONS is set. The async methods are native and
+    work on any number of event loops.
 
-    A subclass may add options of its own: ``extra_options`` holds their names and defaults, and
-    ``self.options.extra`` the values.
+    A subclass may override each verb, ``make_key``, ``validate_key``, ``make_and_validate_key`` and
+    ``get_backend_timeout``. If it overrides a verb such as ``get`` and not ``aget``, then ``aget`` calls
+    ``get`` in a thread. ``extra_options`` has the names and defaults of options of its own,
+    and ``self.options.extra`` their values.
     """
 
-    extra_options: ClassVar[Mapping[str, Any]] = {}
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        add_async_methods(cls, MomentoCache, _VERBS)
 
-    def __init__(self, location: str, params: dict[str, Any]) -> None:
-        # Wrong settings are refused with the first use, and not here: Django's own system checks make every
-        # cache, and one that cannot be made would end `manage.py check` before ours could explain it.
-        self._settings = Settings(location, params)
-        # What the base class reads in OPTIONS, MAX_ENTRIES and its like, is not among this backend's.
-        super().__init__({**params, "OPTIONS": {}})
-        self._makes_plain_keys = (
-            self.key_func is default_key_func
-            and type(self).make_key is BaseCache.make_key
-            and type(self).validate_key is BaseCache.validate_key
-        )
+    def __repr__(self) -> str:
+        try:
+            options = self.options
+        except Exception:  # noqa: BLE001 - wrong settings may raise anything, and a debug page calls repr()
+            return f"<{type(self).__name__}: the settings are refused>"
+        credential = self._client.credential
+        endpoint = options.connection.endpoint if credential is None else credential.endpoint
+        known = "" if endpoint is None else f" endpoint={str(endpoint)!r}"
+        return f"<{type(self).__name__} alias={options.alias!r} cache={options.cache_name!r}{known}>"
 
-    def check_settings(self, alias: str | None = None) -> None:
-        """Raise ConfigurationError, which names ``alias`` if given, if the settings are wrong; do no I/O."""
-        if alias is not None:
-            self.options = load_options(type(self), self._settings, alias)
-        self._codec  # noqa: B018 - made of all the others
+    if not TYPE_CHECKING:  # A type checker should know no other attributes.
 
-    @cached_property
-    def options(self) -> CacheOptions:
-        """The settings, parsed. Raises ConfigurationError."""
-        return load_options(type(self), self._settings)
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise AttributeError, with the replacement if ``name`` is a method of another backend."""
+            text = explain_foreign_method(type(self).__name__, name)
+            if text is not None:
+                raise AttributeError(text)
+            # Raises again the error of a property, if it was a property that raised AttributeError.
+            return object.__getattribute__(self, name)
 
     @cached_property
     def _client(self) -> Client:
         return clients.get(self.options.connection)
 
-    @cached_property
-    def _codec(self) -> ValueCodec:
-        return load_codec(self.options, partial(_encryption_keys, self._client))
+    def _get_encryption_keys(self) -> tuple[SecretStr | None, str]:
+        credential = self._client.get_credential()
+        return credential.encryption_keys, credential.source
 
-    def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> int:
-        """Answer a timeout in seconds as a TTL in whole milliseconds; 0 means that it is already over."""
-        if timeout is DEFAULT_TIMEOUT:
-            timeout = self.default_timeout
-        if timeout is None or timeout > self.options.max_ttl:
-            timeout = self.options.max_ttl
-        return max(1, round(timeout * 1000)) if timeout > 0 else 0
+    def get(self, key: Key, default: Value = None, version: int | None = None) -> Value:
+        """Return the value, or ``default`` if the key is missing or the value cannot be read back."""
+        return self._run(operations.get(self._momento_key(key, version), self._decode, default), default)
 
-    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        """Answer the value, or ``default`` for a miss. A value that cannot be read back is a miss."""
-        return self._run(operations.get(self._momento_key(key, version), self._decoded, default), default)
-
-    async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+    async def aget(self, key: Key, default: Value = None, version: int | None = None) -> Value:
         """See get()."""
-        return await self._arun(
-            operations.get(self._momento_key(key, version), self._decoded, default), default
-        )
+        operation = operations.get(self._momento_key(key, version), self._decode, default)
+        return await self._arun(operation, default)
 
-    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
-        """Store a value; with a timeout of 0 or below, delete it. Raises ValueTooLarge over 5 MiB."""
-        self._run(self._set(key, value, timeout, version), None)
+    def set(
+        self,
+        key: Key,
+        value: Value,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        **foreign: NoReturn,
+    ) -> None:
+        """Store a value. If the timeout is 0 or below, delete the key.
+
+        If key and value have more than 5 MiB, delete the key and raise ValueTooLarge. For a response object,
+        which middleware stores, log a warning instead, so that the page is served.
+        """
+        _refuse_foreign_arguments("set", foreign)
+        self._run(self._set(value, partial(self._encode_item, key, value, timeout, version)), None)
 
     async def aset(
-        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self,
+        key: Key,
+        value: Value,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        **foreign: NoReturn,
     ) -> None:
         """See set()."""
-        await self._arun(self._set(key, value, timeout, version), None)
+        _refuse_foreign_arguments("aset", foreign)
+        encode = partial(self._encode_item, key, value, timeout, version)
+        await self._astore(partial(self._set, value), encode, None)
 
-    def _set(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation[None]:
-        yield from operations.set(*self._item(key, value, timeout, version))
+    def _set(self, value: Value, encode: Callable[[], Item]) -> Operation[None]:
+        try:
+            yield from operations.set(*encode())
+        except ValueTooLarge as error:
+            if not _is_response(value):
+                raise
+            self._record_ignored(error)
 
-    def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        """Store a value if the key is absent, and answer whether it was."""
-        return self._run(self._add(key, value, timeout, version), False)
+    def add(
+        self, key: Key, value: Value, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> bool:
+        """Store a value if the key is missing, and return whether it was.
+
+        A value that cannot be read back counts as present.
+        """
+        return self._run(self._add(partial(self._encode_item, key, value, timeout, version)), False)
 
     async def aadd(
-        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self, key: Key, value: Value, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         """See add()."""
-        return await self._arun(self._add(key, value, timeout, version), False)
+        encode = partial(self._encode_item, key, value, timeout, version)
+        return await self._astore(self._add, encode, False)
 
-    def _add(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation[bool]:
-        return (yield from operations.add(*self._item(key, value, timeout, version)))
+    def _add(self, encode: Callable[[], Item]) -> Operation[bool]:
+        return (yield from operations.add(*encode()))
 
-    def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        """Set a new timeout and answer whether the key exists; 0 or below deletes it."""
-        ttl = self.get_backend_timeout(timeout)
-        return self._run(operations.touch(self._momento_key(key, version), ttl), False)
+    def touch(self, key: Key, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        """Set a new timeout and return whether the key exists. A timeout of 0 or below deletes the key."""
+        return self._run(operations.touch(self._momento_key(key, version), self._ttl(key, timeout)), False)
 
-    async def atouch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+    async def atouch(self, key: Key, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """See touch()."""
-        ttl = self.get_backend_timeout(timeout)
-        return await self._arun(operations.touch(self._momento_key(key, version), ttl), False)
+        operation = operations.touch(self._momento_key(key, version), self._ttl(key, timeout))
+        return await self._arun(operation, False)
 
-    def delete(self, key: Any, version: int | None = None) -> bool:
-        """Delete a key and answer whether there was one."""
+    def delete(self, key: Key, version: int | None = None) -> bool:
+        """Delete a key and return whether it existed."""
         return self._run(operations.delete(self._momento_key(key, version)), False)
 
-    async def adelete(self, key: Any, version: int | None = None) -> bool:
+    async def adelete(self, key: Key, version: int | None = None) -> bool:
         """See delete()."""
         return await self._arun(operations.delete(self._momento_key(key, version)), False)
 
-    def has_key(self, key: Any, version: int | None = None) -> bool:
-        """Answer whether the key exists, without fetching its value."""
+    def has_key(self, key: Key, version: int | None = None) -> bool:
+        """Return whether the key exists, without fetching its value."""
         return self._run(operations.has_key(self._momento_key(key, version)), False)
 
-    async def ahas_key(self, key: Any, version: int | None = None) -> bool:
+    async def ahas_key(self, key: Key, version: int | None = None) -> bool:
         """See has_key()."""
         return await self._arun(operations.has_key(self._momento_key(key, version)), False)
 
-    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        """Add to an integer and answer the sum. The expiry of the key does not move.
+    def incr(self, key: Key, delta: int = 1, version: int | None = None, **foreign: NoReturn) -> int:
+        """Add to an integer and return the sum. The expiry of the key does not change.
 
         Raises ValueError if the key is missing, TypeError if the value or ``delta`` is not an integer, and
         OverflowError if the sum does not fit 64 bits.
         """
-        return _found(key, self._run(operations.incr(self._momento_key(key, version), delta), None))
+        _refuse_foreign_arguments("incr", foreign)
+        return _require_found(key, self._run(self._incr(key, delta, version), None))
 
-    async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+    async def aincr(self, key: Key, delta: int = 1, version: int | None = None, **foreign: NoReturn) -> int:
         """See incr()."""
-        return _found(key, await self._arun(operations.incr(self._momento_key(key, version), delta), None))
+        _refuse_foreign_arguments("aincr", foreign)
+        return _require_found(key, await self._arun(self._incr(key, delta, version), None))
 
-    async def adecr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+    def _incr(self, key: Key, delta: int, version: int | None) -> Operation[int | None]:
+        try:
+            return (yield from operations.incr(self._momento_key(key, version), delta))
+        except (TypeError, OverflowError) as error:
+            self._name_key(error, key)
+            raise
+
+    async def adecr(self, key: Key, delta: int = 1, version: int | None = None) -> int:
         """See decr()."""
         return await self.aincr(key, -delta, version=version)
 
     def get_or_set(
-        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> Any:
-        """Answer the value; on a miss store ``default``, called if it is callable, and answer that."""
-        value = self.get(key, _MISSING, version=version)
-        if value is not _MISSING:
+        self,
+        key: Key,
+        default: Value | Callable[[], Value],
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> Value:
+        """Return the value. If there is none, store and return ``default``, or the result if it is callable.
+
+        A value that cannot be read back is replaced. If another caller has stored a value meanwhile, return
+        that value.
+        """
+        value = self.get(key, MISSING, version=version)
+        if value is not MISSING:
             return value
         if callable(default):
             default = default()
+        if self._was_unreadable(key, version):
+            self.set(key, default, timeout=timeout, version=version)
+            return default
         if self.add(key, default, timeout=timeout, version=version):
             return default
-        # Another caller was faster: its value stands.
         return self.get(key, default, version=version)
 
     async def aget_or_set(
-        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> Any:
-        """See get_or_set(). What ``default`` answers when called is awaited if it is awaitable."""
-        value = await self.aget(key, _MISSING, version=version)
-        if value is not _MISSING:
+        self,
+        key: Key,
+        default: Value | Callable[[], Value],
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> Value:
+        """See get_or_set(). If ``default`` returns an awaitable, it is awaited."""
+        value = await self.aget(key, MISSING, version=version)
+        if value is not MISSING:
             return value
         if callable(default):
             default = default()
             if isawaitable(default):
                 default = await default
+        if self._was_unreadable(key, version):
+            await self.aset(key, default, timeout=timeout, version=version)
+            return default
         if await self.aadd(key, default, timeout=timeout, version=version):
             return default
         return await self.aget(key, default, version=version)
 
-    def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        """Answer a dict of what was found; one call to Momento for up to 1,000 keys."""
-        named = self._named(keys, version)
-        return self._run(self._get_many(named), {}) if named else {}
+    def get_many(self, keys: Iterable[K], version: int | None = None) -> dict[K, Value]:
+        """Return a dict of the keys that exist, with one call to Momento for up to 1,000 keys."""
+        names = self._keys_by_momento_key(keys, version)
+        return self._run(self._get_many(names), {}) if names else {}
 
-    async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+    async def aget_many(self, keys: Iterable[K], version: int | None = None) -> dict[K, Value]:
         """See get_many()."""
-        named = self._named(keys, version)
-        return await self._arun(self._get_many(named), {}) if named else {}
+        names = self._keys_by_momento_key(keys, version)
+        return await self._arun(self._get_many(names), {}) if names else {}
 
-    def _get_many(self, named: dict[bytes, Any]) -> Operation[dict[Any, Any]]:
-        found = yield from operations.get_many(list(named))
-        values = {key: self._decoded(key, data, _MISSING) for key, data in found.items()}
-        return {named[key]: value for key, value in values.items() if value is not _MISSING}
+    def _get_many(self, names: dict[bytes, K]) -> Operation[dict[K, Value]]:
+        found = yield from operations.get_many(list(names))
+        values = {key: self._decode(key, data, MISSING) for key, data in found.items()}
+        return {names[key]: value for key, value in values.items() if value is not MISSING}
 
     def set_many(
-        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> list[Any]:
-        """Store many values and answer the keys that could not be stored, which the log explains.
+        self, data: Mapping[K, Value], timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> list[K]:
+        """Store many values and return the keys whose values could not be stored.
 
-        A value that is too large does not keep the others from being stored. Raises if nothing was stored.
+        A warning in the log has the cause. Raises if no value was stored.
         """
-        return self._run(self._set_many(data, timeout, version), list(data)) if data else []
+        encode = partial(self._encode_items, data, timeout, version)
+        return self._run(self._set_many(encode), list(data)) if data else []
 
     async def aset_many(
-        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> list[Any]:
+        self, data: Mapping[K, Value], timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> list[K]:
         """See set_many()."""
-        return await self._arun(self._set_many(data, timeout, version), list(data)) if data else []
+        encode = partial(self._encode_items, data, timeout, version)
+        return await self._astore(self._set_many, encode, list(data)) if data else []
 
-    def _set_many(self, data: Mapping[Any, Any], timeout: Any, version: int | None) -> Operation[list[Any]]:
-        named = self._named(data, version)
-        # Encoded here and not before: the keys for it may come with the API key.
-        items = {key: self._codec.encode(key, data[name]) for key, name in named.items()}
-        failed = yield from operations.set_many(items, self.get_backend_timeout(timeout))
-        for error in {id(error): error for error in failed.values()}.values():
-            logger.warning("Cache %r: set_many() could not store everything: %s", self.options.alias, error)
-        return [named[key] for key in failed]
+    def _set_many(
+        self, encode: Callable[[], tuple[dict[bytes, K], dict[bytes, bytes], int]]
+    ) -> Operation[list[K]]:
+        names, items, ttl = encode()
+        failed = yield from operations.set_many(items, ttl)
+        if failed:
+            causes = " ".join({error.cause: None for error in failed.values()})
+            message = "set_many() did not store %d of %d keys: %s"
+            events.record(self.options.alias, "partial_failures", message, len(failed), len(items), causes)
+        return [names[key] for key in failed]
 
-    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+    def delete_many(self, keys: Iterable[Key], version: int | None = None) -> None:
         """Delete keys, with several calls in flight at a time."""
-        if named := self._named(keys, version):
-            self._run(operations.delete_many(list(named)), None)
+        if names := self._keys_by_momento_key(keys, version):
+            self._run(operations.delete_many(list(names)), None)
 
-    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+    async def adelete_many(self, keys: Iterable[Key], version: int | None = None) -> None:
         """See delete_many()."""
-        if named := self._named(keys, version):
-            await self._arun(operations.delete_many(list(named)), None)
+        if names := self._keys_by_momento_key(keys, version):
+            await self._arun(operations.delete_many(list(names)), None)
 
-    def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        """Move a value to another version with the time it has left, and answer the version.
+    def incr_version(self, key: Key, delta: int = 1, version: int | None = None) -> int:
+        """Move a value to another version with its remaining time, and return the version.
 
         Raises ValueError if the key is missing.
         """
-        return _found(key, self._run(self._incr_version(key, delta, version), None))
+        return _require_found(key, self._run(self._incr_version(key, delta, version), None))
 
-    async def aincr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+    async def aincr_version(self, key: Key, delta: int = 1, version: int | None = None) -> int:
         """See incr_version()."""
-        return _found(key, await self._arun(self._incr_version(key, delta, version), None))
+        return _require_found(key, await self._arun(self._incr_version(key, delta, version), None))
 
-    async def adecr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+    async def adecr_version(self, key: Key, delta: int = 1, version: int | None = None) -> int:
         """See decr_version()."""
         return await self.aincr_version(key, -delta, version)
 
-    def _incr_version(self, key: Any, delta: int, version: int | None) -> Operation[int | None]:
+    def _incr_version(self, key: Key, delta: int, version: int | None) -> Operation[int | None]:
         old_version = self.version if version is None else version
         new_version: int = old_version + delta
         old_key, new_key = self._momento_key(key, old_version), self._momento_key(key, new_version)
 
         def recode(data: bytes) -> bytes | None:
-            value = self._decoded(old_key, data, _MISSING)
-            return None if value is _MISSING else self._codec.encode(new_key, value)
+            value = self._decode(old_key, data, MISSING)
+            return None if value is MISSING else self._codec.encode(new_key, value)
 
         moved = yield from operations.incr_version(old_key, new_key, recode)
         return new_version if moved else None
 
     def clear(self) -> None:
-        """Empty the Momento cache named by LOCATION: what other prefixes and sites keep there goes too."""
+        """Empty the Momento cache named by LOCATION, including the keys of other prefixes and other sites."""
         self._run(operations.clear(self.options.cache_name), None)
 
     async def aclear(self) -> None:
         """See clear()."""
         await self._arun(operations.clear(self.options.cache_name), None)
 
-    def _momento_key(self, key: Any, version: int | None) -> bytes:
-        if self._makes_plain_keys:
-            # What default_key_func makes, without the calls on the way there.
-            made = f"{self.key_prefix}:{self.version if version is None else version}:{key!s}"
-            if _is_unsuspicious(made):
-                return made.encode()
-        return str(self.make_and_validate_key(key, version=version)).encode()
-
-    def _named(self, keys: Iterable[Any], version: int | None) -> dict[bytes, Any]:
-        return {self._momento_key(key, version): key for key in keys}
-
-    def _item(self, key: Any, value: Any, timeout: Any, version: int | None) -> tuple[bytes, bytes, int]:
-        momento_key = self._momento_key(key, version)
-        return momento_key, self._codec.encode(momento_key, value), self.get_backend_timeout(timeout)
-
-    def _decoded(self, key: bytes, data: bytes, default: Any) -> Any:
+    def _run(self, operation: Operation[T], fallback: T) -> T:
         try:
-            return self._codec.decode(key, data)
-        except UnreadableValue as error:
-            # The key, never the value: that may be anything, and anybody's.
-            events.record(
-                self.options.alias,
-                "unreadable_values",
-                "the value of key %r reads as a miss, because %s.",
-                key.decode(),
-                error,
-            )
-            return default
-
-    def _run(self, steps: Operation[T], otherwise: T) -> T:
-        try:
-            return self._client.run(self.options.cache_name, steps)
+            return self._client.run(self.options.cache_name, operation)
         except MomentoCacheError as error:
-            return self._failed(error, otherwise)
+            return self._handle_failure(error, fallback)
 
-    async def _arun(self, steps: Operation[T], otherwise: T) -> T:
+    async def _arun(self, operation: Operation[T], fallback: T) -> T:
         try:
-            return await self._client.arun(self.options.cache_name, steps)
+            return await self._client.arun(self.options.cache_name, operation)
         except MomentoCacheError as error:
-            return self._failed(error, otherwise)
+            return self._handle_failure(error, fallback)
 
-    def _failed(self, error: MomentoCacheError, otherwise: T) -> T:
-        """Raise, or answer what a miss would: the one place that decides whether a failure is loud."""
+    async def _astore(
+        self, store: Callable[[Callable[[], Any]], Operation[T]], encode: Callable[[], Any], fallback: T
+    ) -> T:
+        """Run an operation that first encodes a value, in a thread if the event loop must not do it."""
+        try:
+            if self.options.encryption_key == FROM_THE_SECRET and self._client.credential is None:
+                # encode() needs the encryption keys, and must not wait for them in the event loop.
+                await self._client.aget_credential()
+            return await self._arun(store(encode), fallback)
+        except MomentoCacheError as error:
+            return self._handle_failure(error, fallback)
+        except SynchronousOnlyOperation:  # as pickling a queryset raises; no call has been sent
+            encoded = await sync_to_async(encode)()
+        return await self._arun(store(lambda: encoded), fallback)
+
+    def _handle_failure(self, error: MomentoCacheError, fallback: T) -> T:
+        """Raise the error, or return the fallback if the cache fails open. All failures pass through here."""
         if not self.options.ignore_exceptions:
             raise error
+        self._record_ignored(error)
+        return fallback
+
+    def _record_ignored(self, error: MomentoCacheError) -> None:
         message = "ignored %s: %s" if self.options.log_ignored_exceptions else ""
         events.record(self.options.alias, "ignored_exceptions", message, type(error).__name__, error)
-        return otherwise
 
 
-def _encryption_keys(client: Client) -> tuple[SecretStr | None, str]:
-    credential = client.get_credential()
-    return credential.encryption_keys, credential.source
+show_default_timeout(MomentoCache, DEFAULT_TIMEOUT)
 
 
-def _is_unsuspicious(made: str) -> bool:
-    """Answer whether Django's own check, which takes ten times as long, would find nothing to warn about."""
-    return made.isascii() and made.isprintable() and " " not in made and len(made) <= MEMCACHE_MAX_KEY_LENGTH
+def _is_response(value: Value) -> bool:
+    from django.http.response import HttpResponseBase
+
+    return isinstance(value, HttpResponseBase)
 
 
-def _found(key: Any, answer: int | None) -> int:
-    if answer is None:
+def _refuse_foreign_arguments(method: str, foreign: Mapping[str, object]) -> None:
+    for name in foreign:
+        raise TypeError(explain_foreign_argument(method, name))
+
+
+def _require_found(key: Key, result: int | None) -> int:
+    if result is None:
         raise ValueError(f"Key {key!r} not found")
-    return answer
+    return result

@@ -81,7 +81,7 @@ class CredentialError(MomentoCacheError):
 
 
 class AgentUnavailable(CredentialError):
-    """The AWS Workload Credentials Provider (Secrets Manager Agent) cannot be reached or is not ready.
+    """The Secrets Manager Agent cannot be reached, or is not ready yet.
 
     With AGENT_FALLBACK, Secrets Manager is asked directly instead.
     """

@@ -151,14 +151,15 @@ def test_an_unpicklable_value_raises_and_nothing_is_stored(make_cache: MakeCache
 
 
 def test_a_value_over_the_limit_raises_with_its_size(make_cache: MakeCache) -> None:
-    """The old value stays, and the message says how large the new one was."""
+    """The message says how large the value was. ``add`` changes nothing, and ``set`` leaves a miss."""
     cache = make_cache()
-    cache.set("key", "old")
+    cache.set_many({"key": "old", "other": "old"})
     with pytest.raises(ValueTooLarge, match=r"':1:key' takes 6,000,0\d\d bytes"):
         cache.set("key", "x" * 6_000_000)
-    with pytest.raises(ValueTooLarge):
-        cache.add("new", "x" * 6_000_000)
-    assert cache.get_many(["key", "new"]) == {"key": "old"}
+    for key in ("new", "other"):
+        with pytest.raises(ValueTooLarge):
+            cache.add(key, "x" * 6_000_000)
+    assert cache.get_many(["key", "new", "other"]) == {"other": "old"}
 
 
 def test_set_many_names_what_was_too_large(make_cache: MakeCache, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ and values are bytes. A ``ttl`` is in whole milliseconds, and 0 means already ex
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from operator import index
 from typing import Any, TypeVar
 
@@ -63,12 +64,17 @@ def get(
 
 
 def set(key: bytes, value: bytes, ttl: int) -> Operation[None]:  # noqa: A001 - Django's name for it
-    """Store a value, or delete the key if ``ttl`` is over. Raises ValueTooLarge before anything is sent."""
+    """Store a value. If ``ttl`` is over or the value is too large, delete the key; raise ValueTooLarge."""
     if ttl <= 0:
         yield Delete(key)
         return
-    _check_size(key, value)
-    yield Set(key, value, min(ttl, MAX_TTL))
+    try:
+        _check_size(key, value)
+        yield Set(key, value, min(ttl, MAX_TTL))
+    except ValueTooLarge:
+        # The old value must not be taken for the new one.
+        yield from _discard([key])
+        raise
 
 
 def add(key: bytes, value: bytes, ttl: int) -> Operation[bool]:
@@ -169,6 +175,7 @@ def set_many(items: Mapping[bytes, bytes], ttl: int) -> Operation[dict[bytes, Mo
                 failed.update(_failures(chunk, stored))
             else:
                 failed.update(_failures(chunk, outcome))
+    yield from _discard([key for key, error in failed.items() if isinstance(error, ValueTooLarge)])
     if sendable and len(failed) == len(items):
         raise failed[sendable[0][0]]
     return failed
@@ -187,6 +194,12 @@ def delete_many(keys: Sequence[bytes]) -> Operation[None]:
         errors += [outcome for outcome in outcomes if isinstance(outcome, MomentoCacheError)]
     if errors:
         raise errors[0]
+
+
+def _discard(keys: Sequence[bytes]) -> Operation[None]:
+    """Delete keys whose new values are too large. The error for the values is raised even if this fails."""
+    with suppress(MomentoCacheError):
+        yield from delete_many(keys)
 
 
 def incr_version(key: bytes, new_key: bytes, recode: Callable[[bytes], bytes | None]) -> Operation[bool]:

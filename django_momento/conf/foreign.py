@@ -152,3 +152,67 @@ def find_nearest(name: str, known: Iterable[str]) -> str | None:
 
 def _normalize(name: str) -> str:
     return name.strip().upper().replace("-", "_")
+
+
+_NO_LIST = "Momento cannot list keys. Store the keys that you need in a value or in the database."
+_NO_PATTERN = (
+    "Momento cannot list keys. Put a generation into the keys of the group, and change the generation to "
+    "make all of them a miss."
+)
+_TOUCH = "Use touch(key, timeout)."
+_NO_TTL = "Momento's remaining time is not part of this API. Store the time of expiry in the value."
+_NO_LOCK = (
+    "Use add(key, value, timeout) to keep work from being done twice. It does not protect data: use a lock "
+    "of the database for that."
+)
+_SDK = "Use django_momento.sdk_client(alias), the client of Momento's SDK, which has collections."
+
+# Methods of other backends, with the replacement here.
+FOREIGN_METHODS = {
+    name: replacement
+    for names, replacement in (
+        (("keys", "iter_keys", "scan", "scan_iter"), _NO_LIST),
+        (("delete_pattern", "delete_by_prefix", "make_pattern"), _NO_PATTERN),
+        (("reverse_key",), "Leave it out: keys cannot be listed, so that none has to be turned back."),
+        (("persist",), "Use touch(key, None), which keeps the value for MAX_TTL. No value lives longer."),
+        (("expire", "pexpire", "expire_at", "pexpire_at"), _TOUCH),
+        (("ttl", "pttl"), _NO_TTL),
+        (("lock", "get_lock"), _NO_LOCK),
+        (("client", "get_client", "get_server_client", "get_backend_client"), _SDK),
+        (("sadd", "srem", "smembers", "sismember", "scard", "spop", "srandmember", "sunion", "sinter"), _SDK),
+        (("hset", "hsetnx", "hget", "hmget", "hgetall", "hdel", "hlen", "hkeys", "hvals", "hexists"), _SDK),
+        (("hincrby", "lpush", "rpush", "lpop", "rpop", "lrange", "llen", "lrem"), _SDK),
+        (("zadd", "zrem", "zrange", "zrevrange", "zscore", "zrank", "zincrby", "zcard"), _SDK),
+        (("publish", "pubsub"), "Use Momento Topics with its SDK and django_momento.credential_provider()."),
+        (("cas", "gets"), "Use add(), or incr() for numbers: they are atomic."),
+        (("append", "prepend"), "Read the value and set() it again. That is not atomic."),
+        (("get_stats", "stats"), "Use django_momento.monitoring.stats(alias)."),
+    )
+    for name in names
+}
+
+# Keyword arguments of other backends' methods, with the replacement here.
+FOREIGN_ARGUMENTS = {
+    "nx": "Use add(key, value, timeout), which stores a value only if the key is missing.",
+    "xx": "Use has_key() before set(), which is not atomic, or touch() if only the timeout is to change.",
+    "client": "Leave it out: there is one client for reads and writes.",
+    "ignore_key_check": "Leave it out: a missing key raises ValueError. Use add(key, 0) before incr().",
+    **dict.fromkeys(("ex", "px", "exat", "pxat", "expire", "time", "ttl"), "Use timeout, in seconds."),
+    **dict.fromkeys(("keepttl", "noreply", "get", "cas"), "Leave it out: Momento has nothing like it."),
+}
+
+
+def explain_foreign_method(backend: str, name: str) -> str | None:
+    """Return the text for a method of another backend, sync or async, or None if the name is unknown."""
+    replacement = FOREIGN_METHODS.get(name) or FOREIGN_METHODS.get(name.removeprefix("a"))
+    return (
+        None
+        if replacement is None
+        else f"{backend} has no {name!r}, which other backends have. {replacement}"
+    )
+
+
+def explain_foreign_argument(method: str, name: str) -> str:
+    """Return the text for a keyword argument that a method does not have."""
+    replacement = FOREIGN_ARGUMENTS.get(name, "")
+    return f"{method}() got an unexpected keyword argument {name!r}. {replacement}".rstrip()

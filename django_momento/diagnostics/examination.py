@@ -180,7 +180,7 @@ class _Examination:
     def limits(self) -> _Result:
         key = f"momento_check:{uuid4()}"
         momento_key = self._cache.make_key(key).encode()
-        self._cache.set(key, "", None)
+        self._cache.set(key, "", self._cache.options.max_ttl)
         try:
             stored = self._run(operations.get(momento_key)) or b""
             remaining = self._run(_remaining(momento_key))

@@ -21,9 +21,8 @@ async def use(cache: MomentoCache, name: str) -> list[object]:
     """Use verbs of every kind: one call, several, a stream, several at once."""
     await cache.aset(name, 1)
     assert await cache.aset_many({f"{name}-a": "a", f"{name}-b": "b"}) == []
-    answers = await asyncio.gather(
-        cache.aget(name), cache.aget_many([f"{name}-a", f"{name}-b"]), cache.ahas_key(name)
-    )
+    calls = cache.aget(name), cache.aget_many([f"{name}-a", f"{name}-b"]), cache.ahas_key(name)
+    answers: list[object] = list(await asyncio.gather(*calls))
     answers.append(await cache.aincr(name, 2))
     await cache.adelete_many([f"{name}-a", f"{name}-b"])
     answers.append(await cache.aget(f"{name}-a"))

@@ -35,8 +35,8 @@ def use(cache: MomentoCache) -> None:
     assert_type(cache.incr("stock"), int)
     assert_type(cache.decr("stock", 1), int)
     assert_type(cache.get_or_set("price", lambda: 2, None), Any)
-    assert_type(cache.set_many({"apples": 3, "pears": 4}), list[Any])
-    assert_type(cache.get_many(["apples", "pears"]), dict[Any, Any])
+    assert_type(cache.set_many({"apples": 3, "pears": 4}), list[str])
+    assert_type(cache.get_many(["apples", "pears"]), dict[str, Any])
     cache.delete_many(("apples", "pears"))
     assert_type(cache.delete("stock"), bool)
     cache.clear()
@@ -47,8 +47,8 @@ async def ause(cache: MomentoCache) -> None:
     assert_type(await cache.aget("stock"), Any)
     assert_type(await cache.aadd("stock", 2), bool)
     assert_type(await cache.aincr("stock"), int)
-    assert_type(await cache.aget_many(["stock"]), dict[Any, Any])
-    assert_type(await cache.aset_many({"apples": 2}), list[Any])
+    assert_type(await cache.aget_many(["stock"]), dict[str, Any])
+    assert_type(await cache.aset_many({"apples": 2}), list[str])
     assert_type(await cache.adelete("stock"), bool)
 
 

@@ -1,0 +1,194 @@
+"""Items: the bytes that Momento stores, made from the keys, values and timeouts of a caller."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, TypeAlias, TypeVar
+
+from django.core.cache.backends.base import (
+    DEFAULT_TIMEOUT,
+    MEMCACHE_MAX_KEY_LENGTH,
+    BaseCache,
+    default_key_func,
+)
+from django.core.exceptions import SynchronousOnlyOperation
+from django.utils.functional import cached_property
+
+from .codec.codec import ValueCodec
+from .conf.loading import Settings, load_codec, load_options
+from .conf.options import CacheOptions
+from .events import events
+from .exceptions import MomentoCacheError, UnreadableValue
+from .policies.timeouts import Timeout, exceeds, show_default_timeout, to_milliseconds
+from .redaction import SecretStr, quote
+
+K = TypeVar("K")
+# Any object with a str(), as with Django's other backends.
+Key: TypeAlias = object
+# Any object that the serializer can store.
+Value: TypeAlias = Any
+# The arguments of operations.set() and operations.add(): the full key, the stored bytes, the TTL.
+Item: TypeAlias = tuple[bytes, bytes, int]
+
+# The default of a read that has to tell a missing key from any value.
+MISSING = object()
+
+_MAX_UNREADABLE = 1000
+_NO_DIGITS = re.compile(r"\D*")
+
+# A key is made without Django's hooks only while these are the hooks.
+_MAKE_KEY = BaseCache.make_key
+_VALIDATE_KEY = BaseCache.validate_key
+_MAKE_AND_VALIDATE_KEY = BaseCache.make_and_validate_key
+
+
+class ItemCache(BaseCache):
+    """The settings of a cache, and the items that it makes of keys, values and timeouts. It sends no call."""
+
+    extra_options: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        # Wrong settings raise at the first use, not here. Django's own system checks make every cache, and an
+        # error here would end `manage.py check` before the checks of this package could explain it.
+        self._settings = Settings(location, params)
+        # OPTIONS is hidden from the base class, which would look for MAX_ENTRIES and the like in it.
+        super().__init__({**params, "OPTIONS": {}})
+        self._unreadable: set[bytes] = set()
+
+    def check_settings(self, alias: str | None = None) -> None:
+        """Raise ConfigurationError if the settings are wrong, naming ``alias`` if it is given. Do no I/O."""
+        if alias is not None:
+            self.options = load_options(type(self), self._settings, alias)
+        self._codec  # noqa: B018 - made of all other settings
+
+    @cached_property
+    def options(self) -> CacheOptions:
+        """The parsed settings. Raises ConfigurationError."""
+        return load_options(type(self), self._settings)
+
+    @cached_property
+    def _codec(self) -> ValueCodec:
+        return load_codec(self.options, self._get_encryption_keys)
+
+    def _get_encryption_keys(self) -> tuple[SecretStr | None, str]:
+        """Return the encryption keys of the secret that holds the API key, and the name of their source."""
+        raise NotImplementedError
+
+    def get_backend_timeout(self, timeout: Timeout = DEFAULT_TIMEOUT) -> int:
+        """Return a timeout as a TTL in whole milliseconds, cut to MAX_TTL; 0 means already expired.
+
+        Raises TypeError if the timeout is not a number, and ValueError if it is NaN.
+        """
+        if timeout is DEFAULT_TIMEOUT:
+            timeout = self.default_timeout
+        return to_milliseconds(timeout, self.options.max_ttl)
+
+    def _momento_key(self, key: Key, version: int | None) -> bytes:
+        cls, attributes = type(self), self.__dict__
+        if (
+            self.key_func is default_key_func
+            and cls.make_key is _MAKE_KEY
+            and cls.validate_key is _VALIDATE_KEY
+            and cls.make_and_validate_key is _MAKE_AND_VALIDATE_KEY
+            and "make_key" not in attributes
+            and "validate_key" not in attributes
+            and "make_and_validate_key" not in attributes
+        ):
+            # The result of default_key_func, without the calls on the way there.
+            momento_key = f"{self.key_prefix}:{self.version if version is None else version}:{key!s}"
+            if _is_portable_key(momento_key):
+                return momento_key.encode()
+        # A visitor can send a lone surrogate, which the other backends store as well.
+        return str(self.make_and_validate_key(key, version=version)).encode("utf-8", "surrogatepass")
+
+    def _keys_by_momento_key(self, keys: Iterable[K], version: int | None) -> dict[bytes, K]:
+        return {self._momento_key(key, version): key for key in keys}
+
+    def _ttl(self, key: Key, timeout: Timeout) -> int:
+        """Return the TTL for a call's own timeout. Log the first time on an alias that MAX_TTL cuts one."""
+        if timeout is not DEFAULT_TIMEOUT and exceeds(timeout, self.options.max_ttl):
+            events.record(
+                self.options.alias,
+                "cut_timeouts",
+                "MAX_TTL cut the timeout of a key of the group %r from %s to %.12g seconds, after which the "
+                "value ends. Pass a shorter timeout, or raise MAX_TTL if the cache has provisioned storage.",
+                _key_group(str(key)),
+                timeout,
+                self.options.max_ttl,
+                once=True,
+            )
+        return self.get_backend_timeout(timeout)
+
+    def _encode_item(self, key: Key, value: Value, timeout: Timeout, version: int | None) -> Item:
+        momento_key = self._momento_key(key, version)
+        return momento_key, self._encode(momento_key, key, value), self._ttl(key, timeout)
+
+    def _encode_items(
+        self, data: Mapping[K, Value], timeout: Timeout, version: int | None
+    ) -> tuple[dict[bytes, K], dict[bytes, bytes], int]:
+        names = self._keys_by_momento_key(data, version)
+        items = {key: self._encode(key, name, data[name]) for key, name in names.items()}
+        return names, items, self._ttl(next(iter(data)), timeout)
+
+    def _encode(self, momento_key: bytes, key: Key, value: Value) -> bytes:
+        try:
+            return self._codec.encode(momento_key, value)
+        except (MomentoCacheError, SynchronousOnlyOperation):
+            raise
+        except Exception as error:
+            self._name_key(error, key)
+            raise
+
+    def _name_key(self, error: Exception, key: Key) -> None:
+        """Add the key and the alias to the message of an error, whose type stays."""
+        text = f"(key {quote(key, 250)!r} of cache {self.options.alias!r})"
+        if len(error.args) == 1 and isinstance(error.args[0], str):
+            error.args = (f"{error.args[0]} {text}",)
+        elif hasattr(error, "add_note"):  # since Python 3.11
+            error.add_note(text)
+
+    def _decode(self, key: bytes, data: bytes, default: Value) -> Value:
+        try:
+            return self._codec.decode(key, data)
+        except UnreadableValue as error:
+            # The message has the key, but never the value, which may be personal.
+            events.record(
+                self.options.alias,
+                "unreadable_values",
+                "the value of key %r reads as a miss, because %s.",
+                key.decode("utf-8", "backslashreplace"),
+                error,
+            )
+            if len(self._unreadable) >= _MAX_UNREADABLE:
+                self._unreadable.clear()
+            self._unreadable.add(key)
+            return default
+
+    def _was_unreadable(self, key: Key, version: int | None) -> bool:
+        """Return whether the last value read for a key could not be read back, and forget it."""
+        momento_key = self._momento_key(key, version)
+        if momento_key not in self._unreadable:
+            return False
+        self._unreadable.discard(momento_key)
+        return True
+
+
+show_default_timeout(ItemCache, DEFAULT_TIMEOUT)
+
+
+def _key_group(key: str) -> str:
+    """Return the text before the first colon. If there is none, cut before the first digit.
+
+    Keys of sessions have no colon, and a session key must not be logged.
+    """
+    group, colon, _ = key.partition(":")
+    letters = _NO_DIGITS.match(group)
+    if not colon and letters is not None and letters[0] != group:
+        group = f"{letters[0]}..."
+    return quote(group, 60)
+
+
+def _is_portable_key(key: str) -> bool:
+    """Return whether Django's own check of a key, which takes ten times as long, would find no fault."""
+    return key.isascii() and key.isprintable() and " " not in key and len(key) <= MEMCACHE_MAX_KEY_LENGTH

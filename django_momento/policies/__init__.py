@@ -1,0 +1,1 @@
+"""Policies around a call, each in a module of its own."""

@@ -1,0 +1,76 @@
+"""Timeouts in seconds, as callers give them, and TTLs in whole milliseconds, as Momento takes them."""
+
+from __future__ import annotations
+
+import inspect
+from operator import index
+from typing import Any
+
+Timeout = float | None
+
+
+class _DefaultTimeout:
+    """Stands for Django's ``DEFAULT_TIMEOUT`` in ``help()``, where that object shows as its address."""
+
+    def __repr__(self) -> str:
+        return "DEFAULT_TIMEOUT"
+
+
+def to_milliseconds(timeout: object, max_ttl: float) -> int:
+    """Return a timeout as a TTL of at most ``max_ttl`` seconds, in milliseconds; 0 means already expired.
+
+    Raises TypeError if the timeout is neither a number nor None, and ValueError if it is not a real number.
+    """
+    seconds = max_ttl if timeout is None else min(to_seconds(timeout), max_ttl)
+    return max(1, round(seconds * 1000)) if seconds > 0 else 0
+
+
+def exceeds(timeout: object, max_ttl: float) -> bool:
+    """Return whether ``max_ttl`` cuts a timeout. Raises as to_milliseconds() does."""
+    return timeout is None or to_seconds(timeout) > max_ttl
+
+
+def to_seconds(timeout: object) -> float:
+    """Return a timeout as an int or a float: a number of NumPy may overflow, and a Decimal refuses floats.
+
+    Raises TypeError if it is not a number, and ValueError if it is NaN.
+    """
+    kind = type(timeout)
+    if kind is int or (kind is float and timeout == timeout):
+        return timeout  # type: ignore[return-value]  # one of the two
+    try:
+        return index(timeout)  # type: ignore[arg-type]  # raises TypeError
+    except TypeError:
+        seconds = _to_float(timeout)
+    if seconds != seconds:
+        raise ValueError(f"timeout is {timeout!r}. It must be a number of seconds, or None.")
+    return seconds
+
+
+def _to_float(timeout: Any) -> float:
+    # float() reads text as well, but a text in place of a number is a mistake.
+    if not hasattr(type(timeout), "__float__"):
+        hint = " Give its total_seconds()." if hasattr(timeout, "total_seconds") else ""
+        raise TypeError(
+            f"timeout is {timeout!r}, of type {type(timeout).__name__}. It must be a number of seconds, or "
+            f"None.{hint}"
+        )
+    try:
+        return float(timeout)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"timeout is {timeout!r}. It must be a number of seconds, or None.") from error
+
+
+def show_default_timeout(backend: type, default: object) -> None:
+    """Let ``help()`` show the name of the ``default`` of ``timeout`` in the methods of a class."""
+    for function in vars(backend).values():
+        if not inspect.isfunction(function):
+            continue
+        signature = inspect.signature(function)
+        parameter = signature.parameters.get("timeout")
+        if parameter is not None and parameter.default is default:
+            parameters = [
+                given.replace(default=_DefaultTimeout()) if given is parameter else given
+                for given in signature.parameters.values()
+            ]
+            function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -1,0 +1,413 @@
+"""Keys, values and errors of items: hooks, lone surrogates, unreadable values, and the names in messages."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import subprocess
+import sys
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.utils.asyncio import async_unsafe
+
+from django_momento.cache import MomentoCache
+from django_momento.client import operations
+from django_momento.client.registry import clients
+from django_momento.local import LocalServer
+from tests.conftest import CACHE_NAME, MakeCache, local_options
+
+FACES = pytest.mark.parametrize("face", ["sync", "async"])
+HOOKS = ["make_key", "validate_key", "make_and_validate_key"]
+
+
+def call(cache: Any, face: str, verb: str, *args: Any, **kwargs: Any) -> Any:
+    """Call a verb of either face."""
+    if face == "sync":
+        return getattr(cache, verb)(*args, **kwargs)
+    return asyncio.run(getattr(cache, f"a{verb}")(*args, **kwargs))
+
+
+def stored_keys(cache: MomentoCache, *keys: str) -> list[str]:
+    """Return those of some full keys that exist in Momento."""
+    client = clients.get(cache.options.connection)
+    data = client.run(cache.options.cache_name, operations.get_many([key.encode() for key in keys]))
+    return sorted(key.decode() for key in data)
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_a_key_function_that_is_assigned_later_is_used(make_cache: MakeCache, used_before: bool) -> None:
+    """A tenant must never read another tenant's value."""
+    cache = make_cache()
+    if used_before:
+        cache.set("key", "of nobody")
+    cache.key_func = lambda key, prefix, version: f"tenant:{key}"
+    cache.set("key", "of a tenant")
+
+    assert cache.get("key") == "of a tenant"
+    assert stored_keys(cache, "tenant:key", ":1:key") == [*[":1:key"] * used_before, "tenant:key"]
+    cache.key_func = lambda key, prefix, version: f"another:{key}"
+    assert cache.get("key") is None
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+@pytest.mark.parametrize("place", ["instance", "class", "base class"])
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_that_is_replaced_is_used(
+    make_cache: MakeCache, hook: str, place: str, used_before: bool
+) -> None:
+    """On an instance or a class, before or after the first call, and no longer than it is replaced."""
+    cache = make_cache()
+    if used_before:
+        cache.get("key")
+    target = {"instance": cache, "class": MomentoCache, "base class": BaseCache}[place]
+    with mock.patch.object(target, hook, side_effect=KeyError("replaced")) as replaced:
+        for verb in ("get", "delete", "has_key"):
+            with pytest.raises(KeyError, match="replaced"):
+                getattr(cache, verb)("key")
+
+    assert 3 == replaced.call_count
+    assert cache.get("key") is None
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_that_a_subclass_overrides_is_used(momento: LocalServer, hook: str) -> None:
+    """Each of Django's three."""
+    seen = []
+
+    def override(self: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(key)
+        return getattr(BaseCache, hook)(self, key, *args, **kwargs)
+
+    cache = type("OurCache", (MomentoCache,), {hook: override})(
+        CACHE_NAME, {"OPTIONS": local_options(momento)}
+    )
+    cache.set("key", "value")
+
+    assert cache.get("key") == "value"
+    assert 2 == len(seen)
+
+
+@FACES
+@pytest.mark.parametrize("key", ["\ud800", "a\udfff", "\ud83d\ude00", "😀", "\u00e9"])
+def test_a_lone_surrogate_in_a_key_is_a_key_like_any_other(
+    make_cache: MakeCache, face: str, key: str
+) -> None:
+    """A visitor can send one in a URL. It works as with LocMemCache."""
+    ours, theirs = make_cache(), LocMemCache("surrogates", {})
+    for cache, twin in ((ours, face), (theirs, "sync")):
+        assert call(cache, twin, "add", key, 1) is True
+        assert call(cache, twin, "get", key) == 1
+        assert call(cache, twin, "incr", key) == 2
+        assert call(cache, twin, "set_many", {key: 3, "b": 4}) == []
+        assert call(cache, twin, "get_many", [key, "b", "\udc00"]) == {key: 3, "b": 4}
+        assert call(cache, twin, "incr_version", key) == 2
+        assert call(cache, twin, "delete", key, version=2) is True
+        assert call(cache, twin, "has_key", key) is False
+
+
+def test_an_unreadable_value_under_a_lone_surrogate_is_a_miss(make_cache: MakeCache) -> None:
+    """The warning escapes the key."""
+    make_cache(OPTIONS={"SERIALIZER": "json"}).set("\ud800", [1])
+
+    assert make_cache().get("\ud800") is None
+
+
+@FACES
+def test_get_or_set_replaces_an_unreadable_value(make_cache: MakeCache, face: str) -> None:
+    """One computation, and then hits; ``add`` looks at the key alone."""
+    make_cache(OPTIONS={"SERIALIZER": "json"}).set("key", [1])
+    cache = make_cache()
+    computed = []
+
+    def compute() -> str:
+        computed.append(1)
+        return "new"
+
+    assert call(cache, face, "add", "key", "other") is False
+    assert ["new"] * 3 == [call(cache, face, "get_or_set", "key", compute) for _ in range(3)]
+    assert [1] == computed
+    assert cache.get("key") == "new"
+
+
+class Counting(MomentoCache):
+    """Overrides ``get`` with a default of its own, as packages for metrics do."""
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        value = super().get(key, None, version)
+        return default if value is None else value
+
+
+@FACES
+def test_get_or_set_of_a_subclass_replaces_an_unreadable_value(momento: LocalServer, face: str) -> None:
+    """Whichever default its ``get`` passes on."""
+    params = {"OPTIONS": local_options(momento, SERIALIZER="json")}
+    MomentoCache(CACHE_NAME, params).set("key", [1])
+    cache = Counting(CACHE_NAME, {"OPTIONS": local_options(momento)})
+    default = mock.Mock(return_value="new")
+
+    assert ["new"] * 3 == [call(cache, face, "get_or_set", "key", default) for _ in range(3)]
+    assert 1 == default.call_count
+
+
+def test_an_unreadable_value_of_one_key_changes_no_other(make_cache: MakeCache) -> None:
+    """A value that another caller has just stored stands."""
+    make_cache(OPTIONS={"SERIALIZER": "json"}).set("key", [1])
+    cache = make_cache()
+
+    def compute() -> str:
+        cache.get("key")
+        cache.set("other", "of another caller")
+        return "mine"
+
+    assert cache.get_or_set("other", compute) == "of another caller"
+
+
+@FACES
+@pytest.mark.parametrize("verb", ["set", "add", "set_many", "get_or_set"])
+def test_an_error_of_the_serializer_names_the_key_and_the_alias(
+    make_cache: MakeCache, face: str, verb: str
+) -> None:
+    """And has the type that it always had."""
+    for serializer, value, kinds in (
+        ("pickle", lambda: None, (pickle.PicklingError, AttributeError)),
+        ("json", object(), (TypeError,)),
+        ("json", float("nan"), (ValueError,)),
+        ("msgpack", object(), (TypeError,)),
+    ):
+        cache = make_cache(alias="pages", OPTIONS={"SERIALIZER": serializer})
+        arguments = [{"user:1": value}] if verb == "set_many" else ["user:1", lambda value=value: value]
+        if verb in ("set", "add"):
+            arguments = ["user:1", value]
+        with pytest.raises(kinds, match=r"\(key 'user:1' of cache 'pages'\)"):
+            call(cache, face, verb, *arguments)
+
+
+@FACES
+@pytest.mark.parametrize(
+    ("value", "delta", "error"), [(1.5, 1, TypeError), (1, 1.5, TypeError), (2**63 - 1, 1, OverflowError)]
+)
+def test_an_error_of_incr_names_the_key_and_the_alias(
+    make_cache: MakeCache, face: str, value: Any, delta: Any, error: type[Exception]
+) -> None:
+    """A value or a delta that is no integer, and a sum that is too large."""
+    cache = make_cache(alias="pages")
+    cache.set("hits", value)
+    for verb in ("incr", "decr") if error is TypeError else ("incr",):
+        arguments = ["hits", -delta] if verb == "decr" else ["hits", delta]
+        with pytest.raises(error, match=r"\(key 'hits' of cache 'pages'\)"):
+            call(cache, face, verb, *arguments)
+    assert cache.get("hits") == value
+
+
+class Lazy:
+    """A value that is evaluated when it is stored, as a queryset is."""
+
+    @async_unsafe
+    def _evaluate(self) -> list[int]:
+        return [1, 2]
+
+    def __reduce__(self) -> Any:
+        return list, (self._evaluate(),)
+
+
+@pytest.mark.parametrize("verb", ["aset", "aadd", "aset_many", "aget_or_set"])
+def test_a_value_that_must_not_be_evaluated_in_an_event_loop_is_stored(
+    make_cache: MakeCache, momento: LocalServer, verb: str
+) -> None:
+    """It is encoded in Django's thread for sync code, and no call is sent twice."""
+    cache = make_cache()
+
+    async def store() -> Any:
+        await getattr(cache, verb)(*([{"key": Lazy()}] if verb == "aset_many" else ["key", Lazy()]))
+        return await cache.aget("key")
+
+    momento.reset_calls()
+    assert [1, 2] == asyncio.run(store())
+    assert 1 == sum(momento.calls[name] for name in ("Set", "SetIfNotExists", "SetBatch"))
+
+
+SITE = """
+import asyncio, sys, tempfile
+
+import django
+from django.conf import settings
+
+options = {"CREDENTIALS": "local", "ENDPOINT": sys.argv[1], "SERIALIZER": sys.argv[2]}
+cache = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "tests"}
+settings.configure(
+    SECRET_KEY="only-for-tests",
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.sessions", "django_momento"],
+    CACHES={"default": {**cache, "OPTIONS": {**options, "IGNORE_EXCEPTIONS": "save(" in sys.argv[3]}}},
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": tempfile.mkdtemp() + "/site"}},
+)
+django.setup()
+
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.backends.cached_db import SessionStore
+from django.core.cache import cache
+from django.core.management import call_command
+
+call_command("migrate", verbosity=0)
+"""
+STORE = """
+async def store():
+    types = ContentType.objects.order_by("model")
+    await cache.aset("a", types)
+    await cache.aadd("b", types.all())
+    await cache.aset_many({"c": types.all()})
+    await cache.aget_or_set("d", types.all())
+    return await cache.aget_many("abcd")
+
+for key, types in sorted(asyncio.run(store()).items()):
+    print(key, *(content_type.model for content_type in types))
+"""
+REFUSE = """
+try:
+    cache.set("types", ContentType.objects.all())
+except TypeError as error:
+    print(error)
+"""
+SESSION = """
+session = SessionStore()
+session["cart"] = "old"
+session.save()
+session["cart"] = "x" * 6_000_000
+session.save()
+print(len(SessionStore(session.session_key)["cart"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("serializer", "script", "expected"),
+    [
+        ("pickle", STORE, [f"{key} contenttype session" for key in "abcd"]),
+        (
+            "json",
+            REFUSE,
+            ["Object of type QuerySet is not JSON serializable (key 'types' of cache 'default')"],
+        ),
+        ("pickle", SESSION, ["6000000"]),
+    ],
+)
+def test_a_site_with_a_database_stores_querysets_and_sessions(
+    momento: LocalServer, serializer: str, script: str, expected: list[str]
+) -> None:
+    """From an event loop too. If a session is too large, no older one is read from the cache."""
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", SITE + script]
+    arguments = [momento.address, serializer, script]
+    ended = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+
+    assert (expected, 0) == (ended.stdout.splitlines(), ended.returncode), ended.stderr
+
+
+@FACES
+def test_a_value_that_needs_no_thread_is_encoded_in_the_loop(make_cache: MakeCache, face: str) -> None:
+    """A thread costs more than the call."""
+    cache = make_cache()
+    with mock.patch("django_momento.cache.sync_to_async", side_effect=AssertionError("a thread")):
+        call(cache, face, "set", "key", "value")
+        assert call(cache, face, "get_or_set", "other", "value") == "value"
+        assert call(cache, face, "set_many", {"key": "value"}) == []
+
+
+def test_repr_has_the_alias_the_cache_and_the_endpoint(make_cache: MakeCache, momento: LocalServer) -> None:
+    """Before and after the first call."""
+    cache = make_cache(alias="pages")
+    expected = f"<MomentoCache alias='pages' cache='{CACHE_NAME}' endpoint='{momento.address}'>"
+
+    assert expected == repr(cache)
+    cache.get("key")
+    assert momento.address in repr(cache)
+
+
+@pytest.mark.parametrize(
+    "options", [{"CREDENTIALS": "env", "ENDPOINT": "cell.example"}, {"SECRET_ID": "momento"}, {"SECRET": 1}]
+)
+def test_repr_shows_no_secret_and_never_fails(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """Debug pages show it, also for settings that are refused."""
+    monkeypatch.setenv("MOMENTO_API_KEY", "a-key-that-is-secret")
+    backend = "django_momento.cache.MomentoCache"
+    params = {**options, "ENCRYPTION_KEY": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "a", "OPTIONS": params}}
+    shown = repr(caches.create_connection("default"))
+
+    assert shown.startswith("<MomentoCache")
+    assert "secret" not in shown
+    assert "AAAA" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "replacement"),
+    [
+        ("delete_pattern", "generation"),
+        ("keys", "cannot list keys"),
+        ("iter_keys", "cannot list keys"),
+        ("persist", r"touch\(key, None\)"),
+        ("expire", r"touch\(key, timeout\)"),
+        ("ttl", "time of expiry"),
+        ("lock", r"add\(key, value, timeout\)"),
+        ("hset", "sdk_client"),
+        ("adelete_pattern", "generation"),
+    ],
+)
+def test_a_method_of_another_backend_is_an_error_that_names_the_replacement(
+    make_cache: MakeCache, name: str, replacement: str
+) -> None:
+    """An AttributeError, so that hasattr() is False."""
+    cache = make_cache()
+
+    assert not hasattr(cache, name)
+    with pytest.raises(AttributeError, match=f"MomentoCache has no '{name}'.*{replacement}"):
+        getattr(cache, name)
+
+
+def test_any_other_attribute_is_the_usual_error(make_cache: MakeCache) -> None:
+    """Settings that are refused are theirs, even in an attribute."""
+    with pytest.raises(AttributeError, match="'MomentoCache' object has no attribute 'no_such'"):
+        make_cache().no_such  # type: ignore[attr-defined]  # noqa: B018
+
+
+@FACES
+@pytest.mark.parametrize(
+    ("verb", "name", "replacement"),
+    [
+        ("set", "nx", r"Use add\(key, value, timeout\)"),
+        ("set", "xx", r"Use has_key\(\)"),
+        ("set", "client", "Leave it out"),
+        ("set", "px", "Use timeout, in seconds"),
+        ("incr", "ignore_key_check", r"Use add\(key, 0\)"),
+        ("set", "no_such", "$"),
+    ],
+)
+def test_an_argument_of_another_backend_is_an_error_that_names_the_replacement(
+    make_cache: MakeCache, face: str, verb: str, name: str, replacement: str
+) -> None:
+    """A TypeError, as for every argument that does not exist."""
+    cache = make_cache()
+    with pytest.raises(
+        TypeError, match=f"{verb}.* unexpected keyword argument '{name}'.*{replacement}|no_such"
+    ):
+        call(cache, face, verb, "key", 1, **{name: True})
+    assert cache.get("key") is None
+
+
+def test_partial_failures_are_throttled_and_counted(
+    make_cache: MakeCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Like all others: one warning, and the count of all."""
+    from django_momento.events import events
+
+    cache = make_cache()
+    for _ in range(3):
+        assert cache.set_many({"large": "x" * 6_000_000, "small": "y"}) == ["large"]
+
+    (record,) = caplog.records
+    assert "set_many() did not store 1 of 2 keys" in record.getMessage()
+    assert {"partial_failures": 3} == events.counts("default")
