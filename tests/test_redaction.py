@@ -7,8 +7,6 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from django_momento.redaction import (
     MASK,
     SecretStr,
@@ -48,7 +46,7 @@ def test_a_key_is_recognized_wherever_it_stands(key: str, text: str) -> None:
     assert [] == shown_of(key, redact(whole))
 
 
-@pytest.mark.parametrize("key", KEYS)
+@table("key", KEYS)
 def test_the_beginning_of_a_key_is_recognized_too(key: str) -> None:
     """A line of a terminal or a field of a form cuts it."""
     assert [] == shown_of(key, redact(key[:40]))
@@ -61,7 +59,7 @@ def test_what_is_not_a_key_stays_as_it_is(text: str) -> None:
     assert text == redact(text)
 
 
-@pytest.mark.parametrize(
+@table(
     "text", [secrets.token_urlsafe(32), secrets.token_hex(16), base64.b64encode(bytes(range(48))).decode()]
 )
 def test_other_random_words_are_masked_in_what_others_say(text: str) -> None:
@@ -70,16 +68,14 @@ def test_other_random_words_are_masked_in_what_others_say(text: str) -> None:
     assert not looks_like_a_key(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["redis://:{}@host/1", "see http://user:{}@proxy:80 now", "'https://{}@host'"]
-)
+@table("text", ["redis://:{}@host/1", "see http://user:{}@proxy:80 now", "'https://{}@host'"])
 def test_a_password_in_a_url_is_masked(text: str) -> None:
     """A proxy's or another cache's."""
     assert "hunter2" not in redact(text.format("hunter2"))
     assert "host" in redact(text) or "proxy:80" in redact(text)
 
 
-@pytest.mark.parametrize("text", ["momento://my-cache?key_prefix=a@b", "https://host/@path", "a@b.example"])
+@table("text", ["momento://my-cache?key_prefix=a@b", "https://host/@path", "a@b.example"])
 def test_an_at_sign_elsewhere_in_a_text_stays(text: str) -> None:
     """Only before the host it ends a password."""
     assert text == redact(text)
@@ -112,9 +108,7 @@ def test_a_secret_shows_itself_to_no_one() -> None:
     assert ("'**********'", "['**********']", "open sesame") == (repr(secret), repr([secret]), str(secret))
 
 
-@pytest.mark.parametrize(
-    ("content", "text"), [(b"", ""), ("ä".encode(), "ä"), (b"\xef\xbb\xbfkey", "key"), (b"\xff", None)]
-)
+@table(("content", "text"), [(b"", ""), ("ä".encode(), "ä"), (b"\xef\xbb\xbfkey", "key"), (b"\xff", None)])
 def test_bytes_become_a_secret_or_nothing(content: bytes, text: str | None) -> None:
     """A byte order mark is an editor's, not the key's; an error would have the bytes in it."""
     decoded = SecretStr.from_bytes(content)

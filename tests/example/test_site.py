@@ -97,7 +97,7 @@ def test_an_unknown_address_leads_to_the_pages(site: Client):
     assert all(f'href="/{name}/"' in text(response) for name in NAMES)
 
 
-@table("name", NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_unreachable_cache_is_explained(site: Client, name, closed_port):
     """Every page that needs the cache answers 503, with the error's name and what to run."""
     unreachable = {

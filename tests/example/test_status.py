@@ -132,8 +132,8 @@ def test_an_expiry_is_counted_down(site: Client, monkeypatch):
     credential = SimpleNamespace(
         source="a file", kind="v1", endpoint="host", fetched_at=1000.0, expires_at=1000.0 + 3 * 3600
     )
-    client = SimpleNamespace(credential=credential)
-    monkeypatch.setattr(status, "connections", SimpleNamespace(client=lambda options: client))
+    client = SimpleNamespace(get_credential=lambda: credential)
+    monkeypatch.setattr(status, "clients", SimpleNamespace(get=lambda options: client))
     monkeypatch.setattr(status, "time", lambda: 1000.0 + 3600)
 
     page = words(text(site.get("/status/")))
