@@ -11,6 +11,7 @@ class DjangoMomentoConfig(AppConfig):
         from django.conf import settings
 
         from . import checks  # noqa: F401 - imported because it registers the checks
-        from .conf.loading import replace_cache_urls
+        from .conf.loading import mask_secrets, replace_cache_urls
 
         replace_cache_urls(settings.CACHES)
+        mask_secrets(settings.CACHES)

@@ -102,19 +102,23 @@ def _parse_and_keep(
     if isinstance(outcome, CacheOptions):
         _kept.add(backend, location, params, outcome)
     elif alias in caches.settings:
-        # Django's debug page shows all settings, and hides none by the name of LOCATION.
-        _mask_pasted_keys(caches.settings[alias])
+        # Once more, for settings that were replaced after the app was ready.
+        mask_secrets(caches.settings[alias])
     return outcome
 
 
-def _mask_pasted_keys(configured: Any) -> None:
-    """Replace each API key inside settings by an equal string whose ``repr`` does not show it."""
+def mask_secrets(configured: Any) -> None:
+    """Replace each secret inside settings by an equal string whose ``repr`` does not show it.
+
+    Django's debug page shows all settings, and hides none by the name of LOCATION. Django's own frames hold
+    the settings of an alias while they make its cache.
+    """
     if isinstance(configured, dict | list):
         for name, value in configured.items() if isinstance(configured, dict) else enumerate(configured):
-            if isinstance(value, str) and looks_like_a_key(value):
+            if isinstance(value, str) and (name == "ENCRYPTION_KEY" or looks_like_a_key(value)):
                 configured[name] = SecretStr(value)
             else:
-                _mask_pasted_keys(value)
+                mask_secrets(value)
 
 
 def replace_cache_urls(configured: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -94,8 +95,12 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _MAX_SECONDS
+def _is_number(value: Any) -> bool:
+    # NumPy's numbers are Real, too.
+    if isinstance(value, bool):
+        return False
+    is_real = isinstance(value, Real)
+    return is_real and bool(0 < value <= _MAX_SECONDS)
 
 
 def _is_path(value: object) -> bool:

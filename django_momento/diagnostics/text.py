@@ -51,7 +51,11 @@ class TextReport:
     def step(self, step: Step) -> Iterator[str]:
         """Return the lines of a step: its result, or the cause of its failure and the fix."""
         took = f"{step.seconds * 1000:.0f} ms"
-        yield from self._row(self._mark(step), step.name, took, step.found or step.cause)
+        first, *others = (step.found or step.cause).splitlines() or [""]
+        yield from self._row(self._mark(step), step.name, took, first)
+        # The problems of an alias, one a line.
+        for line in others:
+            yield from self._row(_BLANK, "", "", line)
         yield from self._fix(step.fix)
         if step.latency is not None:
             yield from self._histogram(step.latency)

@@ -261,6 +261,35 @@ def test_a_url_takes_the_options_of_a_subclass(settings: Any, url: str) -> None:
     assert ({"TENANT": "north"}, 60.0) == (cache().options.extra, cache().options.max_ttl)
 
 
+def test_settings_do_not_show_their_secrets_once_the_app_is_ready(tmp_path: Path) -> None:
+    """Frames of Django and of a site hold them too: here KEY_FUNCTION cannot be imported."""
+    options = {"CREDENTIALS": "env", "ENCRYPTION_KEY": VALID_KEY}
+    alias = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "a", "KEY_FUNCTION": "no.such"}
+    (tmp_path / "secret_settings.py").write_text(
+        "SECRET_KEY = 'x'\nINSTALLED_APPS = ['django_momento']\n"
+        f"CACHES = {{'default': { ({**alias, 'OPTIONS': options})!r}}}\n"
+    )
+    (tmp_path / "debug_page.py").write_text(
+        "import sys, django; django.setup()\n"
+        "from django.core.cache import caches\n"
+        "from django.views.debug import ExceptionReporter\n"
+        "try:\n    caches['default'].get('key')\n"
+        "except ImportError:\n    print(ExceptionReporter(None, *sys.exc_info()).get_traceback_html())\n"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "secret_settings"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(Path.cwd())])
+    page = subprocess.run(
+        [sys.executable, str(tmp_path / "debug_page.py")],
+        check=True,
+        env=environment,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+    assert "KEY_FUNCTION" in page
+    assert [] == shown_of(VALID_KEY, page)
+
+
 @pytest.mark.parametrize(
     "url", ["momento://my-cache?credentials=env", "momento-local://127.0.0.1:8080/my-cache", "'momento://a'"]
 )

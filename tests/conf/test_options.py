@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
         [(name, name) for name in ("auto", "in-region", "low-latency", "lambda", "laptop")],
         ["", "Lambda", None, 1],
     ),
-    "CLIENT_TIMEOUT": ([(1, 1.0), (0.5, 0.5)], NOT_SECONDS),
+    "CLIENT_TIMEOUT": ([(1, 1.0), (0.5, 0.5), (Fraction(1, 2), 0.5)], NOT_SECONDS),
     "ROOT_CERTIFICATES": (
         [(HERE, Path(HERE)), (Path(HERE), Path(HERE))],
         ["", None, 1, "/no/such/file", str(Path(HERE).parent), "a" * 5000, "nul\0byte", Path()],

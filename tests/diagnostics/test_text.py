@@ -43,6 +43,16 @@ def test_a_step_that_failed_has_a_line_for_its_fix() -> None:
     ] == lines(FAILED)
 
 
+def test_a_cause_of_several_lines_keeps_them() -> None:
+    """An alias may have several problems, each on a line of its own."""
+    step = Step("options", 0, error="ConfigurationError", cause="It has 2 problems:\n1. One.\n2. Two.")
+    assert [
+        "  FAIL  options          0 ms  It has 2 problems:",
+        "                               1. One.",
+        "                               2. Two.",
+    ] == lines(step)
+
+
 def test_a_latency_has_a_histogram() -> None:
     """A bar for each edge from the fastest to the slowest; empty ones keep their place."""
     assert [
