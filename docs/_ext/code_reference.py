@@ -5,6 +5,7 @@
 - ``momento-command`` lists a management command's arguments, from its own parser.
 - ``momento-layers`` lists the import layers of setup.cfg, with the first sentence of each module's docstring.
 - ``momento-figures`` lists the constants that users meet.
+- ``momento-costs`` lists the operations of each method, by the rule that the meter applies.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import ast
 import configparser
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from django_momento.client import operations as verbs
+from django_momento.client.calls import Call, Operation
+from django_momento.client.metering import operations
 from django_momento.conf.foreign import FOREIGN_OPTIONS
 from django_momento.conf.options import CREDENTIAL_SOURCES, OPTIONS, Option
 
@@ -253,6 +257,73 @@ class Figures(_Written):
             yield f"     - ``{module}.{name}``"
 
 
+SMALL, LARGE = 900, 14_000
+HIT, MISS = b"hit", b"miss"
+TEN = [b"%d" % number for number in range(10)]
+Verbs = Callable[[bytes], list[Operation[Any]]]
+
+# Methods, each with the verbs that it runs for a value of this size.
+COSTS: tuple[tuple[str, Verbs], ...] = (
+    ("``get``, a hit", lambda value: [verbs.get(HIT)]),
+    ("``get``, a miss", lambda value: [verbs.get(MISS)]),
+    ("``set``, ``add``", lambda value: [verbs.set(HIT, value, 1000)]),
+    ("``touch``, ``has_key``", lambda value: [verbs.touch(HIT, 1000)]),
+    ("``delete``", lambda value: [verbs.delete(HIT)]),
+    ("``incr``, ``decr``", lambda value: [verbs.incr(HIT, 1)]),
+    ("``get_or_set``, a hit", lambda value: [verbs.get(HIT)]),
+    ("``get_or_set``, a miss", lambda value: [verbs.get(MISS), verbs.add(MISS, value, 1000)]),
+    ("``get_many`` of ten keys", lambda value: [verbs.get_many(TEN)]),
+    ("``set_many`` of ten keys", lambda value: [verbs.set_many(dict.fromkeys(TEN, value), 1000)]),
+    ("``delete_many`` of ten keys", lambda value: [verbs.delete_many(TEN)]),
+    ("``incr_version``", lambda value: [verbs.incr_version(HIT, MISS, bytes)]),
+)
+
+
+def cost(verb: Operation[Any], value: bytes) -> int:
+    """Return the operations of a verb whose keys, except ``MISS``, have a value."""
+
+    def result(call: Call[Any]) -> Any:
+        results: dict[str, Callable[[Any], Any]] = {
+            "Get": lambda call: None if call.key == MISS else value,
+            "GetBatch": lambda call: [value for _ in call.keys],
+            "SetBatch": lambda call: [True for _ in call.items],
+            "KeysExist": lambda call: [True for _ in call.keys],
+            "ItemGetTtl": lambda call: 1000,
+            "Increment": lambda call: 1,
+            "UpdateTtl": lambda call: True,
+            "SetIfNotExists": lambda call: True,
+        }
+        return results[call.rpc](call) if call.rpc in results else None
+
+    total, request = 0, next(verb, None)
+    while request is not None:
+        calls: list[Any] = request if isinstance(request, list) else [request]
+        outcomes = [result(call) for call in calls]
+        total += sum(operations(call, outcome) for call, outcome in zip(calls, outcomes, strict=True))
+        try:
+            request = verb.send(outcomes if isinstance(request, list) else outcomes[0])
+        except StopIteration:
+            request = None
+    return total
+
+
+class Costs(_Written):
+    """The operations of each method, for a small and for a large value."""
+
+    def lines(self) -> Iterator[str]:
+        yield ".. list-table::"
+        yield "   :header-rows: 1"
+        yield ""
+        yield "   * - method"
+        yield "     - operations, for values up to 1 KiB"
+        yield "     - for values of 14 KB"
+        for method, run in COSTS:
+            yield f"   * - {method}"
+            for size in (SMALL, LARGE):
+                value = bytes(size)
+                yield f"     - {sum(cost(verb, value) for verb in run(value))}"
+
+
 def indented_is_code(
     app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
@@ -271,4 +342,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("momento-command", Command)
     app.add_directive("momento-layers", Layers)
     app.add_directive("momento-figures", Figures)
+    app.add_directive("momento-costs", Costs)
     return {"parallel_read_safe": True}

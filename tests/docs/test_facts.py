@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import re
+import runpy
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,7 @@ from django_momento.local import LocalServer
 from django_momento.local.admin import Admin
 from django_momento.local.limits import ON_DEMAND
 from tests.docs.conftest import Apply
-from tests.docs.pages import PAGES, tables
+from tests.docs.pages import PAGES, ROOT, tables
 
 MIB = 1024 * 1024
 
@@ -138,6 +139,47 @@ def sent_by(method: Callable[[MomentoCache], object], momento: LocalServer) -> d
     momento.reset_calls()
     method(cache)  # type: ignore[arg-type]  # a proxy of it
     return dict(momento.calls)
+
+
+TEN_KEYS = [f"{number}" for number in range(10)]
+
+# The methods of each row of the table of costs, with a value to store. The keys ``hit`` and 0 to 9 have it.
+COSTS: dict[str, list[Callable[[Any, str], object]]] = {
+    "get, a hit": [lambda cache, value: cache.get("hit")],
+    "get, a miss": [lambda cache, value: cache.get("miss")],
+    "set, add": [lambda cache, value: cache.set("new", value), lambda cache, value: cache.add("new", value)],
+    "touch, has_key": [lambda cache, value: cache.touch("hit"), lambda cache, value: cache.has_key("hit")],
+    "delete": [lambda cache, value: cache.delete("hit")],
+    "incr, decr": [lambda cache, value: cache.incr("number"), lambda cache, value: cache.decr("number")],
+    "get_or_set, a hit": [lambda cache, value: cache.get_or_set("hit", value)],
+    "get_or_set, a miss": [lambda cache, value: cache.get_or_set("miss", value)],
+    "get_many of ten keys": [lambda cache, value: cache.get_many(TEN_KEYS)],
+    "set_many of ten keys": [lambda cache, value: cache.set_many(dict.fromkeys(TEN_KEYS, value))],
+    "delete_many of ten keys": [lambda cache, value: cache.delete_many(TEN_KEYS)],
+    "incr_version": [lambda cache, value: cache.incr_version("hit")],
+}
+
+
+def test_the_table_of_costs_is_what_the_server_counts(momento: LocalServer, apply: Apply) -> None:
+    """For a small and a large value, by the rule that --on-demand applies to the messages on the wire."""
+    apply({"CACHES": settings.CACHES})
+    written = runpy.run_path(str(ROOT / "docs/_ext/code_reference.py"))
+    rows = {name.replace("`", ""): verbs for name, verbs in written["COSTS"]}
+    assert rows.keys() == COSTS.keys()
+    surprises = []
+    for size in (written["SMALL"], written["LARGE"]):
+        # The serializer and the signature need the rest.
+        value = "x" * (size - 200)
+        for name, methods in COSTS.items():
+            expected = sum(written["cost"](verb, bytes(size)) for verb in rows[name](bytes(size)))
+            for method in methods:
+                cache.clear()
+                cache.set_many({**dict.fromkeys([*TEN_KEYS, "hit"], value), "number": 1})
+                momento.reset_calls()
+                method(cache, value)
+                if (counted := sum(momento.operations.values())) != expected:
+                    surprises.append((name, size, expected, counted))
+    assert surprises == []
 
 
 # What IGNORE_EXCEPTIONS makes of each method, by the words of the table.
