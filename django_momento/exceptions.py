@@ -81,7 +81,7 @@ class CredentialError(MomentoCacheError):
 
 
 class AgentUnavailable(CredentialError):
-    """The Secrets Manager Agent cannot be reached, or is not ready yet.
+    """The AWS Workload Credentials Provider (Secrets Manager Agent) cannot be reached or is not ready.
 
     With AGENT_FALLBACK, Secrets Manager is asked directly instead.
     """

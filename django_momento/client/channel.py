@@ -7,9 +7,9 @@ certificates. The API key comes with each call, so a new key needs no new connec
 
 from __future__ import annotations
 
+import concurrent.futures
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -28,6 +28,7 @@ from ..credentials.credential import Credential
 from ..endpoint import TLS_PORT, Endpoint
 from ..exceptions import ServerError
 from .calls import MAX_MESSAGE_BYTES, Call
+from .readers import Readers
 
 T = TypeVar("T")
 Metadata = tuple[tuple[str, str], ...]
@@ -119,9 +120,9 @@ class PendingCall(Protocol):
 class _Reading:
     """A stream that a thread reads, as a future of the list of its messages."""
 
-    def __init__(self, stream: Any, readers: ThreadPoolExecutor) -> None:
+    def __init__(self, stream: Any, readers: Readers) -> None:
         self._stream = stream
-        self._messages = readers.submit(list, stream)
+        self._messages: concurrent.futures.Future[list[Any]] = readers.submit(list, stream)
         self.result = self._messages.result
         self.add_done_callback = self._messages.add_done_callback
 
@@ -151,7 +152,7 @@ class Channel:
         self._configuration = configuration
         self._timeout = configuration.get_deadline().total_seconds()
         self._connection = Recycled(self._open, _close)
-        self._readers = ThreadPoolExecutor(_MAX_READERS, thread_name_prefix="momento-reader")
+        self._readers = Readers(_MAX_READERS)
 
     def call(self, metadata: Metadata, call: Call[T], timeout: float | None = None) -> T:
         """Send a call and return its result. Raises ``grpc.RpcError``.
@@ -179,7 +180,6 @@ class Channel:
     def close(self) -> None:
         """Close the connection with all calls on it; further calls are refused."""
         self._connection.close()
-        self._readers.shutdown(wait=False)
 
     def _stream(self, metadata: Metadata, call: Call[Any]) -> Any:
         method = getattr(self._connection.get()[1], call.rpc)

@@ -46,7 +46,7 @@ class Client:
         self._rotation = Rotation(
             lambda refresh: credentials.fetch(options, refresh),
             partial(self._use_credential, self._epoch),
-            credentials.watched(options),
+            credentials.version_reader(options),
             f"CREDENTIALS={options.credentials!r}",
         )
         self._replacing = threading.RLock()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
+from functools import partial
 
 from ..clock import monotonic, wall
-from ..credentials.credential import Credential
+from ..credentials.credential import Credential, log_warnings
 from ..exceptions import CredentialError, MomentoCacheError
 from .retry import Backoff
 from .single_flight import OwnFlight, SingleFlight
@@ -125,6 +126,8 @@ class Rotation:
             # Read before the fetch: a change during it is then seen again.
             version = self._source_version() if self._source_version is not None else None
             credential = self._fetch(self._has_credential)
+            if credential.warnings:
+                self._flight.after(partial(log_warnings, credential))
             self._seen_version = version
             has_replaced = self._use(credential, cache)
             self._has_credential = True

@@ -93,6 +93,12 @@ class ConnectionOptions:
         default_text="boto3's own chain, or the agent's",
         sources=_WITH_SECRET_ID,
     )
+    secret_role: str | None = _option(
+        TEXT,
+        None,
+        "ARN of an IAM role to read the secret with, such as one of another account",
+        sources=_WITH_SECRET_ID,
+    )
     agent_fallback: bool = _option(
         BOOLEAN,
         False,

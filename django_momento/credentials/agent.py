@@ -1,7 +1,8 @@
-"""A secret from the AWS Secrets Manager Agent, or from Lambda's AWS Parameters and Secrets extension.
+"""Read a secret from the AWS Workload Credentials Provider, or from Lambda's extension for secrets.
 
-Both serve GetSecretValue on this machine, to whoever shows a token. Standard library only: an import of boto3
-is what a process with an agent is spared. The agent has AWS credentials, a region and a cache of its own.
+AWS called the provider Secrets Manager Agent before version 3.0.0, and this package calls it the agent. Both
+serve GetSecretValue on this machine to callers that show a token. Only the standard library is used, because
+a process with an agent needs no boto3. The agent has AWS credentials, a region and a cache of its own.
 
 Source: AWS's documentation of both, and the agent's public source.
 """
@@ -12,40 +13,56 @@ import base64
 import binascii
 import os
 import re
+import socket
 import time
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from django_momento.credentials.api_key import json_object
-from django_momento.exceptions import AgentUnavailable, CredentialError
-from django_momento.redaction import MASK, SecretStr, redacted_repr
-
-from . import agent_token
-from .aws import FIXES, Asker, AwsSecret, region_of, sentence
+from ..clock import monotonic
+from ..exceptions import AgentUnavailable, CredentialError
+from ..redaction import MASK, SecretStr, redacted_repr
+from . import file
+from .api_key import json_object
+from .aws import FIXES, AwsSecret, Reader, region_of, sentence
 
 HOST = "localhost"
 PORT_VARIABLE = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"
 DEFAULT_PORT = "2773"
 
-# The agent is on this machine, but asks AWS where it has nothing in its cache.
+TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"  # noqa: S105 - the name of a header
+# In the agent's own order, except for the file. Its installer makes the file, and no variable names it.
+TOKEN_VARIABLES = ("AWS_TOKEN", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+TOKEN_FILE = Path("/var/run/awssmatoken")
+_FILE_SCHEME = "file://"
+# http.client would quote other tokens in its error.
+_SENDABLE = re.compile(r"[ -~]+")
+
+# The agent is on this machine, but asks AWS if its cache has nothing.
 CONNECT_TIMEOUT = 1.0
 READ_TIMEOUT = 5.0
-# For an agent that is still starting, as during the initialisation of a Lambda function.
+# For an agent that is still starting, as during the initialization of a Lambda function.
 READY_WITHIN = 1.0
-_FIRST_PAUSE = 0.05
+_INITIAL_PAUSE = 0.05
 
-# A secret of 64 KiB, each of its characters escaped, and what is said about it.
-_MOST_BYTES = 512 * 1024
+# A secret of 64 KiB with each character escaped, and its metadata.
+_MAX_BYTES = 512 * 1024
 
-_THE_AGENT = Asker(
-    "the Secrets Manager Agent (in Lambda, of the function)",
-    "the agent answered",
+NAME = "AWS Workload Credentials Provider (Secrets Manager Agent)"
+_THE_AGENT = Reader(
+    f"the {NAME} (in Lambda, of the function)",
+    "the agent returned",
     "the IAM actions secretsmanager:GetSecretValue and secretsmanager:DescribeSecret",
 )
+TOKEN_FIX = (
+    f"It must be the token that the agent was started with. Let this process read {TOKEN_FILE}: on EC2 "
+    "`usermod -aG aws-wcp-token USER`, or group awssmatokenreader before version 3.0.0. Or set AWS_TOKEN to "
+    "the token, or to file:// and the path of a file with it. Lambda sets AWS_SESSION_TOKEN by itself."
+)
 _START_IT = (
-    "Start the Secrets Manager Agent, or add the AWS Parameters and Secrets extension to the Lambda "
+    f"Start the {NAME}, or add the AWS Parameters and Secrets extension to the Lambda "
     f"function; {PORT_VARIABLE} names another port than {DEFAULT_PORT}. With AGENT_FALLBACK, boto3 asks AWS."
 )
 _NOT_READY = (
@@ -56,8 +73,15 @@ _SEE_ITS_LOG = (
     "See the agent's log, in Lambda that of the function: it has the reason, such as missing AWS credentials."
 )
 _CHECK_ITS_NETWORK = "The agent cannot reach Secrets Manager: check its network, its region and its log."
-# What the agent says of itself in the form of AWS's errors.
-_ITS_OWN_FIXES = {
+_CHECK_THE_PORT = "Check that the agent is the server that listens on {host}:{port}, and see its log."
+_UPGRADE_FOR_ROLES = "SECRET_ROLE needs version 3.0.0 of the AWS Workload Credentials Provider: upgrade it."
+_CHECK_THE_ROLE = (
+    "SECRET_ROLE must be the ARN of a role. The agent's own role needs sts:AssumeRole on it, and its trust "
+    "policy must allow the agent's role. An agent assumes at most 20 roles (max_roles) until it is restarted."
+)
+HINT = "The agent responds too slowly. " + _SEE_ITS_LOG
+# Errors of the agent itself, in the form of AWS's errors.
+_FIXES = {
     "InternalFailure": _SEE_ITS_LOG,
     "ConnectionError": _CHECK_ITS_NETWORK,
     "TimeoutError": _CHECK_ITS_NETWORK,
@@ -66,95 +90,127 @@ _ITS_OWN_FIXES = {
 _CODE = re.compile(r'"__type"\s*:\s*"(?:[^"#]*#)?(\w+)"')
 _MESSAGE = re.compile(r'"message"\s*:\s*"(.*)"', re.DOTALL)
 _STARTING = ("not ready to serve traffic", "Serving not enabled")
-_TOO_MANY = 429
+_TOO_MANY_REQUESTS = 429
 
 
-class _Answer(NamedTuple):
+class _Response(NamedTuple):
     status: int
     text: SecretStr
 
     @classmethod
-    def read(cls, status: int, body: bytes, token: SecretStr) -> _Answer:
-        # In a function of its own, so that no frame of a traceback has the bytes, which show themselves.
+    def read(cls, status: int, body: bytes, token: SecretStr) -> _Response:
+        # In a function of its own, so that no frame of a traceback shows the bytes.
         text = body.decode(errors="replace")
-        # What refuses a request may quote it.
+        # A refusal may quote the request.
         return cls(status, SecretStr(text if status == 200 else text.replace(token, MASK)))
 
     @property
     def is_not_ready(self) -> bool:
-        """Whether the agent says that it is still starting."""
+        """Whether the agent is still starting."""
         return self.status != 200 and any(words in self.text for words in _STARTING)
 
-    @property
-    def is_of_before_refresh(self) -> bool:
-        """Whether the agent is one of the first, which had no ``refreshNow``."""
-        return self.status == 400 and "unknown parameter: refreshNow" in self.text
+    def refuses_parameter(self, name: str) -> bool:
+        """Return whether the agent is too old for a parameter."""
+        return self.status == 400 and f"unknown parameter: {name}" in self.text
+
+
+class _DeadlineSocket(socket.socket):
+    """A socket whose reads end together at ``deadline``, however little each of them brings."""
+
+    deadline = float("inf")
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(max(0.001, self.deadline - monotonic()))
+        return super().recv_into(*args)
 
 
 def get_secret_value(
-    secret_id: str, version_stage: str, region: str | None, refresh: bool = False
+    secret_id: str, version_stage: str, region: str | None, refresh: bool = False, role: str | None = None
 ) -> tuple[SecretStr, str | None]:
-    """Fetch a secret from the agent; answer its text, and the region that had it if the agent says so.
+    """Fetch a secret from the agent, and return its text, and its region if the agent names it.
 
-    ``refresh`` makes the agent skip its cache, if it is one that can. The agent asks its own region: one that
-    is given, or an ARN's, is compared with that of the answer.
+    ``refresh`` makes the agent skip its cache, if the agent can. The agent asks in its own region. The region
+    of the response must be the given one, or the ARN's. The agent assumes a ``role`` for this secret.
 
-    Raises AgentUnavailable if nothing answers or the agent is not ready, else CredentialError. Takes at most
-    READY_WITHIN, and CONNECT_TIMEOUT for each address of ``localhost``, and READ_TIMEOUT: 8 seconds.
+    Raises AgentUnavailable if no agent responds or the agent is not ready, else CredentialError. Takes at
+    most READY_WITHIN, CONNECT_TIMEOUT for each address of ``localhost``, and READ_TIMEOUT: 8 seconds.
     """
-    asked = AwsSecret(secret_id, version_stage, region_of(secret_id, region))
+    secret = AwsSecret(secret_id, version_stage, region_of(secret_id, region), role)
     query = {"secretId": secret_id, "versionStage": version_stage}
-    answer = _answer_when_ready(query | ({"refreshNow": "true"} if refresh else {}))
-    if answer.is_of_before_refresh:
-        answer = _answer_when_ready(query)
-    if answer.status != 200:
-        raise _refusal(asked, answer)
-    return _secret(asked, json_object(answer.text))
+    if role is not None:
+        query["roleArn"] = role
+    response = _get_when_ready(query | ({"refreshNow": "true"} if refresh else {}))
+    if response.refuses_parameter("refreshNow"):
+        response = _get_when_ready(query)
+    if response.status != 200:
+        raise _refusal(secret, response)
+    return _read_secret(secret, json_object(response.text))
 
 
-def _answer_when_ready(query: dict[str, str]) -> _Answer:
-    until, pause = time.monotonic() + READY_WITHIN, _FIRST_PAUSE
+def read_token() -> SecretStr:
+    """Return the token that the agent requires. Raises CredentialError.
+
+    Read before each request, because the agent's installer makes a new token at each start of the agent.
+    """
+    source, value = _configured_token()
+    if not value.startswith(_FILE_SCHEME):
+        return _check_token(value, source)
+    path = Path(value.removeprefix(_FILE_SCHEME))
+    source = f"file {redacted_repr(str(path))}"
+    try:
+        return _check_token(file.read(path), source)
+    except ValueError as error:
+        raise _token_error(f"{source} {error}") from None
+
+
+def _get_when_ready(query: dict[str, str]) -> _Response:
+    until, pause = monotonic() + READY_WITHIN, _INITIAL_PAUSE
     while True:
         try:
-            answer = _ask(f"/secretsmanager/get?{urlencode(query)}")
+            response = _get(f"/secretsmanager/get?{urlencode(query)}")
         except AgentUnavailable as error:
-            if not _may_listen_soon(error) or time.monotonic() + pause > until:
+            if not _may_listen_soon(error) or monotonic() + pause > until:
                 raise
         else:
-            if not answer.is_not_ready or time.monotonic() + pause > until:
-                return answer
+            if not response.is_not_ready or monotonic() + pause > until:
+                return response
         time.sleep(pause)
         pause *= 2
 
 
 def _may_listen_soon(error: AgentUnavailable) -> bool:
-    # Lambda may start a function before its extension listens. Elsewhere nobody is about to start one.
+    # Lambda may start a function before its extension listens. Elsewhere the agent was started earlier.
     return isinstance(error.__cause__, ConnectionRefusedError) and "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 
-def _ask(path: str) -> _Answer:
+def _get(path: str) -> _Response:
     port = _port()
     connection = HTTPConnection(HOST, port, timeout=CONNECT_TIMEOUT)
-    connection.set_debuglevel(0)  # Else it prints the token where somebody debugs http.client.
+    connection.set_debuglevel(0)  # Else it prints the token if somebody debugs http.client.
     with closing(connection):
         try:
             connection.connect()
         except OSError as error:
             raise AgentUnavailable(
-                f"No Secrets Manager Agent listens on {HOST}:{port}: {type(error).__name__}.", _START_IT
+                f"No {NAME} listens on {HOST}:{port}: {type(error).__name__}.", _START_IT
             ) from error
-        token = agent_token.read()
-        connection.sock.settimeout(READ_TIMEOUT)
+        token = read_token()
+        _set_deadline(connection)
         try:
-            connection.request("GET", path, headers={agent_token.HEADER: token})
+            connection.request("GET", path, headers={TOKEN_HEADER: token})
             response = connection.getresponse()
-            return _Answer.read(response.status, response.read(_MOST_BYTES), token)
+            return _Response.read(response.status, response.read(_MAX_BYTES), token)
         except (OSError, HTTPException) as error:
-            failed = type(error).__name__
-    # Not chained: the frames of http.client have the token, and what was read of an answer.
-    raise AgentUnavailable(
-        f"The Secrets Manager Agent on {HOST}:{port} did not answer as it should: {failed}.", _START_IT
-    )
+            name = type(error).__name__
+    # Not chained: the frames of http.client have the token, and the part of a response that was read.
+    raise AgentUnavailable(f"The {NAME} on {HOST}:{port} did not respond as it should: {name}.", _START_IT)
+
+
+def _set_deadline(connection: HTTPConnection) -> None:
+    sock = _DeadlineSocket(fileno=connection.sock.detach())
+    sock.deadline = monotonic() + READ_TIMEOUT
+    sock.settimeout(READ_TIMEOUT)
+    connection.sock = sock
 
 
 def _port() -> int:
@@ -167,59 +223,61 @@ def _port() -> int:
     )
 
 
-def _refusal(asked: AwsSecret, answer: _Answer) -> CredentialError:
-    if answer.is_not_ready or answer.status == _TOO_MANY:
-        fix = _START_IT if answer.status == _TOO_MANY else _NOT_READY
-        return AgentUnavailable(f"{asked} cannot be read yet: {_quoted(answer)}.", fix)
-    code, said = _error_of_aws(answer.text)
+def _refusal(secret: AwsSecret, response: _Response) -> CredentialError:
+    if response.is_not_ready or response.status == _TOO_MANY_REQUESTS:
+        fix = _START_IT if response.status == _TOO_MANY_REQUESTS else _NOT_READY
+        return AgentUnavailable(f"{secret} cannot be read yet: {_quote(response)}.", fix)
+    if response.refuses_parameter("roleArn"):
+        return CredentialError(f"{secret} cannot be read: {_quote(response)}.", _UPGRADE_FOR_ROLES)
+    code, message = _error_of_aws(response.text)
     if code is not None:
-        return asked.refused(code, said, _THE_AGENT, _ITS_OWN_FIXES.get(code))
-    if answer.status in (401, 403) or "token" in answer.text.lower():
+        return secret.refusal(code, message, _THE_AGENT, _FIXES.get(code))
+    says = response.text.lower()
+    if secret.role and "token" not in says and ("role" in says or response.status == 403):
+        return CredentialError(f"{secret} cannot be read: {_quote(response)}.", _CHECK_THE_ROLE)
+    if response.status in (401, 403) or "token" in says:
         return CredentialError(
-            f"{asked} cannot be read: the agent refused the token of this process ({_quoted(answer)}).",
-            agent_token.FIX,
+            f"{secret} cannot be read: the agent refused the token of this process ({_quote(response)}).",
+            TOKEN_FIX,
         )
-    return CredentialError(f"{asked} cannot be read: {_quoted(answer)}.", _SEE_ITS_LOG)
+    return CredentialError(f"{secret} cannot be read: {_quote(response)}.", _SEE_ITS_LOG)
 
 
 def _error_of_aws(text: SecretStr) -> tuple[str | None, str]:
-    """Answer the code and the words of an error that AWS told the agent, if it is one."""
-    typed = _CODE.search(text)
-    if typed is None:
-        # The extension has it in the middle of a sentence.
+    """Return the code and the message of an error that AWS reported to the agent, or None and the text."""
+    code = _CODE.search(text)
+    if code is None:
+        # The extension has the code in the middle of a sentence.
         return next((code for code in FIXES if code in text), None), text
-    # The agent escapes nothing in what it puts together.
+    # The agent escapes nothing in its own errors, so they may be invalid JSON.
     document, message = json_object(text), _MESSAGE.search(text)
     said = document.get("message") or document.get("Message") or (message[1] if message else "")
-    return typed[1], str(said)
+    return code[1], str(said)
 
 
-def _quoted(answer: _Answer) -> str:
-    said = sentence(answer.text)
-    return f"the agent answered {answer.status}{': ' if said else ''}{said}"
+def _quote(response: _Response) -> str:
+    said = sentence(response.text)
+    return f"the agent returned {response.status}{': ' if said else ''}{said}"
 
 
-def _secret(asked: AwsSecret, document: dict[str, object]) -> tuple[SecretStr, str | None]:
+def _read_secret(secret: AwsSecret, document: dict[str, object]) -> tuple[SecretStr, str | None]:
     text = document.get("SecretString")
     if not isinstance(text, SecretStr):
         binary = document.get("SecretBinary")
         if not isinstance(binary, SecretStr):
-            raise CredentialError(
-                f"{asked} cannot be read: the agent answered something that is not GetSecretValue's JSON.",
-                f"Check that the agent is what listens on {HOST}:{_port()}, and see its log.",
-            )
+            raise secret.malformed("the agent returned", _CHECK_THE_PORT.format(host=HOST, port=_port()))
         text = _from_base64(binary)
         if text is None:
-            raise asked.not_text()
+            raise secret.not_text()
     arn = document.get("ARN")
     region = region_of(arn, None) if isinstance(arn, str) else None
-    if region and asked.region and region != asked.region:
+    if region and secret.region and region != secret.region:
         raise CredentialError(
-            f"{asked} cannot be read: the agent answered with the secret of that name in {region}.",
-            f"Set the agent's region to {asked.region}: it has its own, in its configuration file or in "
+            f"{secret} cannot be read: the agent returned the secret of that name in {region}.",
+            f"Set the agent's region to {secret.region}: it has its own, in its configuration file or in "
             "AWS_REGION. Or leave REGION out.",
         )
-    return text, region or asked.region
+    return text, region or secret.region
 
 
 def _from_base64(text: SecretStr) -> SecretStr | None:
@@ -227,3 +285,29 @@ def _from_base64(text: SecretStr) -> SecretStr | None:
         return SecretStr.from_bytes(base64.b64decode(text, validate=True))
     except binascii.Error:
         return None
+
+
+def _configured_token() -> tuple[str, SecretStr]:
+    """Return the source of the token in words, and the token or the ``file://`` URL of its file."""
+    first, *others = TOKEN_VARIABLES
+    if os.environ.get(first):
+        return f"environment variable {first}", SecretStr(os.environ[first])
+    if TOKEN_FILE.exists():
+        return "", SecretStr(f"{_FILE_SCHEME}{TOKEN_FILE}")
+    for name in others:
+        if os.environ.get(name):
+            return f"environment variable {name}", SecretStr(os.environ[name])
+    raise _token_error(
+        f"there is no file {TOKEN_FILE}, and no environment variable {' or '.join(TOKEN_VARIABLES)}"
+    )
+
+
+def _check_token(text: SecretStr, source: str) -> SecretStr:
+    token = SecretStr(text.strip())
+    if not _SENDABLE.fullmatch(token):
+        raise _token_error(f"{source} {'holds characters that no token has' if token else 'is empty'}")
+    return token
+
+
+def _token_error(reason: str) -> CredentialError:
+    return CredentialError(f"The token of the {NAME} cannot be read: {reason}.", TOKEN_FIX)

@@ -1,39 +1,42 @@
-"""Where a Momento API key comes from: each source answers a ``Credential`` or raises ``CredentialError``.
+"""Fetch a Momento API key: each source returns a ``Credential`` or raises ``CredentialError``.
 
-Knows where keys are kept, not Momento's calls. Fetching happens when a source is asked, never at import, and
-no process imports the modules of sources it does not use. No message, repr or log line holds part of a key.
+A process imports only the module of the source that it uses, with the first fetch. No message, repr or log
+record holds any part of a key.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+from ..clock import wall
 from ..conf.options import ConnectionOptions
 from ..endpoint import DEFAULT_LOCAL_PORT, TLS_PORT, Endpoint
 from ..exceptions import AgentUnavailable, CredentialError
 from ..redaction import SecretStr, redacted_repr
-from .api_key import ApiKey, SecretDocument, parse_endpoint
-from .expiry import unix_seconds
+from . import boundary
+from .api_key import ApiKey, SecretDocument, parse_endpoint, unix_seconds
 
 logger = logging.getLogger("django_momento")
 
-_WHERE_ENDPOINTS_ARE = (
-    "Momento's console and documentation list the endpoint of your region: set ENDPOINT in OPTIONS, or store "
-    'the secret as JSON: {"api_key": "...", "endpoint": "..."}.'
+_ENDPOINTS = "Momento's console and documentation list the endpoint of your region"
+_SET_ENDPOINT = (
+    f"{_ENDPOINTS}: set ENDPOINT in OPTIONS, or store the secret as JSON: "
+    '{"api_key": "...", "endpoint": "..."}.'
 )
+_READ_FILES_FASTER = "Put API_KEY_FILE on a file system that responds: a network file system may be down."
 
 
 @dataclass(frozen=True)
 class Credential:
-    """An API key and the hosts that it is for. ``source`` says in words where it came from.
+    """An API key and the hosts that it is for. ``source`` names its source in words.
 
-    ``expires_at`` and ``fetched_at`` are seconds since the epoch; a key that says no expiry has None.
-    ``encryption_keys`` is what the secret says beside the key, as it is written there.
+    ``expires_at`` and ``fetched_at`` are seconds since the epoch. A key without a known expiry has None.
+    ``encryption_keys`` are those beside the key in the secret, as they are written there. ``warnings`` are
+    for the log. Log them when no caller waits for the fetch any more: a log handler may use the cache.
     """
 
     api_key: SecretStr
@@ -44,19 +47,20 @@ class Credential:
     port: int = TLS_PORT
     expires_at: float | None = None
     encryption_keys: SecretStr | None = None
-    fetched_at: float = field(default_factory=time.time, compare=False)
+    fetched_at: float = field(default_factory=wall, compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def endpoint(self) -> str:
-        """Where cache calls go, for people: the host, and the port unless it is that of TLS."""
+        """The address of cache calls for messages: the host, and the port unless it is that of TLS."""
         return self.cache_host if self.port == TLS_PORT else str(Endpoint(self.cache_host, self.port))
 
     def same_key(self, other: Credential) -> bool:
-        """Answer whether the other has the same API key."""
+        """Return whether the other has the same API key."""
         return self.api_key == other.api_key
 
     def same_place(self, other: Credential) -> bool:
-        """Answer whether the other is for the same hosts, so that a connection can stay."""
+        """Return whether the other is for the same hosts, so that a connection can stay."""
         return (self.cache_host, self.control_host, self.port) == (
             other.cache_host,
             other.control_host,
@@ -65,19 +69,28 @@ class Credential:
 
 
 def fetch(options: ConnectionOptions, refresh: bool = False) -> Credential:
-    """Get the API key from the configured source. Raises CredentialError.
+    """Return the API key from the configured source. Raises CredentialError.
 
-    ``refresh`` is for a key that is no longer good: what lies between this process and the source skips its
-    cache. How long it takes at worst, the modules of the sources say; a callable takes what it takes.
+    ``refresh`` is for a key that Momento refused or that expires: an agent then skips its cache. Takes at
+    most boundary.FETCH_TIMEOUT seconds, because the source runs on a thread of its own.
     """
-    return _SOURCES.get(options.credentials, _from_callable)(options, refresh)
+    if options.credentials in _IMMEDIATE_SOURCES:
+        return _IMMEDIATE_SOURCES[options.credentials](options)
+    source = _SOURCES.get(options.credentials, _from_callable)
+    name, hint = _describe(options)
+    return boundary.run_source(name, partial(source, options, refresh), hint)
 
 
-def watched(options: ConnectionOptions) -> Callable[[], object] | None:
-    """Answer a function that sees cheaply whether the source has changed, or None if none can.
+def log_warnings(credential: Credential) -> None:
+    """Log the warnings of a fetch, when no caller waits for it any more."""
+    for warning in credential.warnings:
+        logger.warning(warning)
 
-    What it answers differs after a change, and it never raises. Call it before ``fetch``, so that a change in
-    between is seen the next time.
+
+def version_reader(options: ConnectionOptions) -> Callable[[], object] | None:
+    """Return a cheap function whose result changes when the source changes, or None if there is none.
+
+    The function never raises. Call it before ``fetch``, so that a change in between is seen the next time.
     """
     path = options.api_key_file if options.credentials == "file" else None
     if path is None:
@@ -87,38 +100,67 @@ def watched(options: ConnectionOptions) -> Callable[[], object] | None:
     return partial(file.version, path)
 
 
+def _describe(options: ConnectionOptions) -> tuple[str, str]:
+    """Return the name of a source for messages, and the advice for a source that is too slow."""
+    match options.credentials:
+        case "secretsmanager":
+            from . import secrets_manager
+
+            return _secret_name(options, options.region), secrets_manager.HINT
+        case "agent":
+            from . import agent
+
+            return f"{_secret_name(options, options.region)}, from the agent,", agent.HINT
+        case "file":
+            return _file_name(options), _READ_FILES_FASTER
+        case path:
+            from . import function
+
+            return f"Callable {path!r}", function.BE_QUICKER
+
+
 def _from_secrets_manager(options: ConnectionOptions, refresh: bool) -> Credential:
-    from . import aws, secrets_manager
+    from . import secrets_manager
 
     secret_id, stage = _secret_id(options), options.secret_version_stage
-    text, region = secrets_manager.get_secret_value(secret_id, stage, options.region)
-    return _credential(options, text, options.endpoint, str(aws.AwsSecret(secret_id, stage, region)))
+    text, region = secrets_manager.get_secret_value(secret_id, stage, options.region, options.secret_role)
+    return _credential(options, text, options.endpoint, _secret_name(options, region))
 
 
 def _from_agent(options: ConnectionOptions, refresh: bool) -> Credential:
-    from . import agent, aws
+    from . import agent
 
     secret_id, stage = _secret_id(options), options.secret_version_stage
     try:
-        text, region = agent.get_secret_value(secret_id, stage, options.region, refresh)
+        text, region = agent.get_secret_value(
+            secret_id, stage, options.region, refresh=refresh, role=options.secret_role
+        )
     except AgentUnavailable as unavailable:
         if not options.agent_fallback:
             raise
-        logger.warning(
-            "Secrets Manager is asked with boto3, for AGENT_FALLBACK is set: %s", unavailable.cause
-        )
+        warning = f"boto3 read the secret, because AGENT_FALLBACK is set: {unavailable.cause}"
     else:
-        source = f"{aws.AwsSecret(secret_id, stage, region)}, from the agent"
-        return _credential(options, text, options.endpoint, source)
-    return _from_secrets_manager(options, refresh)
+        return _credential(
+            options, text, options.endpoint, f"{_secret_name(options, region)}, from the agent"
+        )
+    credential = _from_secrets_manager(options, refresh)
+    return replace(credential, warnings=(warning, *credential.warnings))
 
 
 def _secret_id(options: ConnectionOptions) -> str:
-    assert options.secret_id is not None  # noqa: S101 - options.parse() has made sure
+    assert options.secret_id is not None  # noqa: S101 - the parser of options requires it
     return options.secret_id
 
 
-def _from_environment(options: ConnectionOptions, refresh: bool) -> Credential:
+def _secret_name(options: ConnectionOptions, region: str | None) -> str:
+    from . import aws
+
+    secret_id, role = _secret_id(options), options.secret_role
+    region = aws.region_of(secret_id, region)
+    return str(aws.AwsSecret(secret_id, options.secret_version_stage, region, role))
+
+
+def _from_environment(options: ConnectionOptions) -> Credential:
     source = f"Environment variable {options.api_key_variable}"
     text = SecretStr(os.environ.get(options.api_key_variable, ""))
     if not text:
@@ -126,17 +168,18 @@ def _from_environment(options: ConnectionOptions, refresh: bool) -> Credential:
             f"{source} is not set, or empty.",
             f"Set it to a Momento API key, and {options.endpoint_variable} to your region's endpoint.",
         )
-    # Wrapped like the key, which it is where somebody took the two for one another.
-    named = SecretStr(os.environ.get(options.endpoint_variable, ""))
-    endpoint = _endpoint(options, named, f"Environment variable {options.endpoint_variable}")
-    return _credential(options, text, endpoint, source)
+    # Wrapped like the key, because somebody may take one variable for the other.
+    named = SecretStr(os.environ.get(options.endpoint_variable, "").strip())
+    fix = f"{_ENDPOINTS}: set environment variable {options.endpoint_variable} to it, or ENDPOINT in OPTIONS."
+    endpoint = _endpoint(options, named, f"Environment variable {options.endpoint_variable}", fix)
+    return _credential(options, text, endpoint, source, fix)
 
 
 def _from_file(options: ConnectionOptions, refresh: bool) -> Credential:
     from . import file
 
-    assert options.api_key_file is not None  # noqa: S101 - options.parse() has made sure
-    source = f"File {redacted_repr(str(options.api_key_file))}"
+    assert options.api_key_file is not None  # noqa: S101 - the parser of options requires it
+    source = _file_name(options)
     try:
         text = file.read(options.api_key_file)
     except ValueError as error:
@@ -147,51 +190,66 @@ def _from_file(options: ConnectionOptions, refresh: bool) -> Credential:
     return _credential(options, text, options.endpoint, source)
 
 
+def _file_name(options: ConnectionOptions) -> str:
+    return f"File {redacted_repr(str(options.api_key_file))}"
+
+
 def _from_callable(options: ConnectionOptions, refresh: bool) -> Credential:
     from . import function
 
     text, named = function.call(options.credentials)
     source = f"Callable {options.credentials!r}"
-    return _credential(options, text, _endpoint(options, named, source), source)
+    fix = f"{_ENDPOINTS}: return a tuple of the key and the endpoint, or set ENDPOINT in OPTIONS."
+    return _credential(options, text, _endpoint(options, named, source, fix), source, fix)
 
 
-def _from_local(options: ConnectionOptions, refresh: bool) -> Credential:
+def _from_local(options: ConnectionOptions) -> Credential:
     default = Endpoint("127.0.0.1", DEFAULT_LOCAL_PORT, secure=options.root_certificates is not None)
     hosts_and_port = (options.endpoint or default).connect_to()
     return Credential(SecretStr(""), "none", "momento-local, which needs no key", *hosts_and_port)
 
 
-def _from_embedded(options: ConnectionOptions, refresh: bool) -> Credential:
+def _from_embedded(options: ConnectionOptions) -> Credential:
     from . import embedded
 
-    host, port, key = embedded.server.started()
+    host, port, key = embedded.server.start()
     return Credential(key, "opaque", "the embedded server of this process", host, host, port)
 
 
 _SOURCES: dict[str, Callable[[ConnectionOptions, bool], Credential]] = {
     "secretsmanager": _from_secrets_manager,
     "agent": _from_agent,
-    "env": _from_environment,
     "file": _from_file,
+}
+# These wait for nothing outside this process, so they need no thread.
+_IMMEDIATE_SOURCES: dict[str, Callable[[ConnectionOptions], Credential]] = {
+    "env": _from_environment,
     "local": _from_local,
     "embedded": _from_embedded,
 }
 
 
-def _endpoint(options: ConnectionOptions, named: SecretStr | None, source: str) -> Endpoint | None:
-    """Answer the configured endpoint, or else the one that a source names beside the key."""
+def _endpoint(options: ConnectionOptions, named: SecretStr | None, source: str, fix: str) -> Endpoint | None:
+    """Return the configured endpoint, or else the one that a source names beside the key."""
     if options.endpoint is not None or not named:
         return options.endpoint
     try:
         return parse_endpoint(named, secure=options.root_certificates is not None)
     except ValueError as error:
-        raise CredentialError(f"{source} {error}.", _WHERE_ENDPOINTS_ARE) from None
+        raise CredentialError(f"{source} {error}.", fix) from None
 
 
 def _credential(
-    options: ConnectionOptions, text: SecretStr, configured: Endpoint | None, source: str
+    options: ConnectionOptions,
+    text: SecretStr,
+    configured: Endpoint | None,
+    source: str,
+    fix: str = _SET_ENDPOINT,
 ) -> Credential:
-    """Take a secret's text apart; a configured endpoint wins over the secret's, and that over the key's."""
+    """Return the credential in a secret's text. ``fix`` says where to put a missing endpoint.
+
+    A configured endpoint wins over the one in the secret, and that one wins over the one in the key.
+    """
     try:
         document = SecretDocument.read(text)
         key = ApiKey.read(document.key)
@@ -203,7 +261,10 @@ def _credential(
             f"{source} {error}.",
             "It must hold a Momento API key, as plain text or as JSON with its endpoint.",
         ) from None
-    cache_host, control_host, port = _place(key, endpoint, source)
+    cache_host, control_host, port = _address(key, endpoint, source, fix)
+    expires_at, warnings = _expiry(
+        source, ("its validUntil", document.expires), ("its key's exp", key.expires)
+    )
     return Credential(
         key.secret,
         key.kind,
@@ -211,13 +272,14 @@ def _credential(
         cache_host,
         control_host,
         port,
-        expires_at=_expiry(source, ("its validUntil", document.expires), ("its key's exp", key.expires)),
+        expires_at=expires_at,
         encryption_keys=document.encryption_key,
+        warnings=warnings,
     )
 
 
-def _place(key: ApiKey, endpoint: Endpoint | None, source: str) -> tuple[str, str, int]:
-    """Answer the hosts for cache and control calls, and their port."""
+def _address(key: ApiKey, endpoint: Endpoint | None, source: str, fix: str) -> tuple[str, str, int]:
+    """Return the hosts for cache and control calls, and their port."""
     if endpoint is None and key.hosts:
         return (*key.hosts, TLS_PORT)
     # A local server, which has a port, accepts any text as a key.
@@ -227,21 +289,19 @@ def _place(key: ApiKey, endpoint: Endpoint | None, source: str) -> tuple[str, st
             "Store the key whole, as Momento's console gave it, or as JSON with 'api_key' and 'endpoint'.",
         )
     if endpoint is None:
-        raise CredentialError(
-            f"{source} holds a {key.kind} key, which names no endpoint.", _WHERE_ENDPOINTS_ARE
-        )
+        raise CredentialError(f"{source} holds a {key.kind} key, which names no endpoint.", fix)
     return endpoint.connect_to()
 
 
-def _expiry(source: str, *written: tuple[str, object]) -> float | None:
-    """Answer the earliest of the times at which a key expires. One that cannot be read costs a warning only.
+def _expiry(source: str, *written: tuple[str, object]) -> tuple[float | None, tuple[str, ...]]:
+    """Return the earliest expiry of a key, and a warning for each that is not a time.
 
-    A key whose expiry is misspelled still works, and refusing it would interrupt what went well.
+    A key with a misspelled expiry still works, so it is used.
     """
-    known = []
+    known, warnings = [], []
     for where, value in written:
         try:
             known.append(unix_seconds(value))
         except ValueError:
-            logger.warning("%s: %s is not a time, so it is ignored.", source, where)
-    return min((moment for moment in known if moment is not None), default=None)
+            warnings.append(f"{source}: {where} is not a time, so it is ignored.")
+    return min((moment for moment in known if moment is not None), default=None), tuple(warnings)

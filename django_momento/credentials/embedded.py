@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ..local import LocalServer
 
 
-class Embedded(NamedTuple):
-    """Where the server listens, and its one key: other users of the machine can reach the port."""
+class EmbeddedAddress(NamedTuple):
+    """The address of the server and its one key. Without the key, other users of the machine could use it."""
 
     host: str
     port: int
@@ -37,13 +37,13 @@ class EmbeddedServer:
         self._inherited: list[LocalServer | ServerProcess] = []
         self._api_key = SecretStr("")
 
-    def started(self) -> Embedded:
-        """Answer the server, started if it is not running."""
+    def start(self) -> EmbeddedAddress:
+        """Return the address of the server, and start the server if it is not running."""
         with self._lock:
             if self._server is None:
                 self._api_key = SecretStr(secrets.token_urlsafe(32))
                 self._server = self._start()
-            return Embedded(self._server.host, self._server.port, self._api_key)
+            return EmbeddedAddress(self._server.host, self._server.port, self._api_key)
 
     def stop(self) -> None:
         """Stop the server if it is running."""

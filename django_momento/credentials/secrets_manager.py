@@ -1,34 +1,52 @@
-"""One GetSecretValue of AWS Secrets Manager with boto3, and what to do where it fails before AWS answers.
+"""Read a secret of AWS Secrets Manager with boto3, and explain failures before AWS responds.
 
-boto3 is imported when a secret is first fetched: it costs a tenth of a second that no import should pay.
+boto3 is imported when a secret is first fetched, because the import takes a tenth of a second.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from django_momento.exceptions import CredentialError
-from django_momento.redaction import SecretStr
-
-from .aws import Asker, AwsSecret, region_of, sentence
+from ..exceptions import CredentialError
+from ..redaction import SecretStr
+from . import boundary
+from .aws import AwsSecret, Reader, region_of, sentence
+from .boundary import RedactedTraceback
 
 if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError
 
-# Bounded, so that an AWS outage costs a request seconds and not boto3's minutes.
+# Bounded, so that an AWS outage costs a request seconds. boto3's own limits are minutes.
 CONNECT_TIMEOUT = 2.0
 READ_TIMEOUT = 3.0
 ATTEMPTS = 3
 
-_THIS_PROCESS = Asker("this process", "AWS answered", "the IAM action secretsmanager:GetSecretValue")
-_CHECK_AWS_CREDENTIALS = "Check the AWS credentials of this process: `aws sts get-caller-identity`."
+_SESSION_NAME = "django-momento"
 
-# By the name of botocore's exception, for what fails before AWS answers.
-_LOCAL_FIXES = {
+_THIS_PROCESS = Reader("this process", "AWS returned", "the IAM action secretsmanager:GetSecretValue")
+_CHECK_AWS_CREDENTIALS = "Check the AWS credentials of this process: `aws sts get-caller-identity`."
+_CHECK_AWS_SETTINGS = (
+    "Check the AWS settings of this process: `aws sts get-caller-identity`, AWS_PROFILE, the files in "
+    "~/.aws, and AWS_ENDPOINT_URL_SECRETS_MANAGER if it is set."
+)
+_CHECK_NETWORK = (
+    "Check that this process can reach Secrets Manager in that region: a NAT gateway or an interface VPC "
+    "endpoint, the security group, REGION, and AWS_ENDPOINT_URL_SECRETS_MANAGER if it is set."
+)
+_CHECK_CERTIFICATES = (
+    "A proxy or a server of your own shows its own certificate: name its root certificates in AWS_CA_BUNDLE."
+)
+HINT = "Secrets Manager, or a proxy before it, responds too slowly. " + _CHECK_NETWORK
+
+# By the name of botocore's exception, for failures before AWS responds.
+_FIXES = {
     "NoCredentialsError": (
         "Give this process AWS credentials: a role on Lambda, ECS or EC2; elsewhere a profile or variables."
     ),
@@ -39,94 +57,184 @@ _LOCAL_FIXES = {
     ),
     "InvalidRegionError": "REGION must be the name of an AWS region, such as us-west-2.",
     "ProfileNotFound": "Check AWS_PROFILE.",
-    "ParamValidationError": "Check SECRET_ID and SECRET_VERSION_STAGE.",
+    "ParamValidationError": "Check SECRET_ID, SECRET_VERSION_STAGE and SECRET_ROLE.",
+    "FileNotFoundError": (
+        "Check the files that AWS credentials of this process come from: AWS_WEB_IDENTITY_TOKEN_FILE, and "
+        "credential_process in ~/.aws/config."
+    ),
 }
-_UNREACHABLE_FIX = (
-    "Check that this process can reach Secrets Manager in that region: a NAT gateway or an interface VPC "
-    "endpoint, the security group, REGION, and AWS_ENDPOINT_URL_SECRETS_MANAGER if it is set."
-)
-_CHECK_AWS_SETTINGS = (
-    "Check the AWS settings of this process: `aws sts get-caller-identity`, AWS_PROFILE, the files in "
-    "~/.aws, and AWS_ENDPOINT_URL_SECRETS_MANAGER if it is set."
-)
 
-# What botocore logs at DEBUG with answers in it, or with the session token of the AWS credentials.
-_TELL_TALES = ("botocore.parsers", "botocore.auth", "botocore.endpoint")
+# botocore logs responses, and the session token of the AWS credentials, at DEBUG.
+_LOGGERS_OF_SECRETS = ("botocore.parsers", "botocore.auth", "botocore.endpoint")
 
 
-def get_secret_value(secret_id: str, version_stage: str, region: str | None) -> tuple[SecretStr, str]:
-    """Fetch a secret with boto3; answer its text and the region that had it. Raises CredentialError.
+class _Problem(Enum):
+    """The reason why a response has no text."""
 
-    Takes at most ATTEMPTS times CONNECT_TIMEOUT and READ_TIMEOUT, and pauses of 1 and 2 seconds at most
-    between them: 18 seconds. Where the host has several addresses, each is given CONNECT_TIMEOUT. What boto3
-    needs to find AWS credentials, such as a role to assume, comes on top.
+    MALFORMED = auto()
+    NOT_TEXT = auto()
+
+
+def get_secret_value(
+    secret_id: str, version_stage: str, region: str | None, role: str | None = None
+) -> tuple[SecretStr, str]:
+    """Fetch a secret with boto3, and return its text and its region. Raises CredentialError.
+
+    A ``role`` is assumed first. Takes at most ATTEMPTS times CONNECT_TIMEOUT and READ_TIMEOUT, with pauses of
+    at most 1 and 2 seconds, if the host has one address and sends its response at once. The search for AWS
+    credentials and the role come on top. boundary.FETCH_TIMEOUT bounds all of it.
     """
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+    secret = AwsSecret(secret_id, version_stage, region_of(secret_id, region), role)
+    with boundary.importing:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import ClientError
 
-    asked = AwsSecret(secret_id, version_stage, region_of(secret_id, region))
     try:
-        # A Session of its own: making a client from boto3's default one is not thread-safe.
-        made = boto3.session.Session().client(
-            "secretsmanager",
-            region_name=asked.region,
-            config=Config(
-                connect_timeout=CONNECT_TIMEOUT,
-                read_timeout=READ_TIMEOUT,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            ),
+        # A Session of its own: the creation of a client from boto3's default session is not thread-safe.
+        session = boto3.session.Session()
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         )
-        with closing(made) as client, _secrets_kept_from_logs():
-            asked = asked._replace(region=client.meta.region_name)
-            # The answer gets no name of its own here: tracebacks with local variables would show it.
-            text = _text(client.get_secret_value(SecretId=secret_id, VersionStage=version_stage))
+        with _without_secrets_in_logs():
+            service: dict[str, Any] = {"region_name": secret.region, "config": config}
+            if role is not None:
+                session = _assume_role(session, secret, service)
+            with closing(session.client("secretsmanager", **service)) as client:
+                secret = secret._replace(region=client.meta.region_name)
+                # No variable holds the response, because a traceback with local variables would show it.
+                text = _text(client.get_secret_value(SecretId=secret_id, VersionStage=version_stage))
+    except CredentialError:
+        raise
     except ClientError as error:
-        raise _refused(asked, error) from error
-    except (BotoCoreError, ValueError) as error:  # The latter is for an endpoint URL that is none.
-        failure = _failed(asked, error)
+        failure, cause = _refusal(secret, error), RedactedTraceback.of(error)
+    except Exception as error:  # noqa: BLE001 - botocore raises anything, for odd responses and missing files
+        failure, cause = _failure(secret, error), RedactedTraceback.of(error)
     else:
-        if text is None:
-            raise asked.not_text()
-        return text, asked.region or ""
-    # Not chained: the frames of an error in the middle of an answer have what was read of it.
-    raise failure
+        if isinstance(text, SecretStr):
+            return text, secret.region or ""
+        raise (
+            secret.not_text()
+            if text is _Problem.NOT_TEXT
+            else secret.malformed("AWS returned", _fix_for_proxy("") or _CHECK_AWS_SETTINGS)
+        )
+    # Not chained to botocore's error: its message and frames may hold the secret, for one in a cut response.
+    raise failure from cause
+
+
+def _assume_role(session: Any, secret: AwsSecret, service: dict[str, Any]) -> Any:
+    """Return a session with the temporary credentials of the secret's role. Raises CredentialError."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    with closing(session.client("sts", **service)) as sts:
+        try:
+            keys = sts.assume_role(RoleArn=secret.role, RoleSessionName=_SESSION_NAME)["Credentials"]
+        except ClientError as error:
+            code, message = _code_and_message(error)
+            raise secret.role_refusal(code, message, _THIS_PROCESS) from error
+    return boto3.session.Session(
+        aws_access_key_id=keys.pop("AccessKeyId"),
+        aws_secret_access_key=keys.pop("SecretAccessKey"),
+        aws_session_token=keys.pop("SessionToken"),
+        region_name=session.region_name,
+    )
 
 
 @contextmanager
-def _secrets_kept_from_logs() -> Iterator[None]:
-    """Silence what botocore logs of this thread's call that has a secret in it."""
+def _without_secrets_in_logs() -> Iterator[None]:
+    """Drop the log records of botocore that have a secret in them, for calls of this thread."""
     thread = threading.get_ident()
 
-    def is_from_elsewhere(record: logging.LogRecord) -> bool:
+    def is_from_another_thread(record: logging.LogRecord) -> bool:
         return threading.get_ident() != thread
 
     with ExitStack() as stack:
-        for name in _TELL_TALES:
+        for name in _LOGGERS_OF_SECRETS:
             logger = logging.getLogger(name)
-            logger.addFilter(is_from_elsewhere)
-            stack.callback(logger.removeFilter, is_from_elsewhere)
+            logger.addFilter(is_from_another_thread)
+            stack.callback(logger.removeFilter, is_from_another_thread)
         yield
 
 
-def _text(answer: Any) -> SecretStr | None:
-    if "SecretString" in answer:
-        return SecretStr(answer["SecretString"])
-    return SecretStr.from_bytes(answer.get("SecretBinary", b""))
+def _text(response: dict[str, Any]) -> SecretStr | _Problem:
+    """Return the text in a response. Raises nothing, because a traceback would show the response."""
+    if isinstance(response.get("SecretString"), str):
+        return SecretStr(response["SecretString"])
+    if not isinstance(response.get("SecretBinary"), bytes):
+        return _Problem.MALFORMED
+    text = SecretStr.from_bytes(response["SecretBinary"])
+    return _Problem.NOT_TEXT if text is None else text
 
 
-def _refused(asked: AwsSecret, error: ClientError) -> CredentialError:
-    code = error.response.get("Error", {}).get("Code", "an unknown error")
-    message = error.response.get("Error", {}).get("Message") or ""
-    # A bare HTTP status is not Secrets Manager's word, but that of something in between.
-    is_from_between = code.isdigit()
-    return asked.refused(code, message, _THIS_PROCESS, _UNREACHABLE_FIX if is_from_between else None)
+def _code_and_message(error: ClientError) -> tuple[str, str]:
+    described = error.response.get("Error")
+    if not isinstance(described, dict):
+        return "an unknown error", ""
+    return str(described.get("Code") or "an unknown error"), str(described.get("Message") or "")
 
 
-def _failed(asked: AwsSecret, error: BotoCoreError | ValueError) -> CredentialError:
+def _refusal(secret: AwsSecret, error: ClientError) -> CredentialError:
+    code, message = _code_and_message(error)
+    # Secrets Manager has names for its errors. A number is the HTTP status of something in between.
+    fix = _fix_for_proxy(message) or _CHECK_NETWORK if code.isdigit() else None
+    return secret.refusal(code, message, _THIS_PROCESS, fix)
+
+
+def _failure(secret: AwsSecret, error: Exception) -> CredentialError:
     from botocore.exceptions import ConnectionError as NotConnected
     from botocore.exceptions import HTTPClientError
 
-    is_unreachable = isinstance(error, NotConnected | HTTPClientError)
-    fix = _LOCAL_FIXES.get(type(error).__name__, _UNREACHABLE_FIX if is_unreachable else _CHECK_AWS_SETTINGS)
-    return CredentialError(f"{asked} cannot be read: {type(error).__name__}: {sentence(str(error))}.", fix)
+    name = type(error).__name__
+    fix = _FIXES.get(name)
+    if fix is None and isinstance(error, NotConnected | HTTPClientError):
+        fix = _fix_for_connection(error)
+    said = sentence(error)
+    return CredentialError(
+        f"{secret} cannot be read: {name}{': ' if said else ''}{said}.", fix or _CHECK_AWS_SETTINGS
+    )
+
+
+def _fix_for_connection(error: Exception) -> str:
+    """Return the fix for a connection that cannot be made, or that ends before a response."""
+    message = str(error)
+    url = urlsplit(_endpoint_url(error))
+    if type(error).__name__ == "SSLError":
+        if "CERTIFICATE_VERIFY_FAILED" in message:
+            return _CHECK_CERTIFICATES
+        return (
+            f"{url.netloc or 'The server'} does not speak TLS: check AWS_ENDPOINT_URL_SECRETS_MANAGER and "
+            "AWS_ENDPOINT_URL, which begin with http:// for such a server, and HTTPS_PROXY."
+        )
+    if type(error).__name__ == "ProxyConnectionError" or _is_proxied(url.scheme):
+        return _proxy_fix(url.hostname)
+    if url.scheme == "http" and type(error).__name__ == "ConnectionClosedError":
+        return (
+            f"{url.netloc} may speak TLS: then AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL must "
+            "begin with https://."
+        )
+    return _CHECK_NETWORK
+
+
+def _fix_for_proxy(message: str) -> str | None:
+    if "HTTPS port" in message or "TLS" in message:
+        return "AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL must begin with https://."
+    return _proxy_fix(None) if _is_proxied("https") or _is_proxied("http") else None
+
+
+def _proxy_fix(host: str | None) -> str:
+    return (
+        "A proxy is in the way: check HTTPS_PROXY and HTTP_PROXY of this process, or add "
+        f"{host or 'the host of Secrets Manager'} to NO_PROXY."
+    )
+
+
+def _is_proxied(scheme: str) -> bool:
+    return any(os.environ.get(name) for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()))
+
+
+def _endpoint_url(error: Exception) -> str:
+    arguments = getattr(error, "kwargs", {})
+    return str(arguments.get("endpoint_url") or "")

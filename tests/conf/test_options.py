@@ -41,6 +41,7 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
     "SECRET_ID": ([("a/b", "a/b"), ("arn:aws:x", "arn:aws:x")], NOT_TEXT),
     "SECRET_VERSION_STAGE": ([("AWSPREVIOUS", "AWSPREVIOUS")], NOT_TEXT),
     "REGION": ([("eu-west-1", "eu-west-1")], NOT_TEXT),
+    "SECRET_ROLE": ([("arn:aws:iam::1:role/a", "arn:aws:iam::1:role/a")], NOT_TEXT),
     "AGENT_FALLBACK": ([(True, True), (False, False)], NOT_FLAGS),
     "API_KEY_VARIABLE": ([("KEY", "KEY")], NOT_TEXT),
     "ENDPOINT_VARIABLE": ([("CELL", "CELL")], NOT_TEXT),

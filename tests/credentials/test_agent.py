@@ -117,7 +117,7 @@ def test_the_secret_of_another_region_is_refused(aws: SecretsManager, agent: Sec
 
     assert (
         "Secret 'momento' in eu-west-1 (AWSCURRENT) cannot be read: "
-        "the agent answered with the secret of that name in us-west-2."
+        "the agent returned the secret of that name in us-west-2."
     ) == refused.value.cause
     assert "Set the agent's region to eu-west-1" in refused.value.fix
 

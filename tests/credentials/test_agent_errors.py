@@ -7,7 +7,6 @@ import socket
 import pytest
 
 from django_momento.credentials import agent as agent_source
-from django_momento.credentials import agent_token
 from django_momento.credentials.agent import get_secret_value
 from django_momento.exceptions import AgentUnavailable, CredentialError
 from tests.kit import agent as agents
@@ -67,8 +66,8 @@ def test_an_agent_that_does_not_run_is_said_so(token: str | None, monkeypatch: p
         error = failure()
 
     assert is_unavailable(error)
-    assert f"No Secrets Manager Agent listens on localhost:{port}: ConnectionRefusedError." == error.cause
-    assert "Start the Secrets Manager Agent" in error.fix
+    assert f"No {agent_source.NAME} listens on localhost:{port}: ConnectionRefusedError." == error.cause
+    assert "Start the AWS Workload Credentials Provider (Secrets Manager Agent)" in error.fix
     assert isinstance(error.__cause__, ConnectionRefusedError)
 
 
@@ -93,7 +92,9 @@ def test_a_token_that_is_missing_is_missed_where_an_agent_runs(
     error = failure()
 
     assert not is_unavailable(error)
-    assert error.cause.startswith("The token of the Secrets Manager Agent cannot be had")
+    assert error.cause.startswith(
+        "The token of the AWS Workload Credentials Provider (Secrets Manager Agent) cannot be read"
+    )
     assert [] == agent.requests
 
 
@@ -116,7 +117,7 @@ def test_a_token_that_is_refused_says_where_the_right_one_is(
 
     assert not is_unavailable(error)
     assert f"{SECRET} cannot be read: the agent refused the token of this process" in error.cause
-    assert agent_token.FIX == error.fix
+    assert agent_source.TOKEN_FIX == error.fix
 
 
 def test_the_agent_refuses_another_token(
@@ -126,7 +127,7 @@ def test_the_agent_refuses_another_token(
     aws.create("momento", V2_KEY)
     monkeypatch.setenv("AWS_TOKEN", "another")
 
-    assert "refused the token of this process (the agent answered 403: Bad Token)." in failure().cause
+    assert "refused the token of this process (the agent returned 403: Bad Token)." in failure().cause
 
 
 def test_a_missing_secret_says_which_and_how_to_create_it(agent: SecretsManagerAgent) -> None:
@@ -135,7 +136,7 @@ def test_a_missing_secret_says_which_and_how_to_create_it(agent: SecretsManagerA
 
     assert not is_unavailable(error)
     assert (
-        f"{SECRET} cannot be read: the agent answered ResourceNotFoundException: "
+        f"{SECRET} cannot be read: the agent returned ResourceNotFoundException: "
         "Secrets Manager can't find the specified secret."
     ) == error.cause
     assert "aws secretsmanager create-secret --region us-west-2 --name momento " in error.fix
@@ -157,10 +158,10 @@ def test_a_denial_names_what_the_agent_s_role_must_be_allowed(
     error = failure(region=region)
 
     assert not is_unavailable(error)
-    assert "the agent answered AccessDeniedException: User: arn:aws:iam::1:role/x is not" in error.cause
+    assert "the agent returned AccessDeniedException: User: arn:aws:iam::1:role/x is not" in error.cause
     assert (
         "Allow the IAM actions secretsmanager:GetSecretValue and secretsmanager:DescribeSecret on "
-        f"{arn} to the role of the Secrets Manager Agent"
+        f"{arn} to the role of the AWS Workload Credentials Provider (Secrets Manager Agent)"
     ) in error.fix
     assert "kms:Decrypt" in error.fix
 
@@ -201,7 +202,7 @@ def test_every_error_the_agent_tells_on_says_what_to_do(
     error = failure()
 
     assert not is_unavailable(error)
-    assert f"{SECRET} cannot be read: the agent answered {code}" in error.cause
+    assert f"{SECRET} cannot be read: the agent returned {code}" in error.cause
     assert fix in error.fix
 
 
@@ -223,8 +224,9 @@ def test_any_other_refusal_is_quoted_in_short(agent: SecretsManagerAgent, text: 
     agent.say(400, text)
     error = failure()
 
-    quoted = text[:500].replace(V2_KEY, "**********")
-    assert f"{SECRET} cannot be read: the agent answered 400: {quoted}." == error.cause
+    quoted = text.replace(V2_KEY, "**********")
+    quoted = quoted if len(quoted) <= 500 else quoted[:497]
+    assert f"{SECRET} cannot be read: the agent returned 400: {quoted}." == error.cause
     assert "See the agent's log" in error.fix
 
 
@@ -232,7 +234,7 @@ def test_something_else_on_the_port_is_named_as_that(agent: SecretsManagerAgent)
     """A 404 is none of the agent's answers to a right request."""
     agent.say(404, "<html>Not Found</html>")
 
-    assert "the agent answered 404: <html>Not Found</html>" in failure().cause
+    assert "the agent returned 404: <html>Not Found</html>" in failure().cause
 
 
 @pytest.mark.parametrize("starting", [agents.NOT_READY, (503, "Serving not enabled.")])
@@ -246,7 +248,7 @@ def test_an_agent_that_never_gets_ready_is_given_up(
 
     assert is_unavailable(error)
     assert (
-        f"{SECRET} cannot be read yet: the agent answered {starting[0]}: {starting[1].rstrip('.')}."
+        f"{SECRET} cannot be read yet: the agent returned {starting[0]}: {starting[1].rstrip('.')}."
         == error.cause
     )
     assert "in the handler, not while modules are imported" in error.fix
@@ -271,7 +273,7 @@ def test_an_answer_that_is_not_getsecretvalue_s_is_not_quoted(agent: SecretsMana
 
     assert not is_unavailable(error)
     assert (
-        f"{SECRET} cannot be read: the agent answered something that is not GetSecretValue's JSON."
+        f"{SECRET} cannot be read: the agent returned something that is not GetSecretValue's JSON."
         == error.cause
     )
 
@@ -281,7 +283,7 @@ def test_bytes_that_are_no_text_are_refused(agent: SecretsManagerAgent, binary: 
     """A SecretBinary of something else is named as that, and shown nowhere."""
     agent.say(200, f'{{"SecretBinary": "{binary}"}}')
 
-    assert f"{SECRET} holds bytes that are not UTF-8 text." == failure().cause
+    assert f"{SECRET} is kept as SecretBinary and holds bytes that are not UTF-8 text." == failure().cause
 
 
 def test_an_answer_without_end_is_not_read_to_its_end(agent: SecretsManagerAgent) -> None:
@@ -312,7 +314,7 @@ def test_an_answer_that_breaks_off_is_no_answer(
         error = failure()
 
     assert is_unavailable(error)
-    assert f"The Secrets Manager Agent on localhost:{port} did not answer as it should: " in error.cause
+    assert f"The {agent_source.NAME} on localhost:{port} did not respond as it should: " in error.cause
     assert (None, None) == (error.__cause__, error.__context__)
 
 
@@ -326,4 +328,4 @@ def test_a_silent_agent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         error = failure()
 
     assert is_unavailable(error)
-    assert "did not answer as it should: TimeoutError." in error.cause
+    assert "did not respond as it should: TimeoutError." in error.cause

@@ -11,7 +11,7 @@ import pytest
 from django_momento.conf.loading import parse
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials import agent as agent_source
-from django_momento.credentials.credential import fetch
+from django_momento.credentials.credential import fetch, log_warnings
 from django_momento.exceptions import AgentUnavailable, CredentialError
 from tests.kit import agent as agents
 from tests.kit import aws as fixtures
@@ -78,7 +78,9 @@ def test_without_fallback_an_agent_that_is_gone_is_an_error(
     """Whoever runs an agent wants to know that it does not."""
     aws.create("momento", DOCUMENT)
     stop(agent, monkeypatch)
-    with pytest.raises(AgentUnavailable, match="No Secrets Manager Agent listens"):
+    with pytest.raises(
+        AgentUnavailable, match=r"No AWS Workload Credentials Provider \(Secrets Manager Agent\) listens"
+    ):
         fetch(options())
 
 
@@ -98,14 +100,19 @@ def test_with_fallback_boto3_is_asked_and_the_log_says_why(
         agent.say(*agents.NOT_READY)
     with caplog.at_level(logging.WARNING, "django_momento"):
         credential = fetch(options(AGENT_FALLBACK=True))
+        log_warnings(credential)
 
     assert (V2_KEY, "Secret 'momento' in us-west-2 (AWSCURRENT)") == (
         str(credential.api_key),
         credential.source,
     )
     (message,) = [record.getMessage() for record in caplog.records if record.name == "django_momento"]
-    assert message.startswith("Secrets Manager is asked with boto3, for AGENT_FALLBACK is set: ")
-    assert ("No Secrets Manager Agent listens" if reason == "gone" else "not ready to serve") in message
+    assert message.startswith("boto3 read the secret, because AGENT_FALLBACK is set: ")
+    assert (
+        "No AWS Workload Credentials Provider (Secrets Manager Agent) listens"
+        if reason == "gone"
+        else "not ready to serve"
+    ) in message
 
 
 @pytest.mark.parametrize(
@@ -135,7 +142,7 @@ def test_with_fallback_an_error_of_boto3_s_is_the_error(
 ) -> None:
     """The last that was asked has the last word; that of the agent is in the log."""
     stop(agent, monkeypatch)
-    with pytest.raises(CredentialError, match="AWS answered ResourceNotFoundException") as refused:
+    with pytest.raises(CredentialError, match="AWS returned ResourceNotFoundException") as refused:
         fetch(options(AGENT_FALLBACK=True, SECRET_ID=ARN))
 
     assert "in eu-west-1" in refused.value.cause

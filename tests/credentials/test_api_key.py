@@ -94,7 +94,8 @@ def test_what_momento_does_not_issue_is_opaque(text: str) -> None:
 )
 def test_a_key_that_no_header_can_carry_is_refused(text: str) -> None:
     """A key pasted with a line break would fail at every call, with a text that does not say why."""
-    with pytest.raises(ValueError, match="spaces or line breaks") as refused:
+    reason = "one API key on one line" if "\n" in text else "spaces or line breaks"
+    with pytest.raises(ValueError, match=reason) as refused:
         ApiKey.read(SecretStr(text))
 
     assert [] == shown_of(text, report(refused.value))
@@ -148,10 +149,22 @@ def test_a_secret_without_a_key_in_it_is_an_empty_key(text: str) -> None:
 @table(
     ("text", "reason"),
     [
-        ("{", "looks like JSON, but is not valid or has nothing in it"),
-        ("{}", "looks like JSON, but is not valid or has nothing in it"),
-        (f"{{'api_key': '{V2_KEY}'}}", "looks like JSON, but is not valid"),
-        ('{"a":' * 100_000, "looks like JSON, but is not valid"),
+        ("{", "looks like JSON, but is not valid (Expecting property name"),
+        ("{}", "is a JSON object with nothing in it"),
+        (
+            f"{{'api_key': '{V2_KEY}'}}",
+            (
+                "looks like JSON, but is not valid (Expecting property name enclosed in double quotes, "
+                "line 1, column 2); its texts are in single quotes"
+            ),
+        ),
+        ('{"a":' * 100_000, "looks like JSON, but is nested too deeply"),
+        (f'["{V2_KEY}"]', "is a JSON array"),
+        (f'"{{\\"api_key\\": \\"{V2_KEY}\\"}}"', 'is a JSON object in double quotes (")'),
+        (
+            f'{{"api_key": "{V2_KEY}"}}\n{{"api_key": "{V2_KEY}"}}',
+            "is not valid (Extra data, line 2, column 1)",
+        ),
         (
             f'{{"key": "{V2_KEY}", "b": 1}}',
             "without an 'apiKey' or 'api_key' that is not empty; it has 'b', 'key'",
@@ -180,11 +193,12 @@ def test_an_endpoint_may_have_blanks_around_it(text: str) -> None:
     assert Endpoint(CELL) == parse_endpoint(text)
 
 
-@pytest.mark.parametrize("text", [f"https://{CELL}", SecretStr(f"https://{CELL}")])
+@pytest.mark.parametrize("text", [f"ftp://{CELL}", SecretStr(f"ftp://{CELL}")])
 def test_a_wrong_endpoint_is_named_with_what_is_wrong(text: str) -> None:
     """An endpoint is no secret, even where it was kept with one."""
     expected = (
-        f"names the endpoint 'https://{CELL}', which must be a bare host name, without a scheme or a path"
+        f"names the endpoint 'ftp://{CELL}', which must be a bare host name, without a scheme or a path: "
+        f"'{CELL}'"
     )
 
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import time
 from typing import Any
 
 import pytest
 
+from django_momento.clock import wall
 from django_momento.conf.options import ConnectionOptions
-from django_momento.credentials.credential import Credential, fetch
+from django_momento.credentials.credential import Credential, fetch, log_warnings
 from django_momento.redaction import SecretStr
 from tests.kit.aws import CELL, LEGACY_KEY, V2_KEY, jwt
 from tests.kit.tables import table
@@ -79,6 +79,7 @@ def test_an_expiry_that_is_none_costs_a_warning_and_not_the_key(
     """The key is good all the same; what stands in the wrong place is not shown."""
     with caplog.at_level(logging.DEBUG):
         credential = fetched(text)
+        log_warnings(credential)
 
     assert expires_at == credential.expires_at
     assert [
@@ -94,10 +95,10 @@ def test_a_local_server_s_key_never_expires(source: str) -> None:
 
 def test_a_credential_says_when_it_was_fetched(fetched: Any) -> None:
     """In seconds of the wall clock, for people; two fetches of the same are equal."""
-    before = time.time()
+    before = wall()
     first, second = fetched(V2_KEY), fetched(V2_KEY)
 
-    assert before <= first.fetched_at <= second.fetched_at <= time.time()
+    assert before <= first.fetched_at <= second.fetched_at <= wall()
     assert (first, hash(first)) == (second, hash(second))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_momento.credentials.expiry import unix_seconds
+from django_momento.credentials.api_key import unix_seconds
 from tests.kit.tables import table
 
 MOMENT = 1_800_000_000.0

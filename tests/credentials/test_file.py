@@ -20,7 +20,7 @@ def refusal(path: Path) -> str:
     return str(refused.value)
 
 
-@table("text", ["", V2_KEY, f"{V2_KEY}\n", "ä", "x" * file.MOST_BYTES])
+@table("text", ["", V2_KEY, f"{V2_KEY}\n", "ä", "x" * file.MAX_BYTES])
 def test_a_file_is_read_as_it_is(text: str, tmp_path: Path) -> None:
     """What its text means is for others."""
     path = tmp_path / "key"
@@ -72,9 +72,13 @@ def test_a_file_that_the_system_refuses_says_so(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"x" * (file.MOST_BYTES + 1), f"holds more than {file.MOST_BYTES} bytes"),
+        (b"x" * (file.MAX_BYTES + 1), f"holds more than {file.MAX_BYTES} bytes"),
         (V2_KEY.encode() + b"\xff", "holds bytes that are not UTF-8 text"),
-        (V2_KEY.encode("utf-16"), "holds bytes that are not UTF-8 text"),
+        (V2_KEY.encode("utf-16"), "holds UTF-16 text, as PowerShell writes it, and must hold UTF-8"),
+        (
+            b"\xfe\xff" + V2_KEY.encode("utf-16-be"),
+            "holds UTF-16 text, as PowerShell writes it, and must hold UTF-8",
+        ),
     ],
 )
 def test_a_file_that_is_another_file_says_so(content: bytes, reason: str, tmp_path: Path) -> None:

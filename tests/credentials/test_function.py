@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from django_momento.credentials.function import RaisedByCallable, call
+from django_momento.credentials.boundary import RedactedTraceback
+from django_momento.credentials.function import call
 from django_momento.exceptions import CredentialError
 from django_momento.redaction import SecretStr
 from tests.kit.aws import (
@@ -98,7 +99,7 @@ def test_what_cannot_be_imported_says_why(path: str, reason: str) -> None:
     error = failure(path)
 
     assert f"Callable {path!r} cannot be imported: {reason}." == error.cause
-    assert isinstance(error.__cause__, RaisedByCallable)
+    assert isinstance(error.__cause__, RedactedTraceback)
 
 
 def test_a_module_that_breaks_shows_no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
@@ -138,7 +139,7 @@ def test_an_answer_that_is_no_key_says_what_it_is(site: Any, answer: object, kin
     """The type is named, and nothing that is in it."""
     site.current = lambda: answer
 
-    assert f"Callable 'site_keys.current' answered {kind}." == failure().cause
+    assert f"Callable 'site_keys.current' returned {kind}." == failure().cause
 
 
 async def coroutine_function() -> str:
@@ -166,7 +167,7 @@ def test_something_to_await_is_refused_and_let_go(site: Any) -> None:
     """A function that answers a coroutine cannot be told before; Python must not warn of it as well."""
     site.current = functools.partial(lambda source: source(), AsyncSource())
 
-    assert "Callable 'site_keys.current' answered something to await." == failure().cause
+    assert "Callable 'site_keys.current' returned an awaitable." == failure().cause
 
 
 def test_a_future_is_refused_too(site: Any) -> None:
@@ -174,7 +175,7 @@ def test_a_future_is_refused_too(site: Any) -> None:
     loop = asyncio.new_event_loop()
     site.current = loop.create_future
 
-    assert "answered something to await" in failure().cause
+    assert "returned an awaitable" in failure().cause
     loop.close()
 
 
@@ -194,7 +195,7 @@ def test_what_a_callable_raises_is_told_again_without_the_key(site: Any, key: st
 
     assert error.cause.startswith(f"Callable 'site_keys.current' raised RuntimeError in {__file__}, line ")
     told = str(error.__cause__)
-    assert isinstance(error.__cause__, RaisedByCallable)
+    assert isinstance(error.__cause__, RedactedTraceback)
     assert "RuntimeError: the vault said {'api_key': '**********" in told
     assert "in current" in told
     assert "KeyError" in told
@@ -202,13 +203,36 @@ def test_what_a_callable_raises_is_told_again_without_the_key(site: Any, key: st
     assert error.__cause__.__traceback__ is None
 
 
-@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
-def test_a_callable_can_still_be_interrupted(site: Any, ending: type[BaseException]) -> None:
-    """What ends a process is no failure to get a key."""
+def test_a_callable_can_still_be_interrupted(site: Any) -> None:
+    """An interruption of the process is no failure to get a key."""
 
     def current() -> str:
-        raise ending
+        raise KeyboardInterrupt
 
     site.current = current
-    with pytest.raises(ending):
+    with pytest.raises(KeyboardInterrupt):
         call("site_keys.current")
+
+
+@pytest.mark.parametrize("code", [0, 1, "no vault", None])
+def test_a_callable_that_exits_ends_only_itself(site: Any, code: object) -> None:
+    """A command-line tool used as a library may call sys.exit()."""
+
+    def current() -> str:
+        sys.exit(code)  # type: ignore[arg-type]  # anything can be raised
+
+    site.current = current
+
+    assert f"Callable 'site_keys.current' raised SystemExit in {__file__}, line " in failure().cause
+
+
+def test_a_module_that_exits_at_its_import_ends_only_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "exiting_keys.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert (
+        "Callable 'exiting_keys.current' cannot be imported: SystemExit: 3."
+        == failure("exiting_keys.current").cause
+    )

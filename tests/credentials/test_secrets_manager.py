@@ -67,7 +67,7 @@ def test_a_missing_secret_says_which_and_how_to_create_it(aws: SecretsManager) -
     aws.create("momento", V2_KEY, region="eu-west-1")
 
     assert (
-        "Secret 'momento' in us-west-2 (AWSCURRENT) cannot be read: AWS answered ResourceNotFoundException: "
+        "Secret 'momento' in us-west-2 (AWSCURRENT) cannot be read: AWS returned ResourceNotFoundException: "
         "Secrets Manager can't find the specified secret. Check SECRET_ID, REGION and "
         "SECRET_VERSION_STAGE, or create it: "
         "aws secretsmanager create-secret --region us-west-2 --name momento "
@@ -96,7 +96,7 @@ def test_a_deleted_secret_can_be_restored(aws: SecretsManager) -> None:
     aws.client().delete_secret(SecretId="momento", RecoveryWindowInDays=7)
     message = failure()
 
-    assert "AWS answered InvalidRequestException" in message
+    assert "AWS returned InvalidRequestException" in message
     assert "aws secretsmanager restore-secret --region us-west-2 --secret-id momento" in message
 
 
@@ -104,7 +104,10 @@ def test_bytes_that_are_no_text_are_refused(aws: SecretsManager) -> None:
     """A SecretBinary of something else is named as that, and shown nowhere."""
     aws.create("momento", V2_KEY.encode() + b"\xff")
 
-    assert "Secret 'momento' in us-west-2 (AWSCURRENT) holds bytes that are not UTF-8 text." in failure()
+    assert (
+        "Secret 'momento' in us-west-2 (AWSCURRENT) is kept as SecretBinary and holds bytes that are not "
+        "UTF-8 text."
+    ) in failure()
 
 
 @pytest.mark.usefixtures("aws")
@@ -128,7 +131,7 @@ def test_the_logs_of_other_threads_are_left_alone(caplog: pytest.LogCaptureFixtu
     """A site's other uses of AWS may be what it debugs at that moment."""
     logger = logging.getLogger("botocore.parsers")
     with caplog.at_level(logging.DEBUG), ThreadPoolExecutor(1) as elsewhere:
-        with secrets_manager._secrets_kept_from_logs():
+        with secrets_manager._without_secrets_in_logs():
             logger.debug("here")
             elsewhere.submit(logger.debug, "elsewhere").result()
         logger.debug("after")

@@ -69,7 +69,7 @@ def test_every_error_of_aws_says_where_and_what_to_do(fake_aws: FakeAws, code: s
     message = failure()
 
     start = (
-        f"Secret 'momento' in us-west-2 (AWSCURRENT) cannot be read: AWS answered {code}: AWS said {code}. "
+        f"Secret 'momento' in us-west-2 (AWSCURRENT) cannot be read: AWS returned {code}: AWS said {code}. "
     )
     assert message.startswith(start)
     assert [] == [hint for hint in ANSWERS[code] if hint not in message]
@@ -90,10 +90,10 @@ def test_a_denied_arn_is_the_one_to_allow(fake_aws: FakeAws) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "cause"),
     [
-        (403, b"<html>\n <p>Proxy\n</html>", "AWS answered 403: <html> <p>Proxy </html>. "),
-        (502, b"", "AWS answered 502"),
-        (400, b'{"__type": "Odd", "message": null}', "AWS answered Odd. "),
-        (403, b"x" * 10_000, f"AWS answered 403: {'x' * 500}. "),
+        (403, b"<html>\n <p>Proxy\n</html>", "AWS returned 403: <html> <p>Proxy </html>. "),
+        (502, b"", "AWS returned 502"),
+        (400, b'{"__type": "Odd", "message": null}', "AWS returned Odd. "),
+        (403, b"x" * 10_000, f"AWS returned 403: {'x' * 497}. "),
     ],
 )
 def test_an_answer_that_is_not_aws_s_is_quoted_in_short(
@@ -107,7 +107,7 @@ def test_an_answer_that_is_not_aws_s_is_quoted_in_short(
     assert ("NAT gateway" in message) == ("Odd" not in message)
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"SecretString": ""}', b'{"SecretBinary": ""}'])
+@pytest.mark.parametrize("body", [b'{"SecretString": ""}', b'{"SecretBinary": ""}'])
 def test_an_answer_without_a_secret_is_empty_text(fake_aws: FakeAws, body: bytes) -> None:
     """Nothing is answered as nothing; what that means is for whoever wants a key."""
     fake_aws.body = body
@@ -115,11 +115,88 @@ def test_an_answer_without_a_secret_is_empty_text(fake_aws: FakeAws, body: bytes
     assert ("", REGION) == get_secret_value("momento", "AWSCURRENT", REGION)
 
 
-def test_half_an_answer_is_none(fake_aws: FakeAws) -> None:
-    """botocore takes what is not JSON for AWS's words; half a secret is nothing, and shown nowhere."""
-    fake_aws.body = f'{{"SecretString": "{V2_KEY}'.encode()
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b"",
+        b"null",
+        b"[]",
+        b"5",
+        b"<html>Sign in</html>",
+        f'{{"SecretString": "{V2_KEY}'.encode(),
+        f'["{V2_KEY}"]'.encode(),
+        f'{{"SecretString": ["{V2_KEY}"]}}'.encode(),
+        f'{{"SecretString": {{"api_key": "{V2_KEY}"}}}}'.encode(),
+        b'{"SecretString": 5}',
+        b'{"SecretString": null}',
+        b'{"SecretBinary": 5}',
+        b'{"SecretBinary": "x"}',
+        b'{"SecretBinary": []}',
+        b'{"CreatedDate": "yesterday", "SecretString": "x"}',
+        b'{"CreatedDate": [], "SecretString": "x"}',
+        b'{"VersionStages": 5}',
+        b'{"VersionStages": {"a": 1}}',
+        b'"' + V2_KEY.encode() + b'"',
+        b'{"a":' * 100_000,
+        b"\xff\xfe",
+        b"\x00",
+    ],
+    ids=lambda body: body[:40],
+)
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_response_that_is_not_secrets_manager_s_is_an_error(
+    fake_aws: FakeAws, body: bytes, status: int
+) -> None:
+    """Half a secret is no secret, and no part of it is shown."""
+    fake_aws.status, fake_aws.body = status, body
+    message = failure()
 
-    assert ("", REGION) == get_secret_value("momento", "AWSCURRENT", REGION)
+    assert message.startswith("Secret 'momento' in us-west-2 (AWSCURRENT) cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("message", "fix", "no_fix"),
+    [
+        ("Access to KMS is not allowed", "Allow kms:Decrypt on the KMS key", "secretsmanager:"),
+        (
+            "User: arn:aws:iam::1:user/a is not authorized to perform: kms:Decrypt on resource: a-key",
+            "Allow kms:Decrypt on the KMS key",
+            "secretsmanager:",
+        ),
+        (
+            (
+                "User: u is not authorized to perform: secretsmanager:GetSecretValue on resource: momento "
+                "because no identity-based policy allows the secretsmanager:GetSecretValue action"
+            ),
+            (
+                "Allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:us-west-2:*:secret:momento-* "
+                "in the identity-based policy."
+            ),
+            "kms",
+        ),
+        (
+            (
+                "User: u is not authorized to perform: secretsmanager:GetSecretValue on resource: my-kms-key "
+                "with an explicit deny in a VPC endpoint policy"
+            ),
+            "Take it out of the VPC endpoint policy.",
+            "kms",
+        ),
+        (
+            "User: u is not authorized to perform: secretsmanager:GetSecretValue on resource: momento",
+            "in the policy of the role of this process.",
+            "kms",
+        ),
+    ],
+)
+def test_the_fix_of_a_denial_fits_its_cause(fake_aws: FakeAws, message: str, fix: str, no_fix: str) -> None:
+    """AWS names the action and the kind of policy that denies it."""
+    fake_aws.refuse("AccessDeniedException", message)
+    said = failure()
+
+    assert fix in said
+    assert no_fix not in said.split(message.rstrip("."))[1]
 
 
 @pytest.mark.usefixtures("aws_environment")

@@ -13,7 +13,7 @@ import pytest
 
 from django_momento.conf.loading import parse
 from django_momento.conf.options import ConnectionOptions
-from django_momento.credentials.credential import Credential, fetch, watched
+from django_momento.credentials.credential import Credential, fetch, version_reader
 from django_momento.exceptions import CredentialError
 from django_momento.redaction import SecretStr
 from tests.kit.aws import (
@@ -87,9 +87,21 @@ def test_a_key_comes_out_of_a_file(
         (" \n", "is empty."),
         (V2_KEY, "holds a v2 key, which names no endpoint."),
         (V2_KEY[:50], "holds something that is not a Momento API key."),
-        (DOCUMENT[:-20], "looks like JSON, but is not valid or has nothing in it."),
-        ("{", "looks like JSON, but is not valid or has nothing in it."),
-        (f"{V2_KEY}\n{V2_KEY}", "holds characters that no API key has, such as spaces or line breaks."),
+        (
+            DOCUMENT[:-20],
+            (
+                "looks like JSON, but is not valid (Unterminated string starting at, line 1, column "
+                f"{DOCUMENT.rindex(': ') + 3})."
+            ),
+        ),
+        (
+            "{",
+            (
+                "looks like JSON, but is not valid (Expecting property name enclosed in double quotes, "
+                "line 1, column 2)."
+            ),
+        ),
+        (f"{V2_KEY}\n{V2_KEY}", "holds 2 API keys on 2 lines, and must hold one API key on one line."),
     ],
 )
 @table("refresh", [False, True])
@@ -113,7 +125,7 @@ def test_a_file_is_read_again_and_its_change_can_be_seen(key_file: Path) -> None
     """A rotation writes the file; nothing needs a restart."""
     key_file.write_text(json.dumps({"api_key": "old", "endpoint": "127.0.0.1:9"}))
     connection = options(CREDENTIALS="file", API_KEY_FILE=key_file)
-    version = watched(connection)
+    version = version_reader(connection)
     assert version is not None
     old, before, again = fetch(connection), version(), version()
     key_file.write_text(DOCUMENT)
@@ -135,7 +147,7 @@ def test_a_file_is_read_again_and_its_change_can_be_seen(key_file: Path) -> None
 )
 def test_only_a_file_can_be_watched(given: dict[str, Any]) -> None:
     """Everything else would have to be asked, which costs what a fetch costs."""
-    assert watched(options(**given)) is None
+    assert version_reader(options(**given)) is None
 
 
 @table(
@@ -176,7 +188,7 @@ def test_a_callable_is_called_for_each_fetch(site: Any) -> None:
         (V2_KEY, "holds a v2 key, which names no endpoint."),
         ((V2_KEY, "10.0.0.1:80"), "names the endpoint '10.0.0.1:80', which names a port"),
         ((CELL, V2_KEY), f"names the endpoint of {len(V2_KEY)} characters, which must be a host name"),
-        (None, "answered None."),
+        (None, "returned None."),
     ],
 )
 def test_a_callable_s_answer_that_will_not_do_says_why(site: Any, answer: object, reason: str) -> None:

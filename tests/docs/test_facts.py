@@ -28,7 +28,7 @@ from django_momento.client.registry import clients
 from django_momento.client.sdk import configuration
 from django_momento.client.transport import PROBE_TIMEOUT
 from django_momento.conf.options import CREDENTIAL_SOURCES, OPTIONS, ConnectionOptions
-from django_momento.credentials import agent, secrets_manager
+from django_momento.credentials import agent, boundary, secrets_manager
 from django_momento.env import Env
 from django_momento.local import LocalServer
 from django_momento.local.admin import Admin
@@ -46,7 +46,7 @@ SENTENCES = [
     ("how-to/servers.md", f"{fork_gate.MAX_WAIT:g} seconds at most"),
     ("how-to/choose-a-credential-source.md", f"`localhost:{agent.DEFAULT_PORT}`"),
     ("how-to/choose-a-credential-source.md", f"`{agent.PORT_VARIABLE}`"),
-    ("how-to/choose-a-credential-source.md", f"`{agent.agent_token.FILE}`"),
+    ("how-to/choose-a-credential-source.md", f"`{agent.TOKEN_FILE}`"),
     ("how-to/fail-open.md", f"a\nprobe every {breaker.FIRST_PAUSE:g} to {breaker.LONGEST_PAUSE:g} seconds"),
     ("how-to/fail-open.md", f"at most one in {events.PAUSE:g} seconds"),
     ("how-to/monitor.md", f"at most every {events.PAUSE:g} seconds"),
@@ -79,8 +79,8 @@ def test_figures_in_words_are_the_codes() -> None:
         1,
     )
     assert channel.MAX_IDLE == 4 * 60
-    attempts = secrets_manager.ATTEMPTS * (secrets_manager.CONNECT_TIMEOUT + secrets_manager.READ_TIMEOUT)
-    assert attempts + 1 + 2 == 18
+    unreachable = secrets_manager.ATTEMPTS * secrets_manager.CONNECT_TIMEOUT + 1 + 2
+    assert (boundary.FETCH_TIMEOUT, unreachable) == (15, 9)
 
 
 def table(page: str, heading: str) -> list[list[str]]:

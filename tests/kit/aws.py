@@ -18,7 +18,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from django_momento.credentials import agent_token
+from django_momento.credentials import agent as agent_source
 from django_momento.credentials.agent import PORT_VARIABLE
 from django_momento.credentials.secrets_manager import get_secret_value
 from django_momento.exceptions import CredentialError
@@ -115,9 +115,9 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Made-up AWS credentials, and nothing of this machine's own AWS configuration."""
     for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", PORT_VARIABLE):
         monkeypatch.delenv(name, raising=False)
-    for name in (*agent_token.VARIABLES, "AWS_LAMBDA_FUNCTION_NAME"):
+    for name in (*agent_source.TOKEN_VARIABLES, "AWS_LAMBDA_FUNCTION_NAME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(agent_token, "FILE", tmp_path / "awssmatoken")
+    monkeypatch.setattr(agent_source, "TOKEN_FILE", tmp_path / "awssmatoken")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -1,0 +1,149 @@
+"""Run a source of credentials on a thread of its own, for a bounded time.
+
+A server that sends one byte a second can hold boto3, the agent's client or a site's own callable for ever. No
+timeout of a socket ends that, so the caller waits for the thread, and leaves it behind after FETCH_TIMEOUT.
+The thread is a daemon: neither the exit of the process nor a fork waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any, Generic, TypeVar
+
+from .. import forking
+from ..exceptions import CredentialError
+from ..redaction import quote, redact
+
+T = TypeVar("T")
+
+FETCH_TIMEOUT = 15.0
+"""Seconds for a whole fetch, with every attempt, redirect and fallback."""
+
+# A source that never ends leaves a thread behind at each attempt. Attempts are a minute apart after a while.
+MAX_THREADS = 32
+
+# Seconds that a fork waits for an import, which would leave its child with a locked module.
+_IMPORT_TIMEOUT = 2.0
+
+
+class RedactedTraceback(Exception):
+    """The traceback of a foreign error as text: without local variables, and without anything like a key.
+
+    It is the cause of a CredentialError in place of the foreign error, whose frames may hold the key.
+    """
+
+    @classmethod
+    def of(cls, error: BaseException) -> RedactedTraceback:
+        return cls(redact("".join(traceback.format_exception(error)).rstrip()))
+
+
+class _Fetch(Generic[T]):
+    """One run of a source."""
+
+    def __init__(self, source: Callable[[], T]) -> None:
+        self.done = threading.Event()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self._source = source
+
+    def run(self) -> None:
+        # Every exception, because nothing else would report it: SystemExit ends a thread without a word.
+        try:
+            self.result = self._source()
+        except BaseException as error:  # noqa: BLE001 - see above
+            self.error = error
+        finally:
+            self.done.set()
+            _running.discard(self)
+
+
+_running: set[_Fetch[Any]] = set()
+
+
+def run_source(name: str, source: Callable[[], T], hint: str) -> T:
+    """Return the result of ``source``, called on a thread of its own.
+
+    ``name`` begins the sentences of errors, and ``hint`` says what to do if the source takes too long. Raises
+    CredentialError after FETCH_TIMEOUT seconds, if no thread can start, and for every exception of the
+    source.
+    """
+    if len(_running) >= MAX_THREADS:
+        raise CredentialError(
+            f"{name} has not returned in any of the last {MAX_THREADS} fetches, which still wait for it.",
+            hint,
+        )
+    fetch: _Fetch[T] = _Fetch(source)
+    _running.add(fetch)
+    _start(fetch, name)
+    if not fetch.done.wait(FETCH_TIMEOUT):
+        raise CredentialError(f"{name} did not return within {FETCH_TIMEOUT:g} s.", hint)
+    return _result_of(fetch, name)
+
+
+def _start(fetch: _Fetch[T], name: str) -> None:
+    # The context goes along: by it a flight recognizes that a callable uses the cache that waits for it.
+    thread = threading.Thread(
+        target=copy_context().run, args=(fetch.run,), name="momento-credentials", daemon=True
+    )
+    try:
+        thread.start()
+    except BaseException as error:
+        _running.discard(fetch)
+        if not isinstance(error, Exception):
+            raise
+        raise CredentialError(
+            f"{name} cannot be read, because no thread can start: {quote(error)}.",
+            "Raise the limit of processes and threads of this user or container, or find what leaks threads.",
+        ) from error
+
+
+def _result_of(fetch: _Fetch[T], name: str) -> T:
+    error, fetch.error = fetch.error, None
+    if error is None:
+        return fetch.result  # type: ignore[return-value]  # set, because there is no error
+    if isinstance(error, CredentialError):
+        raise error
+    raise CredentialError(
+        f"{name} cannot be read: {type(error).__name__}: {quote(error)}.",
+        "The traceback is the cause of this error, as text and without anything that looks like a key.",
+    ) from RedactedTraceback.of(error)
+
+
+class _ImportLock:
+    """Held while a source imports, because a fork in between gives the child a module that stays locked."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._is_held_for_fork = False
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def before_fork(self) -> None:
+        self._is_held_for_fork = self._lock.acquire(timeout=_IMPORT_TIMEOUT)
+
+    def after_fork_in_parent(self) -> None:
+        if self._is_held_for_fork:
+            self._is_held_for_fork = False
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        # The parent's lock may belong to a thread that does not exist here.
+        if not self._is_held_for_fork:
+            self._lock = threading.RLock()
+        self.after_fork_in_parent()
+        _running.clear()
+
+
+importing = _ImportLock()
+forking.register(
+    before=importing.before_fork,
+    after_in_parent=importing.after_fork_in_parent,
+    after_in_child=importing.after_fork_in_child,
+)
