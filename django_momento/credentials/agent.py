@@ -198,8 +198,8 @@ def _get(path: str) -> _Response:
         _set_deadline(connection)
         try:
             connection.request("GET", path, headers={TOKEN_HEADER: token})
-            response = connection.getresponse()
-            return _Response.read(response.status, response.read(_MAX_BYTES), token)
+            with closing(connection.getresponse()) as response:
+                return _Response.read(response.status, response.read(_MAX_BYTES), token)
         except (OSError, HTTPException) as error:
             name = type(error).__name__
     # Not chained: the frames of http.client have the token, and the part of a response that was read.

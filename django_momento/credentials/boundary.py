@@ -41,23 +41,37 @@ class RedactedTraceback(Exception):
 
 
 class _Fetch(Generic[T]):
-    """One run of a source."""
+    """One run of a source: its result, or the error that it ended with."""
 
-    def __init__(self, source: Callable[[], T]) -> None:
+    def __init__(self, name: str, source: Callable[[], T]) -> None:
         self.done = threading.Event()
         self.result: T | None = None
-        self.error: BaseException | None = None
+        self.error: CredentialError | None = None
+        self._name = name
         self._source = source
 
     def run(self) -> None:
-        # Every exception, because nothing else would report it: SystemExit ends a thread without a word.
+        _running.add(self)
         try:
             self.result = self._source()
-        except BaseException as error:  # noqa: BLE001 - see above
+        except CredentialError as error:
             self.error = error
+        except BaseException as error:  # noqa: BLE001 - SystemExit would end the thread without a word
+            # Explained here, because no frame of an error that is raised may hold the foreign error.
+            self.error = _explain(self._name, error)
         finally:
             self.done.set()
             _running.discard(self)
+
+
+def _explain(name: str, error: BaseException) -> CredentialError:
+    explained = CredentialError(
+        f"{name} cannot be read: {type(error).__name__}: {quote(error)}.",
+        "The traceback is the cause of this error, as text and without anything that looks like a key.",
+    )
+    explained.__cause__ = RedactedTraceback.of(error)
+    explained.__suppress_context__ = True
+    return explained
 
 
 _running: set[_Fetch[Any]] = set()
@@ -72,15 +86,15 @@ def run_source(name: str, source: Callable[[], T], hint: str) -> T:
     """
     if len(_running) >= MAX_THREADS:
         raise CredentialError(
-            f"{name} has not returned in any of the last {MAX_THREADS} fetches, which still wait for it.",
-            hint,
+            f"{name} is not fetched again, because {MAX_THREADS} fetches have not returned yet.", hint
         )
-    fetch: _Fetch[T] = _Fetch(source)
-    _running.add(fetch)
+    fetch: _Fetch[T] = _Fetch(name, source)
     _start(fetch, name)
     if not fetch.done.wait(FETCH_TIMEOUT):
         raise CredentialError(f"{name} did not return within {FETCH_TIMEOUT:g} s.", hint)
-    return _result_of(fetch, name)
+    if fetch.error is not None:
+        raise fetch.error
+    return fetch.result  # type: ignore[return-value]  # set, because there is no error
 
 
 def _start(fetch: _Fetch[T], name: str) -> None:
@@ -90,26 +104,11 @@ def _start(fetch: _Fetch[T], name: str) -> None:
     )
     try:
         thread.start()
-    except BaseException as error:
-        _running.discard(fetch)
-        if not isinstance(error, Exception):
-            raise
+    except Exception as error:
         raise CredentialError(
             f"{name} cannot be read, because no thread can start: {quote(error)}.",
             "Raise the limit of processes and threads of this user or container, or find what leaks threads.",
         ) from error
-
-
-def _result_of(fetch: _Fetch[T], name: str) -> T:
-    error, fetch.error = fetch.error, None
-    if error is None:
-        return fetch.result  # type: ignore[return-value]  # set, because there is no error
-    if isinstance(error, CredentialError):
-        raise error
-    raise CredentialError(
-        f"{name} cannot be read: {type(error).__name__}: {quote(error)}.",
-        "The traceback is the cause of this error, as text and without anything that looks like a key.",
-    ) from RedactedTraceback.of(error)
 
 
 class _ImportLock:
