@@ -1,1 +1,1 @@
-"""``CACHES`` parsed into frozen values: the options, their types, and where they are loaded."""
+"""``CACHES`` parsed into frozen values: the options, their types, and the loader."""

@@ -1,4 +1,4 @@
-"""Names that OPTIONS does not have: those of other cache backends, and misspelled ones."""
+"""Explain names that OPTIONS does not have: those of other cache backends, and misspelled ones."""
 
 from __future__ import annotations
 
@@ -131,12 +131,12 @@ _MIN_SIMILARITY = 0.8
 
 
 def foreign_replacement(name: str) -> str | None:
-    """Return the replacement of an option of another backend, or None if no backend has such an option."""
+    """Return the replacement of another backend's option, or None if the name is unknown."""
     return _REPLACEMENTS.get(_normalize(name))
 
 
 def find_nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that a misspelled one means, or None if none is near.
+    """Return the known name nearest to a misspelled one, or None if all are too different.
 
     A name is near if few letters differ, or if all words of one are words of the other: AWS_REGION, TTL.
     """

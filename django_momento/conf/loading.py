@@ -29,7 +29,7 @@ UNKNOWN_ALIAS = "(not in CACHES)"
 
 
 class Settings:
-    """LOCATION and the other settings of a cache, as Django hands them over. The ``repr`` shows neither."""
+    """LOCATION and the other settings of a cache, as Django hands them over. The ``repr`` hides both."""
 
     __slots__ = ("location", "params")
 
@@ -102,7 +102,7 @@ def _parse_and_keep(
     if isinstance(outcome, CacheOptions):
         _kept.add(backend, location, params, outcome)
     elif alias in caches.settings:
-        # Once more, for settings that were replaced after the app was ready.
+        # If a test replaced CACHES after the app was ready, its secrets are not masked yet.
         mask_secrets(caches.settings[alias])
     return outcome
 
@@ -166,7 +166,7 @@ def _secret_keys() -> tuple[SecretStr | bytes, ...]:
 
 
 def _find_alias(backend: type, location: str, params: Mapping[str, Any]) -> str:
-    """Return the alias of a cache, which Django does not tell its backend and every message needs.
+    """Return the alias of a cache. Every message needs it, but Django does not tell it to a backend.
 
     A subclass may have changed its settings before it passed them on. Then the alias is the one whose
     settings contain these, or the only one of the subclass.

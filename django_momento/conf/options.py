@@ -63,7 +63,7 @@ def _option(
     default_text: str = "",
     sources: tuple[str, ...] = (),
 ) -> Any:
-    """Return the field of an option. ``default_text`` is for a default that its value does not explain."""
+    """Return the field of an option. Give ``default_text`` if the value alone does not explain it."""
     if not default_text and default not in (MISSING, None):
         default_text = f"`{default:.12g}`" if isinstance(default, float) else f"`{default}`"
     metadata = {"option": (option_type, default_text, help_text, sources)}

@@ -1,6 +1,7 @@
 """Turn one alias of ``CACHES`` into frozen options, or into a report of every problem it has.
 
-Nothing here raises for a wrong setting: see ``loading``. The only I/O is a look whether a named file exists.
+A wrong setting becomes an error that is returned, and ``loading`` raises it. The only I/O is a look whether a
+named file exists.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def parse_alias(
                     problems.append(converted)
                 else:
                     values[name] = converted
-        # A wrong setting may be the one that says where the key is, as a pasted key surely is.
+        # If a setting is wrong, it may be the one that says where the key is.
         if not pasted and values.keys() == given.keys() - extra.keys():
             problems += _source_problems(where, values)
     if problems:
@@ -92,14 +93,14 @@ def is_cache_url(value: object) -> bool:
 
 
 def _api_key_problems(where: str, given: Mapping[str, Any]) -> Problems:
-    # Nothing reads a key from here, but logs and error reports would show it.
+    # A key in CACHES is never used, but logs and error reports would show it.
     path = api_key_path(given)
     if path is not None:
         yield ConfigurationError(f"{where}{path} holds a Momento API key.", API_KEY_FIX, category="API key")
 
 
 def _without_keys(given: Any) -> Any:
-    """Return settings without those that hold an API key, about which nothing else need be said."""
+    """Return settings without those that hold an API key: if one does, the key is its only problem."""
     if not isinstance(given, Mapping):
         return given if api_key_path(given) is None else {}
     return {name: value for name, value in given.items() if api_key_path({name: value}) is None}
