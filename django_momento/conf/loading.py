@@ -21,7 +21,7 @@ from ..codec.codec import KeySource, ValueCodec, build_codec
 from ..codec.imports import OptionError
 from ..exceptions import ConfigurationError
 from ..redaction import SecretStr, looks_like_a_key
-from .options import FROM_THE_SECRET, CacheOptions
+from .options import FROM_THE_SECRET, OPTIONS, CacheOptions
 from .parsing import is_cache_url, parse_alias
 
 BACKEND = "django_momento.cache.MomentoCache"
@@ -132,10 +132,21 @@ def replace_cache_urls(configured: Any) -> None:
 
 
 def extra_options(backend: type) -> dict[str, Any]:
-    """Return the names and defaults of the options that a subclass and its own bases add."""
+    """Return the names and defaults of the options that a subclass and its own bases add.
+
+    Raises ConfigurationError if a declaration is not a dict, or redefines an option.
+    """
     extra: dict[str, Any] = {}
     for base in reversed(backend.__mro__):
-        extra.update(vars(base).get("extra_options", {}))
+        added = vars(base).get("extra_options", {})
+        where = f"{base.__module__}.{base.__qualname__}.extra_options"
+        if not isinstance(added, Mapping):
+            raise ConfigurationError(f"{where} is not a dict.", "It must map names of options to defaults.")
+        if taken := sorted(added.keys() & OPTIONS.keys()):
+            raise ConfigurationError(
+                f"{where} has {', '.join(taken)}, which every Momento cache has.", "Choose another name."
+            )
+        extra.update(added)
     return extra
 
 

@@ -228,6 +228,29 @@ def test_a_misspelled_option_of_a_subclass_is_refused(settings: Any) -> None:
         cache().check_settings()
 
 
+class ListedCache(MomentoCache):
+    """A backend whose options have no defaults."""
+
+    extra_options = ("TENANT",)  # type: ignore[assignment]  # on purpose
+
+
+class TakenCache(MomentoCache):
+    """A backend with an option that each has already."""
+
+    extra_options = {"MAX_TTL": 5}
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"), [(ListedCache, "is not a dict"), (TakenCache, "has MAX_TTL, which every")]
+)
+def test_a_wrong_declaration_of_options_is_refused(settings: Any, backend: type, words: str) -> None:
+    """The message names the class, and the system check shows it."""
+    settings.CACHES = {"default": own(backend)}
+
+    with pytest.raises(ConfigurationError, match=rf"{backend.__name__}\.extra_options {words}"):
+        cache().check_settings()
+
+
 @pytest.mark.parametrize("alias", ["default", "pages"])
 def test_a_subclass_that_changes_its_settings_keeps_its_alias(settings: Any, alias: str) -> None:
     """Messages name the alias in CACHES, whatever the backend makes of its settings."""
