@@ -1,4 +1,4 @@
-"""What the property tests of all collections share: a cache, its clock, and a plain model of both."""
+"""The base of the property tests of collections: a cache, its clock, and a plain model of both."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CollectionMachine(RuleBasedStateMachine):
         self.model: dict[bytes, tuple[Any, int]] = {}
 
     def live(self, key: Any) -> Any:
-        """Return a copy of what the model has, empty if there is nothing."""
+        """Return a copy of the model's value, or an empty one."""
         value, expires_at = self.model.get(key, (self.empty, 0))
         return type(self.empty)(value if self.clock.now < expires_at else self.empty)
 

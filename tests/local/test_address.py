@@ -78,7 +78,7 @@ def test_an_address_of_another_machine_is_named() -> None:
 
 
 def test_a_host_that_does_not_resolve_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name nobody knows fails with the address in the text."""
+    """An unknown name fails with the address in the text."""
 
     def unknown(*args: Any, **kwargs: Any) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

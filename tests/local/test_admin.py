@@ -1,4 +1,4 @@
-"""What a test does to a running server from outside."""
+"""The commands by which a test changes a running server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def server(clock: FakeClock) -> Any:
 
 @pytest.fixture
 def admin(server: LocalServer) -> Any:
-    """Send a command; return the answer."""
+    """Send a command and return the content of the response."""
 
     def send(path: Any, body: Any = b"") -> Any:
         request = urllib.request.Request(f"http://127.0.0.1:{server.admin_port}{path}", data=body or None)
@@ -100,7 +100,7 @@ def test_dropped_clients_connect_again(wire: Wire, admin: Any) -> None:
 def test_a_blocked_server_is_silent_until_it_is_unblocked(
     wire: Wire, admin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Calls run into their deadline, and one that waits long enough is answered after all."""
+    """Calls run into their deadline. If one waits long enough, its response arrives after all."""
     monkeypatch.setattr(pubsub, "HEARTBEAT_INTERVAL", 0.01)
     call = wire.channel.unary_unary(
         "/cache_client.Scs/Get", pb._GetRequest.SerializeToString, pb._GetResponse.FromString
@@ -192,7 +192,7 @@ def test_failures_last_until_they_are_ended(wire: Wire, admin: Any) -> None:
 def test_a_command_that_makes_no_sense_is_told_why(
     wire: Wire, admin: Any, path: Any, body: Any, error: Any
 ) -> None:
-    """400 with what would do; nothing changes."""
+    """The status is 400, the error says how to write the command, and nothing changes."""
     with pytest.raises(urllib.error.HTTPError) as caught:
         admin(path, body.encode())
     with caught.value as answer:

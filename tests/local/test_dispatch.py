@@ -1,4 +1,4 @@
-"""What every call goes through before and after its servicer."""
+"""The steps of every call before and after its servicer."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_without_keys_to_check_any_key_gets_in(wire: Wire) -> None:
 
 
 def test_metadata_may_be_missing_or_unknown(wire: Wire, server: LocalServer) -> None:
-    """No authorization at all is accepted, and what nobody knows is ignored."""
+    """A call without authorization is accepted, and unknown metadata is ignored."""
     call = wire.channel.unary_unary(
         "/cache_client.Scs/Get", pb._GetRequest.SerializeToString, pb._GetResponse.FromString
     )
@@ -82,7 +82,7 @@ def test_a_key_is_neither_told_nor_logged(connect: Connect, caplog: pytest.LogCa
 
 
 def test_an_empty_key_cannot_be_required() -> None:
-    """It is what an unset variable on the command line leaves."""
+    """An unset variable on the command line leaves an empty key."""
     with pytest.raises(ValueError, match="An API key must not be empty"):
         LocalServer(api_keys=["good", ""])
 

@@ -1,4 +1,4 @@
-"""What a refused call tells its client."""
+"""The status and the text of a refused call."""
 
 from __future__ import annotations
 

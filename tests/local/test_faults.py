@@ -178,7 +178,7 @@ def test_a_stream_ends_with_an_error_after_so_many_messages(
 
 
 def test_a_stream_may_fail_before_its_first_message(wire: Wire) -> None:
-    """That is what no number of messages means."""
+    """A missing number of messages means the same."""
     metadata = {"stream-error-rpcs": "get-batch", "stream-error": "unavailable"}
     assert status(wire.GetBatch, pb._GetBatchRequest(items=[GET]), **metadata) == StatusCode.UNAVAILABLE
 

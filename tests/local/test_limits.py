@@ -110,7 +110,7 @@ def test_a_refused_call_costs_nothing_and_a_failed_one_costs_one(on_demand: Wire
 
 
 def test_the_sdk_knows_which_limit_it_hit(clock: FakeClock) -> None:
-    """It reads the `err` and says so; what was stored stays."""
+    """It reads the ``err`` and says so. The stored item stays."""
     limits = NO_LIMITS._replace(operations_per_second=1)
     with (
         LocalServer(caches=["cache"], limits=limits, clock=clock) as server,
@@ -124,7 +124,7 @@ def test_the_sdk_knows_which_limit_it_hit(clock: FakeClock) -> None:
 
 
 def test_a_rate_without_calls_is_refused() -> None:
-    """It would be a server that answers nothing."""
+    """It would be a server that refuses every call."""
     with pytest.raises(ValueError, match="must be greater than 0, not 0"):
         RateLimit(0, lambda: 0)
 

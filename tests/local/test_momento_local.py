@@ -112,7 +112,7 @@ def test_the_process_says_in_one_line_that_its_port_is_taken(taken_port: Any) ->
 
 
 def test_the_help_says_what_it_is_for() -> None:
-    """Nobody should take it for a production server."""
+    """It must not be taken for a production server."""
     with command("--help") as process:
         stdout, _ = process.communicate(timeout=HANG_GUARD)
     text = " ".join(stdout.split())
@@ -121,7 +121,7 @@ def test_the_help_says_what_it_is_for() -> None:
 
 
 def test_all_arguments_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the command line says is what the server is made with."""
+    """The server gets each value of the command line."""
     made = []
 
     class Recorded(LocalServer):
@@ -189,7 +189,7 @@ def test_a_taken_port_is_a_command_error(taken_port: Any) -> None:
     ],
 )
 def test_a_bad_argument_is_a_command_error(option: Any, value: Any, message: Any) -> None:
-    """It says what is wrong and serves nothing."""
+    """It names the mistake, and nothing is served."""
     with pytest.raises(CommandError, match=message):
         call_command("momento_local", **{"port": 0, option: value})
 
@@ -209,7 +209,7 @@ def test_certificate_and_key_together_mean_tls() -> None:
     ],
 )
 def test_a_server_open_to_other_machines_is_warned_about(options: Any, warned: Any) -> None:
-    """One line on stderr, unless a key is needed or nobody else can reach it."""
+    """One line on stderr, unless a key is needed or no other machine can reach it."""
     stderr = io.StringIO()
     call_command("momento_local", port=0, stdout=SignalWhenReady(), stderr=stderr, **options)
     expected = "Warning: other machines can reach 0.0.0.0 and any API key is accepted; see --api-key.\n"

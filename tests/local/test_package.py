@@ -11,7 +11,7 @@ import django_momento.local
 
 
 def test_importing_the_package_loads_no_grpc() -> None:
-    """The import must not cost what grpc and the generated messages cost."""
+    """Its import must not cost as much as grpc and the generated messages."""
     program = "import sys, django_momento.local; print({'grpc', 'momento_wire_types'} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert loaded.stdout == "set()\n"

@@ -58,8 +58,8 @@ def until(condition: Any) -> None:
 
 
 def run_program(text: Any) -> Any:
-    """Run a program in a process of its own; return its status and what it wrote."""
-    # Python warns of any fork beside threads, which is what the program is about.
+    """Run a program in a process of its own. Return its status and its output."""
+    # Python warns of any fork beside threads, and the program is about one.
     ended = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", text],
         capture_output=True,
@@ -116,7 +116,7 @@ def test_the_sdk_tells_a_large_item_from_a_busy_server(sdk: Blocking) -> None:
 
 
 def test_sixteen_threads_get_their_own_answers(sdk: Blocking) -> None:
-    """A few thousand calls at once on one client, each answered, none mixed up."""
+    """A few thousand calls at once on one client all return, each with its own value."""
 
     def work(thread: Any) -> None:
         for number in range(100):

@@ -23,7 +23,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
 
 
 def test_a_client_that_trusts_the_certificate_is_served(tls: TlsFiles) -> None:
-    """With the certificate as its root, which is what ROOT_CERTIFICATES and its like are for."""
+    """With the certificate as its root, as ROOT_CERTIFICATES sets it."""
     with LocalServer(caches=["cache"], tls=tls) as server:
         credentials = grpc.ssl_channel_credentials(Path(tls.certificate).read_bytes())
         with grpc.secure_channel(server.address, credentials) as channel:

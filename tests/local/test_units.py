@@ -17,7 +17,7 @@ def test_sizes_are_bytes_or_carry_a_unit(text: str, size: int) -> None:
 
 @table("text", ["", "0", "0M", "-1", "1.5G", "M", "64MB", "1T", "1_000", "²"])
 def test_what_is_no_size_is_refused_by_name(text: str) -> None:
-    """The error repeats what was typed and says what would do."""
+    """The error repeats the text and shows how to write a size."""
     with pytest.raises(ValueError, match="is not a size greater than 0") as caught:
         parse_size(text)
     assert str(caught.value).startswith(repr(text))

@@ -1,4 +1,4 @@
-"""What a request is refused for before it touches the store."""
+"""The reasons to refuse a request before it touches the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django_momento.local.errors import InvalidArgument, ItemTooLarge
 
 
 def test_good_arguments_come_back_as_they_are() -> None:
-    """A check returns what it was given, so that it can stand where the argument is used."""
+    """A check returns its argument, so that a call of it can stand in the argument's place."""
     assert validation.require_cache_name("name", "cache_name") == "name"
     assert validation.require_key(b"key") == b"key"
     assert validation.require_ttl(1) == 1

@@ -56,7 +56,7 @@ def test_the_sdk_reads_the_fields_it_set(sdk: Blocking) -> None:
 
 
 def test_the_sdk_misses_what_is_not_there(sdk: Blocking) -> None:
-    """A dictionary nobody made, and one that lost its last field; removing is a success either way."""
+    """One that never existed, and one that lost its last field. Removing succeeds in both."""
     assert isinstance(sdk.dictionary_fetch("cache", "d"), CacheDictionaryFetch.Miss)
     assert isinstance(sdk.dictionary_get_fields("cache", "d", ["a"]), CacheDictionaryGetFields.Miss)
     sdk.dictionary_set_field("cache", "d", "a", "1")

@@ -26,7 +26,7 @@ def ttl(wire: Wire, key: Any = b"k") -> Any:
 
 @pytest.mark.usefixtures("item")
 def test_a_deleted_item_is_gone_and_may_be_deleted_again(wire: Wire) -> None:
-    """Deleting what is not there is a success."""
+    """Deleting a missing item succeeds."""
     for _ in range(2):
         wire.Delete(pb._DeleteRequest(cache_key=b"k"))
     assert wire.Get(pb._GetRequest(cache_key=b"k")).result == pb.Miss
@@ -34,13 +34,13 @@ def test_a_deleted_item_is_gone_and_may_be_deleted_again(wire: Wire) -> None:
 
 @pytest.mark.usefixtures("item")
 def test_keys_exist_answers_key_by_key_in_order(wire: Wire) -> None:
-    """One answer for each key asked, also for one asked twice."""
+    """One bool for each key, also for one that is given twice."""
     response = wire.KeysExist(pb._KeysExistRequest(cache_keys=[b"x", b"k", b"y", b"k"]))
     assert list(response.exists) == [False, True, False, True]
 
 
 def test_no_keys_have_no_answers(wire: Wire) -> None:
-    """An empty question gets an empty answer."""
+    """If there are no keys, the response is empty."""
     assert list(wire.KeysExist(pb._KeysExistRequest()).exists) == []
 
 
@@ -76,7 +76,7 @@ def test_a_ttl_moves_the_way_it_may(wire: Wire, change: Any, outcome: Any, remai
 
 @pytest.mark.parametrize("arm", ["overwrite_to", "increase_to", "decrease_to"])
 def test_the_ttl_of_a_missing_item_cannot_change(wire: Wire, arm: Any) -> None:
-    """All three answer `missing` and create nothing."""
+    """All three return ``missing`` and create no item."""
     response = wire.UpdateTtl(pb._UpdateTtlRequest(cache_key=b"k", **{f"{arm}_milliseconds": 10}))
     assert (response.WhichOneof("result"), ttl(wire)) == ("missing", None)
 

@@ -55,7 +55,7 @@ def test_the_sdk_writes_at_both_ends(sdk: Blocking) -> None:
 
 
 def test_the_sdk_truncates_the_far_end(sdk: Blocking) -> None:
-    """What was just written stays, and the length answered is the one afterwards."""
+    """The values just written stay, and the returned length is that after the truncation."""
     sdk.list_concatenate_back("cache", "l", ["1", "2", "3"])
     assert sdk.list_concatenate_back("cache", "l", ["4", "5"], truncate_front_to_size=3).list_length == 3
     assert sdk.list_fetch("cache", "l").value_list_string == ["3", "4", "5"]

@@ -56,7 +56,7 @@ def test_a_value_is_a_miss_at_the_end_of_its_ttl(wire: Wire, clock: FakeClock) -
 
 
 def test_get_batch_answers_in_the_order_asked(wire: Wire) -> None:
-    """One answer a key, hits and misses mixed, a key asked twice answered twice."""
+    """One response for each key, hits and misses mixed. A key that is given twice has two."""
     put(wire, b"a", b"1")
     put(wire, b"b", b"2")
     keys = [b"b", b"x", b"a", b"b"]
@@ -76,7 +76,7 @@ def test_set_batch_writes_each_item_with_its_own_ttl(wire: Wire) -> None:
 
 
 def test_empty_batches_have_empty_answers(wire: Wire) -> None:
-    """Nothing asked, nothing answered."""
+    """A request without items has a stream without responses."""
     assert wire.GetBatch(pb._GetBatchRequest()) == []
     assert wire.SetBatch(pb._SetBatchRequest()) == []
 

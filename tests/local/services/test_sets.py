@@ -30,7 +30,7 @@ def test_the_sdk_fetches_each_element_once(sdk: Blocking) -> None:
 
 
 def test_the_sdk_misses_a_set_without_elements(sdk: Blocking) -> None:
-    """One nobody made, and one that lost its last; removing is a success either way."""
+    """One that never existed, and one that lost its last element. Removing succeeds in both."""
     assert isinstance(sdk.set_fetch("cache", "s"), CacheSetFetch.Miss)
     sdk.set_add_element("cache", "s", "a")
     for _ in range(2):

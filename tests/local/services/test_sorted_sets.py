@@ -74,7 +74,7 @@ def test_the_sdk_fetches_by_score(sdk: Blocking) -> None:
 
 
 def test_the_sdk_reads_scores_and_ranks(sdk: Blocking) -> None:
-    """Of what is there, of what is not, and of a set that is not."""
+    """Of a value in the set, of a missing value, and of a missing set."""
     assert isinstance(sdk.sorted_set_get_rank("cache", "z", "a"), CacheSortedSetGetRank.Miss)
     assert isinstance(sdk.sorted_set_get_score("cache", "z", "a"), CacheSortedSetGetScore.Miss)
     assert isinstance(sdk.sorted_set_get_scores("cache", "z", ["a"]), CacheSortedSetGetScores.Miss)
@@ -103,7 +103,7 @@ def test_the_sdk_counts_and_removes(sdk: Blocking) -> None:
      ("MAX", [(b"a", 1), (b"b", 10), (b"c", 20)])],
 )  # fmt: skip
 def test_a_union_weighs_and_aggregates(wire: Wire, aggregate: Any, expected: Any) -> None:
-    """It replaces what was there, TTL included; a source that is missing is empty."""
+    """It replaces the destination and its TTL. A missing source is empty."""
     put(wire, [(b"a", 1.0), (b"b", 2.0)], key=b"one")
     put(wire, [(b"b", 5.0), (b"c", 10.0)], key=b"two")
     put(wire, [(b"old", 1.0)], key=b"z", ttl=10_000)

@@ -80,7 +80,7 @@ def test_an_item_has_the_type_of_its_last_write(wire: Wire, type_: Any) -> None:
 
 @pytest.mark.parametrize("type_", TYPES)
 def test_a_call_for_another_type_is_refused(wire: Wire, type_: Any) -> None:
-    """FAILED_PRECONDITION with both types, and the item stays what it was."""
+    """FAILED_PRECONDITION with both types, and the item does not change."""
     write(wire, type_)
     for wanted in TYPES:
         for rpc, request in CALLS[wanted] if wanted != type_ else []:

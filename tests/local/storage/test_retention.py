@@ -48,7 +48,7 @@ def test_an_expired_item_that_is_asked_for_frees_its_memory(clock: FakeClock) ->
 
 
 def test_expired_items_nobody_asks_for_are_dropped(clock: FakeClock) -> None:
-    """drop_expired takes what is due and leaves the rest."""
+    """drop_expired drops the items that have expired and leaves the rest."""
     retention = Retention(clock)
     items: ItemsByKey = {}
     keep(retention, items, b"a", b"b", ttl=10)
@@ -83,7 +83,7 @@ def test_a_rescheduled_item_expires_at_its_new_time_only(clock: FakeClock) -> No
 
 
 def test_memory_counts_key_value_and_overhead(clock: FakeClock) -> None:
-    """Replacing and discarding give back what was counted."""
+    """If an item is replaced or discarded, its memory is no longer counted."""
     retention = Retention(clock)
     items: ItemsByKey = {}
     keep(retention, items, b"key", size=100)
@@ -146,7 +146,7 @@ def test_rewriting_keys_does_not_pile_up_expiries(clock: FakeClock) -> None:
 
 
 def test_expiries_survive_the_clearing_of_stale_ones(clock: FakeClock) -> None:
-    """What is live keeps its time when the heap is rebuilt."""
+    """Live items keep their expiry when the heap is rebuilt."""
     retention = Retention(clock)
     items: ItemsByKey = {}
     keep(retention, items, b"short", ttl=10)

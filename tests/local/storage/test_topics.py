@@ -1,4 +1,4 @@
-"""What a topic keeps and whom it tells, without a server; at random against a plain list of messages."""
+"""The history and the subscribers of a topic, without a server, and at random against a plain list."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_later_topic_has_a_larger_page() -> None:
 
 
 def test_history_reaches_back_a_hundred_messages() -> None:
-    """Who resumes before that gets what there is."""
+    """A subscriber that resumes before that gets all of it."""
     topic = make_topic()
     for number in range(1, MAX_HISTORY + 51):
         topic.publish(number, 1)
@@ -149,7 +149,7 @@ def test_an_evicted_history_is_a_discontinuity(retention: Retention) -> None:
 
 
 def test_removed_topics_give_their_memory_back(retention: Retention) -> None:
-    """Of a cache that is deleted, also with subscribers, and of a topic that nobody used."""
+    """If a cache is deleted, also with subscribers, and if a topic was never used."""
     topics = Topics(retention)
     topics.publish("used", "value", 10)
     with topics.subscribe("silent", 0, 0), topics.subscribe("used", 0, 0):
@@ -160,7 +160,7 @@ def test_removed_topics_give_their_memory_back(retention: Retention) -> None:
 
 
 def test_an_unused_topic_is_forgotten() -> None:
-    """Subscribing to names that nobody publishes to does not add up; messages stay."""
+    """Subscriptions to names without messages do not add up. Messages stay."""
     topics = Topics(Retention())
     with (
         topics.subscribe("silent", 0, 0),
@@ -179,7 +179,7 @@ def test_waiting_ends_with_a_message_or_with_the_end() -> Any:
         with topics.subscribe("t", 0, 0) as subscription:
             asyncio.get_running_loop().call_later(0.01, event, topics)
             await asyncio.wait_for(subscription.wait(3600), HANG_GUARD)
-            await subscription.wait(3600)  # What is there already is not waited for.
+            await subscription.wait(3600)  # It does not wait if a message is there already.
             return read(subscription), subscription.end_reason
 
     ended = RuntimeError()
@@ -188,7 +188,7 @@ def test_waiting_ends_with_a_message_or_with_the_end() -> Any:
 
 
 class TopicMachine(RuleBasedStateMachine):
-    """A topic against a list: every subscriber reads what it should have got, in order, once."""
+    """A topic against a list: every subscriber reads its messages once and in order."""
 
     @initialize()
     def start(self) -> None:
