@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from ..clock import monotonic
 from ..exceptions import MomentoCacheError
 from .calls import Call, Get, GetBatch
+from .operations import chunks_of, may_be_of_one_key
 
 if TYPE_CHECKING:
-    from .channel import PendingCall
-    from .transport import Transport
+    from .transport import Started, Transport
 
-# Keys in one call. It fails as a whole, and one task's large value holds up the others behind it.
+# Keys in one call. One task's large value holds up the others behind it.
 MAX_BATCHED_KEYS = 64
 
 Waiters = dict[bytes, list["asyncio.Future[bytes | None]"]]
@@ -36,6 +36,9 @@ class GetBatcher:
         self._cache = cache
         self._wanted: Waiters = {}
         self._last: Get
+        # Batches in flight, each with the time at which it is given up. One timer looks at all of them.
+        self.in_flight: dict[_Batch, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     def get(self, call: Get) -> asyncio.Future[bytes | None]:
         """Return the future of a value, which fails with MomentoCacheError.
@@ -52,33 +55,50 @@ class GetBatcher:
     def _send(self) -> None:
         wanted, self._wanted = self._wanted, {}
         if len(wanted) == 1:
-            _Batch(self.loop, self._transport, self._cache, wanted, self._last).send()
+            for waiters in wanted.values():
+                if waiters[0].done() and _are_done(waiters):
+                    return
+            self._start(wanted, self._last)
             return
-        keys = [key for key, waiters in wanted.items() if not all(waiter.done() for waiter in waiters)]
-        for start in range(0, len(keys), MAX_BATCHED_KEYS):
-            some = {key: wanted[key] for key in keys[start : start + MAX_BATCHED_KEYS]}
-            call = Get(next(iter(some))) if len(some) == 1 else GetBatch(tuple(some))
-            _Batch(self.loop, self._transport, self._cache, some, call).send()
+        keys = [key for key, waiters in wanted.items() if not _are_done(waiters)]
+        for chunk in chunks_of(keys, len, MAX_BATCHED_KEYS):
+            self._start({key: wanted[key] for key in chunk}, _call_for(chunk))
+
+    def send_alone(self, wanted: Waiters) -> None:
+        """Send one call for each key, because a batch of them failed for a reason that may be one key's."""
+        for key, waiters in wanted.items():
+            if not _are_done(waiters):
+                self._start({key: waiters}, Get(key))
+
+    def _start(self, wanted: Waiters, call: Call[Any]) -> None:
+        batch = _Batch(self, self._transport, self._cache, wanted, call)
+        batch.send()
+        if self._timer is None and self.in_flight:
+            self._timer = self.loop.call_later(self._transport.bound(call), self._give_up)
+
+    def _give_up(self) -> None:
+        """Give up the batches whose end is overdue, and look again when the next one may be."""
+        self._timer, now = None, monotonic()
+        for batch, until in list(self.in_flight.items()):
+            if now >= until:
+                batch.give_up()
+        if self.in_flight:
+            self._timer = self.loop.call_later(min(self.in_flight.values()) - now, self._give_up)
 
 
 class _Batch:
     """One call that was sent for several tasks; it is cancelled when none of them waits any more."""
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        transport: Transport,
-        cache: str,
-        wanted: Waiters,
-        call: Call[Any],
+        self, batcher: GetBatcher, transport: Transport, cache: str, wanted: Waiters, call: Call[Any]
     ) -> None:
-        self._loop = loop
+        self._batcher = batcher
         self._transport = transport
         self._cache = cache
         self._wanted = wanted
         self._call = call
         self._started = monotonic()
-        self._sent: PendingCall
+        self._sent: Started
         self._waiting = 0
 
     def send(self) -> None:
@@ -91,23 +111,34 @@ class _Batch:
             for waiter in waiters:
                 self._waiting += 1
                 waiter.add_done_callback(self._forget_waiter)
-        self._sent.add_done_callback(self._schedule_delivery)
+        transport = self._transport
+        self._batcher.in_flight[self] = self._started + transport.timeout + transport.grace
+        self._sent[0].add_done_callback(self._schedule_delivery)
+
+    def give_up(self) -> None:
+        del self._batcher.in_flight[self]
+        self._fail(self._transport.abandon(self._cache, self._call, self._sent))
 
     def _forget_waiter(self, waiter: asyncio.Future[bytes | None]) -> None:
         self._waiting -= 1
         if not self._waiting and waiter.cancelled():
-            self._sent.cancel()
+            self._sent[0].cancel()
 
     def _schedule_delivery(self, _: Any) -> None:
         # Called on a thread of gRPC's. On a loop that was closed meanwhile, no task waits any more.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._deliver)
+            self._batcher.loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
+        if self._batcher.in_flight.pop(self, None) is None:
+            return  # It was given up.
         try:
-            result = self._transport.finish(self._cache, self._call, self._sent, self._started)
+            result = self._transport.finish(self._cache, self._call, self._sent[0], self._started)
         except MomentoCacheError as error:
-            self._fail(error)
+            if may_be_of_one_key(error, self._wanted):
+                self._batcher.send_alone(self._wanted)
+            else:
+                self._fail(error)
             return
         values = result if self._call.streamed else [result]
         for waiters, value in zip(self._wanted.values(), values, strict=True):
@@ -123,6 +154,14 @@ class _Batch:
                     failure = copy(error)
                     failure.__cause__ = error.__cause__
                     waiter.set_exception(failure)
+
+
+def _are_done(waiters: list[asyncio.Future[bytes | None]]) -> bool:
+    return all(waiter.done() for waiter in waiters)
+
+
+def _call_for(keys: tuple[bytes, ...]) -> Call[Any]:
+    return Get(keys[0]) if len(keys) == 1 else GetBatch(keys)
 
 
 class GetBatchers(threading.local):

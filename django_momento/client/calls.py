@@ -23,6 +23,9 @@ MAX_ITEM_BYTES = 5 * 1024 * 1024
 # The SDKs allow messages of this size, in both directions.
 MAX_MESSAGE_BYTES = 5_243_000
 
+# Seconds that a control call may take. It is the SDK's own deadline for such a call.
+CONTROL_TIMEOUT = 60.0
+
 # Milliseconds: a thousand years. The SDK's timedelta ends before the 64 bits of the protocol do.
 MAX_TTL = 1000 * 365 * 24 * 60 * 60 * 1000
 

@@ -8,6 +8,7 @@ certificates. The API key comes with each call, so a new key needs no new connec
 from __future__ import annotations
 
 import concurrent.futures
+import ctypes
 import threading
 from collections.abc import Callable
 from itertools import count
@@ -27,7 +28,7 @@ from ..clock import wall
 from ..credentials.credential import Credential
 from ..endpoint import TLS_PORT, Endpoint
 from ..exceptions import ServerError
-from .calls import MAX_MESSAGE_BYTES, Call
+from .calls import CONTROL_TIMEOUT, MAX_MESSAGE_BYTES, Call
 from .readers import Readers
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ MAX_IDLE = 240.0
 # gRPC's own pause between attempts to connect grows to two minutes: too long for a cache that is back.
 _MAX_RECONNECT_BACKOFF_MS = 2000
 
-# Threads that read responses which are streams, for async calls only; started as they are needed.
+# Threads of one channel that read responses which are streams, for async calls only.
 _MAX_READERS = 32
 
 # gRPC lets channels share a connection, and its pauses between attempts to connect, if all their arguments
@@ -77,6 +78,7 @@ class Recycled(Generic[T]):
         self._used = 0.0
         self._lock = threading.RLock()
         self._is_closed = False
+        self._is_suspect = False
         self.generation = next(_generations) if generation is None else generation
 
     def get(self) -> T:
@@ -88,6 +90,10 @@ class Recycled(Generic[T]):
         self._used = now
         return current
 
+    def peek(self) -> T | None:
+        """Return the connection if there is one."""
+        return self._current
+
     def close(self) -> None:
         """Close the connection with all calls on it, and refuse to make another."""
         with self._lock:
@@ -96,10 +102,22 @@ class Recycled(Generic[T]):
         if current is not None:
             self._close(current)
 
+    def discard(self, current: T) -> None:
+        """Drop a connection that does not work any more; the next call makes another."""
+        with self._lock:
+            if self._current is current:
+                self._current = None
+                self._is_suspect = True
+                self.generation = next(_generations)
+
     def _renew(self, now: float) -> T:
         with self._lock:
             if self._is_closed:
                 raise ServerError("This client of Momento is closed.")
+            if self._is_suspect:
+                # A connection without threads would be discarded in turn, and each takes a descriptor.
+                _check_threads()
+                self._is_suspect = False
             if self._current is not None and abs(now - self._used) > MAX_IDLE:
                 self._current = None
                 self.generation = next(_generations)
@@ -112,7 +130,7 @@ class Recycled(Generic[T]):
 class PendingCall(Protocol):
     """A call that was sent: a ``grpc.Future``, or a ``_Reading`` of a response that is a stream."""
 
-    def result(self) -> Any: ...
+    def result(self, timeout: float | None = None, /) -> Any: ...
     def cancel(self) -> object: ...
     def add_done_callback(self, callback: Callable[[Any], object], /) -> object: ...
 
@@ -137,7 +155,8 @@ class _Stream:
         self._stream = stream
         self.cancel = stream.cancel
 
-    def result(self) -> list[Any]:
+    def result(self, timeout: float | None = None, /) -> list[Any]:
+        # The caller's own thread delivers its deadline.
         return list(self._stream)
 
 
@@ -150,8 +169,9 @@ class Channel:
         self._host = credential.control_host if service is CONTROL else credential.cache_host
         self._port = credential.port
         self._configuration = configuration
-        self._timeout = configuration.get_deadline().total_seconds()
-        self._connection = Recycled(self._open, _close)
+        deadline = configuration.get_deadline().total_seconds()
+        self.timeout = CONTROL_TIMEOUT if service is CONTROL else deadline
+        self.connection = Recycled(self._open, _close)
         self._readers = Readers(_MAX_READERS)
 
     def call(self, metadata: Metadata, call: Call[T], timeout: float | None = None) -> T:
@@ -159,31 +179,59 @@ class Channel:
 
         ``timeout`` is in seconds. The default is the configuration's.
         """
-        method = getattr(self._connection.get()[1], call.rpc)
-        response = method(call.request(self.pb), metadata=metadata, timeout=timeout or self._timeout)
+        method = getattr(self.connection.get()[1], call.rpc)
+        response = method(call.request(self.pb), metadata=metadata, timeout=timeout or self.timeout)
         return call.answer(response, self.pb)
 
-    def start(self, metadata: Metadata, call: Call[Any]) -> Any:
+    def start(self, metadata: Metadata, call: Call[Any], timeout: float | None = None) -> Any:
         """Send a call without waiting. ``result()`` of the returned call blocks this thread."""
         if call.streamed:
-            return _Stream(self._stream(metadata, call))
-        return self.start_async(metadata, call)
+            return _Stream(self._stream(metadata, call, timeout))
+        return self.start_async(metadata, call, timeout)
 
-    def start_async(self, metadata: Metadata, call: Call[Any]) -> PendingCall:
+    def start_async(self, metadata: Metadata, call: Call[Any], timeout: float | None = None) -> PendingCall:
         """Send a call without waiting; return a future that is done on a thread of its own."""
         if call.streamed:
-            return _Reading(self._stream(metadata, call), self._readers)
-        method = getattr(self._connection.get()[1], call.rpc)
-        pending: PendingCall = method.future(call.request(self.pb), metadata=metadata, timeout=self._timeout)
+            stream = self._stream(metadata, call, timeout)
+            try:
+                return _Reading(stream, self._readers)
+            except RuntimeError:  # no thread can be started
+                stream.cancel()
+                raise
+        request = call.request(self.pb)
+        connection = self.connection.get()
+        try:
+            pending: PendingCall = getattr(connection[1], call.rpc).future(
+                request, metadata=metadata, timeout=timeout or self.timeout
+            )
+        except grpc.RpcError:
+            raise
+        except BaseException:
+            self._discard(connection)
+            raise
         return pending
+
+    def discard(self, generation: int) -> None:
+        """Drop the connection of that number: gRPC does not deliver the ends of its calls any more."""
+        connection = self.connection.peek()
+        if connection is not None and self.connection.generation == generation:
+            self._discard(connection)
+
+    def _discard(self, connection: tuple[grpc.Channel, Any]) -> None:
+        # gRPC delivers the results and the deadlines of futures by one thread a channel. If that thread could
+        # not be started, no later call on the channel ends, and closing the channel waits for ever. So the
+        # channel is kept until the process ends. Nothing but its object must do that: at the exit, modules
+        # drop what they hold.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection[0]))
+        self.connection.discard(connection)
 
     def close(self) -> None:
         """Close the connection with all calls on it; further calls are refused."""
-        self._connection.close()
+        self.connection.close()
 
-    def _stream(self, metadata: Metadata, call: Call[Any]) -> Any:
-        method = getattr(self._connection.get()[1], call.rpc)
-        return method(call.request(self.pb), metadata=metadata, timeout=self._timeout)
+    def _stream(self, metadata: Metadata, call: Call[Any], timeout: float | None) -> Any:
+        method = getattr(self.connection.get()[1], call.rpc)
+        return method(call.request(self.pb), metadata=metadata, timeout=timeout or self.timeout)
 
     def _open(self, generation: int) -> tuple[grpc.Channel, Any]:
         options = self._options(generation)
@@ -218,6 +266,11 @@ class Channel:
             "grpc.keepalive_timeout_ms": _milliseconds(configuration.get_keepalive_timeout()),
         }
         return [(name, value) for name, value in settings.items() if value is not None]
+
+
+def _check_threads() -> None:
+    """Raise RuntimeError if this process cannot start a thread."""
+    threading.Thread(target=int, name="momento-check", daemon=True).start()
 
 
 def _milliseconds(duration: Any) -> int | None:

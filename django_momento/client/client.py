@@ -64,6 +64,11 @@ class Client:
         return transport
 
     @property
+    def current(self) -> Transport | None:
+        """The transport in use, or None before the first call and after close()."""
+        return self._transport
+
+    @property
     def credential(self) -> Credential | None:
         """The credential in use, or None before the first fetch. It says where the key came from."""
         return None if self._transport is None else self._transport.credential

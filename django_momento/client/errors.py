@@ -106,9 +106,7 @@ class Sent:
         failure.status = status
         return failure
 
-    failed = error_for_status
-
-    def error_before_sending(self, error: Exception) -> MomentoCacheError:
+    def error_before_sending(self, error: BaseException) -> MomentoCacheError:
         """Return the exception for an error that is raised while a call is built, sent or read."""
         name = type(error).__name__
         details = self._clause(str_or_type(error))
@@ -117,6 +115,8 @@ class Sent:
             return kind(f"{self.rpc} of {self.item}: Momento's SDK refused the call: {details}.")
         if isinstance(error, (OverflowError, ValueError, TypeError)):
             return InvalidArgument(f"{self.rpc} of {self.item} cannot be sent: {name}: {details}.")
+        if isinstance(error, AttributeError):
+            return ServerError(f"Momento's response to {self.rpc} cannot be read: {name}: {details}.")
         return ServerError(
             f"{self.rpc} on cache {quote(self.cache)!r} failed inside the client: {name}: {details}.",
             "Check that this process may start threads, open files and use memory.",
@@ -167,7 +167,7 @@ class Sent:
         return quote(details, secrets=self.secrets).rstrip(".") or "no details"
 
 
-def map_error(sent: Sent, error: Exception) -> MomentoCacheError:
+def map_error(sent: Sent, error: BaseException) -> MomentoCacheError:
     """Return the exception of this package for an error that a call ended with.
 
     The error loses its traceback. The frames of the SDK and of gRPC hold the error itself, and with it the
@@ -186,7 +186,7 @@ def map_error(sent: Sent, error: Exception) -> MomentoCacheError:
     return mapped
 
 
-def _map_error(sent: Sent, error: Exception) -> MomentoCacheError:
+def _map_error(sent: Sent, error: BaseException) -> MomentoCacheError:
     if isinstance(error, grpc.FutureCancelledError):
         return sent.error_for_status("CANCELLED", "the connection was closed")
     if isinstance(error, grpc.RpcError) and hasattr(error, "code"):
@@ -231,19 +231,22 @@ def _is_of_a_library(frame: FrameType) -> bool:
 
 
 def _has_passed_signal_handler(traceback: TracebackType | None) -> bool:
-    # Python calls a handler with the number of the signal and the frame that it interrupted.
-    interrupted: FrameType | None = None
+    # Python calls a handler with the number of the signal and the frame that it interrupted. Frames of Cython
+    # may lie between the two.
+    frames: set[int] = set()
     while traceback is not None:
         frame = traceback.tb_frame
-        if interrupted is not None:
+        if frames:
             for value in list(frame.f_locals.values()):
-                if value is interrupted or (type(value) is tuple and any(it is interrupted for it in value)):
+                values = value if type(value) is tuple else (value,)
+                if any(type(each) is FrameType and id(each) in frames for each in values):
                     return True
-        interrupted, traceback = frame, traceback.tb_next
+        frames.add(id(frame))
+        traceback = traceback.tb_next
     return False
 
 
-def str_or_type(error: Exception) -> str:
+def str_or_type(error: BaseException) -> str:
     """Return the text of an error, or the name of its type if it has none that can be shown."""
     if isinstance(error, SdkException):
         return str(error.message)

@@ -7,35 +7,35 @@ belongs to the loop it was made in. So async calls are sent over the former and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 
-async def wait_for(
-    futures: Sequence[Any], *, shared: bool = False, each: Callable[[], object] | None = None
-) -> None:
-    """Wait until every future is done, be it a ``grpc.Future`` or a ``concurrent.futures.Future``.
+async def wait_for(futures: Sequence[Any], *, shared: bool = False, timeout: float | None = None) -> bool:
+    """Wait until every future is done, and return whether they are all done.
 
-    Cancelling it cancels the futures, unless they are ``shared`` with others who still want them. ``each`` is
-    called for every one that is done, at once and on the thread that it was done on.
+    A future may be a ``grpc.Future`` or a ``concurrent.futures.Future``. Cancelling the wait cancels the
+    futures, unless they are ``shared`` with other callers. After ``timeout`` seconds the wait ends.
     """
+    if not futures:
+        return True
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
     under_way = list(futures)
 
     def arrived(_: Any) -> None:
-        if each is not None:
-            each()
-        # Called on threads of gRPC's. Taking one out is atomic; if two find the list empty, both may say so.
+        # Called on threads of gRPC's. The pop is atomic. If two threads find the list empty, both say so.
         under_way.pop()
         if not under_way:
-            # A loop that was closed meanwhile has nobody who waits any more.
+            # On a loop that was closed meanwhile, no task waits any more.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, waiter)
 
     for future in futures:
         future.add_done_callback(arrived)
+    # A bound of our own: gRPC's deadline is delivered by a thread of gRPC's, which may be missing.
+    timer = None if timeout is None else loop.call_later(timeout, _settle, waiter)
     try:
         await waiter
     except asyncio.CancelledError:
@@ -43,6 +43,10 @@ async def wait_for(
             for future in futures:
                 future.cancel()
         raise
+    finally:
+        if timer is not None:
+            timer.cancel()
+    return not under_way
 
 
 def _settle(waiter: asyncio.Future[None]) -> None:

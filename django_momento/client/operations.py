@@ -6,7 +6,7 @@ and values are bytes. A ``ttl`` is in whole milliseconds, and 0 means already ex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import index
 from typing import Any, TypeVar
@@ -181,7 +181,7 @@ def set_many(items: Mapping[bytes, bytes], ttl: int) -> Operation[dict[bytes, Mo
     return failed
 
 
-def may_be_of_one_key(error: MomentoCacheError, chunk: Sequence[object]) -> bool:
+def may_be_of_one_key(error: MomentoCacheError, chunk: Collection[object]) -> bool:
     """Return whether a chunk that failed as a whole is worth sending again, one call for each of its keys."""
     return 1 < len(chunk) <= MAX_SINGLE_CALLS and isinstance(error, _ERRORS_OF_ONE_KEY)
 
@@ -243,13 +243,15 @@ def _item_bytes(item: tuple[bytes, bytes]) -> int:
     return len(item[0]) + len(item[1])
 
 
-def chunks_of(items: Iterable[T], size: Callable[[T], int]) -> Iterator[tuple[T, ...]]:
-    """Yield chunks of at most ``MAX_CHUNK_KEYS`` items and, but for a larger item, ``MAX_CHUNK_BYTES``."""
+def chunks_of(
+    items: Iterable[T], size: Callable[[T], int], max_items: int = MAX_CHUNK_KEYS
+) -> Iterator[tuple[T, ...]]:
+    """Yield chunks of at most ``max_items`` items and, but for a larger item, ``MAX_CHUNK_BYTES``."""
     chunk: list[T] = []
     total = 0
     for item in items:
         added = size(item) + FRAMING_BYTES
-        if chunk and (len(chunk) == MAX_CHUNK_KEYS or total + added > MAX_CHUNK_BYTES):
+        if chunk and (len(chunk) == max_items or total + added > MAX_CHUNK_BYTES):
             yield tuple(chunk)
             chunk, total = [], 0
         chunk.append(item)

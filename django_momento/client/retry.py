@@ -106,7 +106,7 @@ class Connected(Protocol):
     """Has a transport to send over, and replaces it if its API key was refused."""
 
     @property
-    def transport(self) -> Transport: ...
+    def current(self) -> Transport | None: ...
     def refresh(self, cache: str) -> Effect: ...
 
 
@@ -120,9 +120,12 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
     transport = sent.transport
     for pause in RETRY_BACKOFF:
         refused = attempts.refused()
-        if refused and client.transport is transport:
+        if refused and client.current is transport:
             yield client.refresh(cache)
-        again = refused if client.transport is not transport else []
+        current = client.current
+        if current is None:
+            break  # The client was closed during the call.
+        again = refused if current is not transport else []
         if not again:
             if monotonic() - sent.started > transport.timeout * MAX_ELAPSED:
                 break
@@ -130,7 +133,7 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
             if not again:
                 break
             yield Pause(jitter(pause))
-        transport = client.transport
+        transport = client.current or current
         try:
             response = yield Send(transport, cache, attempts.request_for(again))
         except MomentoCacheError as error:

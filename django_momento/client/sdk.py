@@ -36,7 +36,9 @@ from momento.retry import RetryableProps, RetryStrategy
 from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
 from ..exceptions import ServerError
+from . import sdk_log
 from .calls import (
+    CONTROL_TIMEOUT,
     MAX_MESSAGE_BYTES,
     CreateCache,
     Delete,
@@ -58,10 +60,10 @@ _PRESETS: dict[str, Callable[[], Configuration]] = {
 # Not used, because every call carries its own TTL. The SDK checks that it is positive.
 _DEFAULT_TTL = timedelta(days=1)
 
-# Seconds that a control call may take. The SDK's own deadline for such a call is a minute.
-CONTROL_TIMEOUT = 60.0
 # Seconds that the SDK's deadline gets to be delivered before the wait for a control call ends.
 _GRACE = 1.0
+
+sdk_log.install()
 
 
 def configuration(options: ConnectionOptions, generation: int = 0) -> Configuration:

@@ -1,7 +1,8 @@
 """Everything for one API key: the SDK's client, and channels of our own to the same endpoint.
 
-The transport decides which way a call goes. It is the only place that catches the SDK's and gRPC's errors,
-and ``errors`` maps them. It sends nothing twice: ``retry`` decides that.
+The transport decides which way a call goes. It is the only place that catches the errors of the SDK and of
+gRPC, and ``errors`` maps them. Every exception inside a call is mapped, but not an exception from outside the
+call, such as that of a signal handler. The transport sends nothing twice, because ``retry`` decides that.
 """
 
 from __future__ import annotations
@@ -11,32 +12,33 @@ import time
 from collections.abc import Awaitable
 from typing import Any
 
-import grpc
 from momento import CacheClient
-from momento.errors import InvalidArgumentException, SdkException
 
 from ..clock import monotonic
 from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
-from ..exceptions import InvalidArgument, MomentoCacheError, ServerError
+from ..exceptions import MomentoCacheError
 from . import sdk
 from .batching import GetBatchers
 from .breaker import CircuitBreaker
-from .calls import Call, Get, KeysExist, Request
+from .calls import Call, Get, KeysExist, Request, describe_item
 from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
-from .errors import Sent
-from .fork_gate import gate
+from .errors import Sent, is_foreign, map_error
+from .fork_gate import Passage, gate
 from .futures import wait_for
 from .retry import PartialFailure
-
-# The errors of a call, whichever way it was sent.
-TRANSPORT_ERRORS = (SdkException, grpc.RpcError, grpc.FutureCancelledError)
 
 # Seconds that a probe may take: it is to find out soon, and to hold up no fork and no end of the process.
 PROBE_TIMEOUT = 1.0
 
 # Seconds between two looks whether the last call over a transport that is to close has ended.
 _CLOSING_POLL = 0.05
+
+# Seconds after its deadline in which gRPC must deliver the end of a call.
+GRACE = 1.0
+
+Started = tuple[PendingCall, Passage | None, int]
+"""A call that was sent: its future, its own passage of the fork gate, and the number of its connection."""
 
 _PROBE_KEY = b"\x00django-momento-probe"
 
@@ -67,6 +69,7 @@ class Transport:
             Channel(CONTROL, credential, grpc_configuration),
         )
         self._batchers = GetBatchers()
+        self.grace = GRACE
 
     def __repr__(self) -> str:
         return f"<Transport to {self.credential.endpoint}>"
@@ -101,12 +104,11 @@ class Transport:
             else:
                 assert isinstance(request, Call)  # noqa: S101 - for mypy
                 response = self._channel(request).call(self._metadata_of(cache), request)
-        except TRANSPORT_ERRORS as error:
+        except BaseException as error:
             passage.leave()
+            if _is_to_pass(error):
+                raise
             raise self._map_error(cache, request, error, started) from error
-        except BaseException:
-            passage.leave()
-            raise
         # On the way of a success the passage ends with this frame.
         self._breaker.last_success = started
         return response
@@ -125,11 +127,29 @@ class Transport:
 
     async def _acall_one(self, cache: str, request: Call[Any]) -> Any:
         started = monotonic()
-        pending = self.start(cache, request)
-        await wait_for((pending,))
-        return self.finish(cache, request, pending, started)
+        sent = self.start(cache, request)
+        if not await wait_for((sent[0],), timeout=self.bound(request)):
+            raise self.abandon(cache, request, sent)
+        return self.finish(cache, request, sent[0], started)
 
-    def start(self, cache: str, call: Call[Any]) -> PendingCall:
+    def bound(self, call: Call[Any]) -> float:
+        """Return the seconds after which a call is given up: its deadline, and a second for its delivery."""
+        return self._channel(call).timeout + GRACE
+
+    def abandon(self, cache: str, call: Call[Any], sent: Started) -> MomentoCacheError:
+        """Give up a call whose end gRPC did not deliver; return its error.
+
+        The breaker is not told, because the thread that delivers was missing, and not Momento.
+        """
+        pending, passage, generation = sent
+        if passage is not None:
+            passage.leave()
+        pending.cancel()
+        if not call.streamed:  # A stream is read by a thread of ours, which delivers its deadline.
+            self._channel(call).discard(generation)
+        return self._sent(cache, call).error_for_status("DEADLINE_EXCEEDED", "")
+
+    def start(self, cache: str, call: Call[Any]) -> Started:
         """Send a call without waiting; ``finish`` returns its result once it is done.
 
         The call is in flight until then, on whichever thread: the task that waits for it may run on the very
@@ -141,14 +161,14 @@ class Transport:
             channel = self._control if call.control else self._cache
             metadata = self._metadata.get(cache) or self._metadata_of(cache)
             pending = channel.start_async(metadata, call)
-        except TRANSPORT_ERRORS as error:
+            generation = channel.connection.generation
+        except BaseException as error:
             passage.leave()
+            if _is_to_pass(error):
+                raise
             raise self._map_error(cache, call, error, started) from error
-        except BaseException:
-            passage.leave()
-            raise
         pending.add_done_callback(passage.leave)
-        return pending
+        return pending, passage, generation
 
     def finish(self, cache: str, call: Call[Any], pending: Any, started: float) -> Any:
         """Return the result of a call that was sent; blocks if it is not done. Raises MomentoCacheError.
@@ -157,7 +177,9 @@ class Transport:
         """
         try:
             result = call.answer(pending.result(), (self._control if call.control else self._cache).pb)
-        except TRANSPORT_ERRORS as error:
+        except Exception as error:
+            if _is_to_pass(error):
+                raise
             raise self._map_error(cache, call, error, started) from error
         self._breaker.last_success = started
         return result
@@ -173,7 +195,9 @@ class Transport:
         with gate.enter(self):
             try:
                 self._cache.call(self._metadata_of(cache), call, timeout)
-            except TRANSPORT_ERRORS as error:
+            except Exception as error:
+                if _is_to_pass(error):
+                    raise
                 raise self._error_for(cache, call, error) from error
 
     def close(self, successor: Transport | None = None) -> None:
@@ -205,8 +229,8 @@ class Transport:
         with gate.enter(self):
             started = monotonic()
             sent = [self._start_for_this_thread(cache, call) for call in calls]
-            for call, pending in zip(calls, sent, strict=True):
-                outcomes.append(self._outcome(cache, call, pending, started))
+            for call, each in zip(calls, sent, strict=True):
+                outcomes.append(self._outcome(cache, call, each, started))
         return _all_or_partial_failure(outcomes)
 
     async def _acall_all(self, cache: str, calls: list[Call[Any]]) -> list[Any]:
@@ -217,66 +241,54 @@ class Transport:
                 sent.append(self.start(cache, call))
             except MomentoCacheError as error:
                 sent.append(error)
-        await wait_for([pending for pending in sent if not isinstance(pending, MomentoCacheError)])
-        outcomes = [
-            self._outcome(cache, call, pending, started) for call, pending in zip(calls, sent, strict=True)
-        ]
+        pending = [each[0] for each in sent if not isinstance(each, MomentoCacheError)]
+        await wait_for(pending, timeout=max(self.bound(call) for call in calls))
+        outcomes = [self._outcome(cache, call, each, started) for call, each in zip(calls, sent, strict=True)]
         return _all_or_partial_failure(outcomes)
 
     def _start_for_this_thread(self, cache: str, call: Call[Any]) -> Any:
         """Return a call that was sent, or the error that it could not be sent for."""
         started = monotonic()
         try:
-            return self._channel(call).start(self._metadata_of(cache), call)
-        except TRANSPORT_ERRORS as error:
-            failure = self._map_error(cache, call, error, started)
-            failure.__cause__ = error
-            return failure
+            channel = self._channel(call)
+            return channel.start(self._metadata_of(cache), call), None, channel.connection.generation
+        except MomentoCacheError as error:
+            return error
+        except Exception as error:
+            if is_foreign(error):
+                raise
+            return self._map_error(cache, call, error, started)
 
-    def _outcome(self, cache: str, call: Call[Any], pending: Any, started: float) -> Any:
+    def _outcome(self, cache: str, call: Call[Any], sent: Any, started: float) -> Any:
         """Return the result of a call that was sent with others, or its error."""
-        if isinstance(pending, MomentoCacheError):
-            return pending
+        if isinstance(sent, MomentoCacheError):
+            return sent
         try:
-            return self.finish(cache, call, pending, started)
+            if not _wait(sent[0], started + self.bound(call) - monotonic()):
+                return self.abandon(cache, call, sent)
+            return self.finish(cache, call, sent[0], started)
         except MomentoCacheError as error:
             return error
 
-    def _map_error(self, cache: str, request: Any, error: Exception, started: float) -> MomentoCacheError:
-        """Return our exception for one of TRANSPORT_ERRORS, after the breaker heard of it."""
+    def _map_error(self, cache: str, request: Any, error: BaseException, started: float) -> MomentoCacheError:
+        """Return our exception for an error of a call, after the breaker heard of it."""
         failure = self._error_for(cache, request, error)
         self._breaker.record_failure(failure, started)
         return failure
 
-    def _error_for(self, cache: str, request: Any, error: Exception) -> MomentoCacheError:
-        # Without its traceback: the frames of the SDK and of gRPC that it names keep the error itself, and
-        # with it the connection, until the next garbage collection.
-        error.__traceback__ = None
-        if isinstance(error, grpc.FutureCancelledError):
-            return self._error_for_status(cache, request, "CANCELLED", "the connection was closed", None)
-        if isinstance(error, grpc.RpcError):
-            return self._error_for_status(
-                cache, request, error.code().name, error.details(), error.trailing_metadata()
-            )
-        assert isinstance(error, SdkException)  # noqa: S101 - for mypy: the third of TRANSPORT_ERRORS
-        if error.transport_details is None:
-            # It failed inside the SDK, before anything was sent.
-            kind = InvalidArgument if isinstance(error, InvalidArgumentException) else ServerError
-            return kind(f"Momento's SDK refused the call: {error.message}.")
-        details = error.transport_details.grpc
-        return self._error_for_status(cache, request, details.code.name, details.details, details.metadata)
+    def _error_for(self, cache: str, request: Any, error: BaseException) -> MomentoCacheError:
+        return map_error(self._sent(cache, request), error)
 
-    def _error_for_status(
-        self, cache: str, request: Any, status: str, details: str | None, metadata: Any
-    ) -> MomentoCacheError:
-        sent = Sent(
+    def _sent(self, cache: str, request: Any) -> Sent:
+        return Sent(
             rpc=getattr(request, "rpc", type(request).__name__),
             cache=cache,
             endpoint=self.credential.endpoint,
             source=self.credential.source,
             timeout=self.timeout,
+            item=describe_item(request),
+            secrets=(self.credential.api_key,),
         )
-        return sent.failed(status, details or "", dict(metadata or ()).get("err"))
 
     def _open_cache_client(self, generation: int) -> CacheClient:
         return sdk.cache_client(self.credential, sdk.configuration(self._options, generation))
@@ -293,6 +305,28 @@ class Transport:
                 ("read-concern", self._options.read_concern),
             )
         return metadata
+
+
+def _wait(pending: PendingCall, seconds: float) -> bool:
+    """Wait on this thread until a call is done; return False if it is not done in time."""
+    add_done_callback = getattr(pending, "add_done_callback", None)
+    if add_done_callback is None:
+        return True  # A stream, which the reader's own thread ends.
+    # A bare lock: the exception of a signal's handler cannot leave it locked for the thread that releases it.
+    is_done = threading.Lock()
+    is_done.acquire()
+
+    def end(_: object) -> None:
+        if is_done.locked():
+            is_done.release()
+
+    add_done_callback(end)
+    return is_done.acquire(timeout=max(0.0, seconds))
+
+
+def _is_to_pass(error: BaseException) -> bool:
+    """Return whether an exception of a call is to be raised as it is."""
+    return isinstance(error, MomentoCacheError) or is_foreign(error)
 
 
 def _all_or_partial_failure(outcomes: list[Any]) -> list[Any]:

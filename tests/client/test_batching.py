@@ -12,11 +12,9 @@ import pytest
 from django_momento.client import batching, operations
 from django_momento.client.client import Client
 from django_momento.client.fork_gate import gate
-from django_momento.conf.options import ConnectionOptions
-from django_momento.credentials.credential import Credential
 from django_momento.exceptions import AuthenticationFailed, CacheNotFound, TransportError
 from django_momento.local import LocalServer
-from django_momento.redaction import SecretStr
+from tests.kit.clients import make_client
 
 KEYS = [f"key{number}".encode() for number in range(10)]
 
@@ -40,8 +38,9 @@ def silent_port() -> Iterator[int]:
 
 
 def client(port: int, api_key: str = "a-key", client_timeout: float = 10) -> Client:
-    credential = Credential(SecretStr(api_key), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
-    return Client(credential, ConnectionOptions("local", client_timeout=client_timeout))
+    ours = make_client(port, api_key, client_timeout=client_timeout)
+    ours.get_credential()  # Tasks that wait for the first fetch of the key may go on in several turns.
+    return ours
 
 
 async def asked_together(ours: Client, keys: list[bytes], cache: str = "tests") -> list[object]:
@@ -73,7 +72,7 @@ def test_a_call_carries_so_many_keys_and_no_more(
     server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch that fails takes no more than its own down with it."""
-    monkeypatch.setattr(batching, "MOST_TOGETHER", 4)
+    monkeypatch.setattr(batching, "MAX_BATCHED_KEYS", 4)
     assert [b"value of " + key for key in KEYS] == asyncio.run(asked_together(client(server.port), KEYS))
     assert {"GetBatch": 3} == dict(server.calls)
 

@@ -61,21 +61,35 @@ def test_a_future_that_is_done_already_is_awaited_all_the_same() -> None:
 
 
 def test_several_are_awaited_until_the_last_has_arrived() -> None:
-    """One that is missing keeps the task waiting; each is announced once, when it is done."""
-    announced = []
+    """One that is missing keeps the task waiting."""
 
     async def main() -> None:
         futures: list[Future[str]] = [Future() for _ in range(3)]
-        waiting = asyncio.ensure_future(wait_for(futures, each=lambda: announced.append(1)))
+        waiting = asyncio.ensure_future(wait_for(futures))
         await asyncio.sleep(0)
         settled_elsewhere(*futures[:2])
         await asyncio.sleep(0)
         assert not waiting.done()
         settled_elsewhere(futures[2])
-        await waiting
+        assert await waiting
 
     asyncio.run(main())
-    assert [1, 1, 1] == announced
+
+
+def test_a_wait_ends_with_its_timeout() -> None:
+    """A future that is never done keeps nobody waiting."""
+
+    async def main() -> bool:
+        done: Future[str] = Future()
+        done.set_result("answer")
+        return await wait_for([done, Future()], timeout=0.01)
+
+    assert not asyncio.run(main())
+
+
+def test_nothing_to_wait_for_is_no_wait() -> None:
+    """As when no call of a list could be sent."""
+    assert asyncio.run(asyncio.wait_for(wait_for([]), 10))
 
 
 @pytest.mark.parametrize("shared", [True, False])

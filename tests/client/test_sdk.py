@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from django_momento.client import operations, sdk
-from django_momento.client.client import Client
 from django_momento.conf.options import ConnectionOptions
-from django_momento.credentials.credential import Credential
-from django_momento.redaction import SecretStr
 from tests.kit.capture import capturing
+from tests.kit.clients import make_client
 
 
 def transport(**options: Any) -> Any:
@@ -68,8 +66,7 @@ def test_root_certificates_are_read_from_their_file(tmp_path: Path) -> None:
 def test_the_read_concern_goes_with_every_call(verb: Any, concern: str, sent: str | None) -> None:
     """Both ways of sending carry it; balanced is the service's own default and may stay out."""
     with capturing() as server:
-        credential = Credential(SecretStr("a-key"), "opaque", "test", "127.0.0.1", "127.0.0.1", server.port)
-        client = Client(credential, ConnectionOptions("env", read_concern=concern))
+        client = make_client(server.port, "a-key", read_concern=concern)
         client.run("tests", verb(b"k"))
         client.close()
     (seen,) = server.seen

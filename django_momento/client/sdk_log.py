@@ -1,0 +1,84 @@
+"""The warnings that Momento's SDK writes for failed calls: at most one in ten seconds.
+
+The SDK writes one warning to the logger ``momentosdk`` for each failed call, and then turns every exception
+into an error response, even the exception of a signal's handler. The logger's methods run while the SDK
+handles the exception. ``install`` replaces them on that logger, so that an exception that is neither gRPC's
+nor the SDK's own leaves the SDK as it is. Calls that other code makes with the SDK are logged as before.
+
+Set the level of the logger ``momentosdk`` to DEBUG, or to a lower one, to have a line for each failed call.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..clock import monotonic
+from .errors import TRANSPORT_ERRORS
+
+LOGGER = logging.getLogger("momentosdk")
+
+# Seconds between two warnings about failed calls.
+MIN_INTERVAL = 10.0
+
+# Frames between a method of the logger and this package: the SDK's client, and the client below it.
+_MAX_DEPTH = 8
+
+
+class Throttle:
+    """Count the warnings that were left out, and say when the next one is due."""
+
+    def __init__(self) -> None:
+        self._next_at = 0.0
+        self._left_out = 0
+
+    def take(self) -> int | None:
+        """Return how many warnings were left out since the last one, or None if none is due yet."""
+        now = monotonic()
+        if now < self._next_at:
+            self._left_out += 1
+            return None
+        # Set before the warning is written: a log handler that uses the cache may fail in turn.
+        self._next_at = now + MIN_INTERVAL
+        left_out, self._left_out = self._left_out, 0
+        return left_out
+
+
+throttle = Throttle()
+
+
+def install() -> None:
+    """Replace the methods that the SDK calls for a failed call. Calling it twice does no harm."""
+    if "warning" in vars(LOGGER):
+        return
+    vars(LOGGER)["warning"] = _replacement(LOGGER.warning, is_throttled=True)
+    vars(LOGGER)["debug"] = _replacement(LOGGER.debug, is_throttled=False)
+
+
+def _replacement(write: Callable[..., None], *, is_throttled: bool) -> Callable[..., None]:
+    def log(message: object, *args: Any, **options: Any) -> None:
+        error = sys.exc_info()[1]
+        if error is not None and _is_called_by_this_package(sys._getframe(1)):  # noqa: SLF001
+            if not isinstance(error, TRANSPORT_ERRORS):
+                raise error
+            if is_throttled and not 0 < LOGGER.level <= logging.DEBUG:
+                left_out = throttle.take()
+                if left_out is None:
+                    return
+                if left_out:
+                    message = f"{message} ({left_out} more calls failed since the last such line)"
+        write(message, *args, **{**options, "stacklevel": options.get("stacklevel", 1) + 1})
+
+    return log
+
+
+def _is_called_by_this_package(frame: Any) -> bool:
+    for _ in range(_MAX_DEPTH):
+        if frame is None:
+            return False
+        if frame.f_globals.get("__name__") == f"{__package__}.sdk":
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,74 @@
+"""Exceptions from outside a call, such as those of a signal's handler, come out of every verb as they are."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from django_momento.client import operations
+from django_momento.client.calls import Operation
+from django_momento.client.client import Client
+from django_momento.client.sdk_log import LOGGER
+from django_momento.conf.options import ConnectionOptions
+from django_momento.endpoint import Endpoint
+
+VERBS: dict[str, Callable[[], Operation[Any]]] = {
+    "get": lambda: operations.get(b"k"),
+    "set": lambda: operations.set(b"k", b"v", 1000),
+    "add": lambda: operations.add(b"k", b"v", 1000),
+    "touch": lambda: operations.touch(b"k", 1000),
+    "delete": lambda: operations.delete(b"k"),
+    "delete by ttl": lambda: operations.set(b"k", b"v", 0),
+    "has_key": lambda: operations.has_key(b"k"),
+    "incr": lambda: operations.incr(b"k", 1),
+    "get_many": lambda: operations.get_many([b"j", b"k"]),
+    "set_many": lambda: operations.set_many({b"j": b"v", b"k": b"v"}, 1000),
+    "delete_many": lambda: operations.delete_many([b"j", b"k"]),
+    "clear": lambda: operations.clear("tests"),
+    "create": operations.create,
+}
+
+
+class TimeLimitExceeded(Exception):
+    """As a task queue raises it from the handler of a signal."""
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """A client of a server that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = Endpoint("127.0.0.1", silent.getsockname()[1])
+        client = Client(ConnectionOptions("local", endpoint=endpoint, client_timeout=60))
+        yield client
+        client.close()
+
+
+def interrupted(client: Client, operation: Operation[Any]) -> None:
+    def handler(signum: int, frame: object) -> None:
+        raise TimeLimitExceeded
+
+    client.get_credential()
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        client.run("tests", operation)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("level", [logging.NOTSET, logging.CRITICAL])
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
+def test_a_time_limit_comes_out_of_every_verb(
+    client: Client, verb: Callable[[], Operation[Any]], level: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK turns every exception into an error response, whatever its logger is set to."""
+    monkeypatch.setattr(LOGGER, "level", level)
+    LOGGER.manager._clear_cache()  # type: ignore[attr-defined]
+    with pytest.raises(TimeLimitExceeded):
+        interrupted(client, verb())
