@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..codec.compressors import COMPRESSORS
+from ..codec.serializers import SERIALIZERS
+
 
 class ForeignOption(NamedTuple):
     """Options of another cache backend, and the replacement here as one sentence or more."""
@@ -133,6 +136,18 @@ _MIN_SIMILARITY = 0.8
 def foreign_replacement(name: str) -> str | None:
     """Return the replacement of another backend's option, or None if the name is unknown."""
     return _REPLACEMENTS.get(_normalize(name))
+
+
+def fix_foreign_value(value: object) -> str | None:
+    """Return the fix for the dotted path of a class of django-redis, or None for any other value.
+
+    Its modules are named as the choices of SERIALIZER and COMPRESSOR are.
+    """
+    if not isinstance(value, str) or not value.startswith("django_redis."):
+        return None
+    choice = value.split(".")[-2]
+    is_choice = choice in SERIALIZERS or choice in COMPRESSORS
+    return f"Write {choice!r}." if is_choice else "Leave it out: it cannot be used without Redis."
 
 
 def find_nearest(name: str, known: Iterable[str]) -> str | None:

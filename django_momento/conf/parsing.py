@@ -6,13 +6,14 @@ named file exists.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..endpoint import DEFAULT_LOCAL_PORT
 from ..exceptions import ConfigurationError
 from ..redaction import api_key_path, quote, redacted_repr
-from .foreign import find_nearest, foreign_replacement
+from .foreign import find_nearest, fix_foreign_value, foreign_replacement
 from .options import (
     CALLABLE,
     CONNECTION_FIELDS,
@@ -33,6 +34,9 @@ API_KEY_FIX = (
 )
 
 Problems = Iterator[ConfigurationError]
+
+# Memcached's and Redis' HOST:PORT and sockets, and the folders of Django's file-based cache.
+_SERVER = re.compile(r"(unix:|[A-Za-z]:\\|/)|(localhost|[\w-]+(\.[\w-]+)+):[0-9]{2,5}\b", re.IGNORECASE)
 
 
 def parse_alias(
@@ -118,6 +122,11 @@ def _location_problems(where: str, location: object) -> Problems:
             fix = "A cache URL stands for the whole alias: write django_momento.env.Env().cache_url() for it."
         else:
             fix += " The servers of another cache backend have no meaning here: leave them out."
+    elif _SERVER.match(location):
+        cause = f"is {redacted_repr(location)}, the server of another cache backend."
+    elif location.strip().lower().endswith(".momentohq.com"):
+        cause = f"is {redacted_repr(location)}, Momento's endpoint."
+        fix = f"{fix} The endpoint belongs in OPTIONS, as ENDPOINT."
     elif not (location.isascii() and location.isprintable()):
         cause = f"is {quote(ascii(location))}, but the name of a cache is printable ASCII."
         fix = "Remove line ends, control characters and letters that are not ASCII."
@@ -175,6 +184,9 @@ def _timeout_problems(where: str, timeout: object) -> Problems:
 
 def _convert(where: str, option: Option, value: object) -> Any:
     """Return the value as the package uses it, or a ConfigurationError."""
+    if (fix := fix_foreign_value(value)) is not None:
+        cause = f"{where}['OPTIONS']['{option.name}'] is {value!r}, a class of django-redis."
+        return ConfigurationError(cause, fix)
     try:
         return option.type.convert(value)
     except ValueError as error:

@@ -61,6 +61,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "SECRET_ID": ({"SECRET_ID": ""}, "E003", "a string that is not empty"),
     "SECRET_VERSION_STAGE": ({"SECRET_ID": "a", "SECRET_VERSION_STAGE": 5}, "E003", "a string"),
     "REGION": ({"CREDENTIALS": "env", "REGION": "eu-west-1"}, "E002", "'secretsmanager' or 'agent'"),
+    "SECRET_ROLE": ({"SECRET_ID": "a", "SECRET_ROLE": ""}, "E003", "a string that is not empty"),
     "AGENT_FALLBACK": ({"SECRET_ID": "a", "AGENT_FALLBACK": True}, "E002", "set CREDENTIALS to 'agent'"),
     "API_KEY_VARIABLE": ({"SECRET_ID": "a", "API_KEY_VARIABLE": "KEY"}, "E002", "set CREDENTIALS to 'env'"),
     "ENDPOINT_VARIABLE": ({"CREDENTIALS": "env", "ENDPOINT_VARIABLE": None}, "E003", "a string"),

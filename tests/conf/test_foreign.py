@@ -123,3 +123,48 @@ def test_a_misspelled_option_names_one_that_is_near_or_none(name: str, nearest: 
 def test_a_name_that_no_backend_has_is_not_in_the_table() -> None:
     """A site's own typo is nobody's option."""
     assert foreign_replacement("SECRETID") is None
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "fix"),
+    [
+        ("SERIALIZER", "django_redis.serializers.json.JSONSerializer", "Write 'json'."),
+        ("SERIALIZER", "django_redis.serializers.pickle.PickleSerializer", "Write 'pickle'."),
+        ("SERIALIZER", "django_redis.serializers.msgpack.MSGPackSerializer", "Write 'msgpack'."),
+        ("COMPRESSOR", "django_redis.compressors.zlib.ZlibCompressor", "Write 'zlib'."),
+        ("COMPRESSOR", "django_redis.compressors.zstd.ZStdCompressor", "Write 'zstd'."),
+        ("COMPRESSOR", "django_redis.compressors.identity.IdentityCompressor", "Leave it out"),
+    ],
+)
+def test_a_class_of_django_redis_says_which_name_replaces_it(option: str, value: str, fix: str) -> None:
+    """It is a dotted path like any other, and would fail with the first value."""
+    message = refusal(**{option: value})
+
+    assert f"['OPTIONS']['{option}'] is '{value}', a class of django-redis. {fix}" in message
+
+
+@pytest.mark.parametrize(
+    ("location", "hint"),
+    [
+        ("127.0.0.1:11211", "the server of another cache backend"),
+        ("localhost:6379", "the server of another cache backend"),
+        ("memcached.example:11211;memcached2.example:11211", "the server of another cache backend"),
+        ("unix:/tmp/memcached.sock", "the server of another cache backend"),
+        ("/var/tmp/django_cache", "the server of another cache backend"),
+        ("C:\\cache", "the server of another cache backend"),
+        ("cell-us-west-2-1.prod.a.momentohq.com", "Momento's endpoint"),
+    ],
+)
+def test_the_location_of_another_backend_is_refused(location: str, hint: str) -> None:
+    """Momento would say that there is no such cache."""
+    with pytest.raises(ConfigurationError, match=r"\['LOCATION'\] is ") as refused:
+        parse("pages", location, {"OPTIONS": {"CREDENTIALS": "env"}})
+
+    assert hint in str(refused.value)
+    assert "LOCATION" == refused.value.category
+
+
+@pytest.mark.parametrize("location", ["a:b", "shop:1", "shop.v2:1", "v1.2", "cache:8080", "team/shop"])
+def test_a_name_that_only_looks_like_a_server_is_taken(location: str) -> None:
+    """A cache may have any name."""
+    assert location == parse("pages", location, {"OPTIONS": {"CREDENTIALS": "env"}}).cache_name
