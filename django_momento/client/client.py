@@ -24,6 +24,8 @@ from .retry import Effect, PartialFailure, Policy, Sent, recover
 from .rotation import Rotation
 
 if TYPE_CHECKING:
+    from momento import CacheClient, CredentialProvider
+
     from .transport import Transport
 
 T = TypeVar("T")
@@ -153,13 +155,35 @@ class Client:
         """Return the effect that fetches the API key again, for one that Momento refused."""
         return _Refresh(self._rotation, cache)
 
-    def close(self) -> None:
-        """Close the connections after the last call on them. A later call connects anew."""
+    def get_cache_client(self, cache: str) -> CacheClient:
+        """Return the SDK's client in use. Fetch the API key if there is none, or if it is due.
+
+        ``cache`` is the name of a cache that the key is for. Raises CredentialError.
+        """
+        return self._get_transport(cache).cache_client
+
+    def get_credential_provider(self, cache: str) -> CredentialProvider:
+        """Return the SDK's form of the API key in use. See get_cache_client()."""
+        return self._get_transport(cache).credential_provider
+
+    def _get_transport(self, cache: str) -> Transport:
+        if self._transport is None:
+            self._rotation.refresh(cache, is_urgent=True)
+        if wall() >= self._rotation.due_at:
+            self._rotation.refresh_if_due(cache)
+        return self.transport
+
+    def close(self, wait: bool = False) -> None:
+        """Close the connections after the last call on them. A later call connects anew.
+
+        If ``wait``, return when they are closed.
+        """
         with self._replacing:
             transport = self._transport
             self.forget()
-        if transport is not None:
-            transport.close()
+        closer = None if transport is None else transport.close()
+        if wait and closer is not None:
+            closer.join()
 
     def forget(self) -> None:
         """Start anew without closing anything: in a forked child the connections are the parent's."""

@@ -27,10 +27,13 @@ class ClientRegistry:
         """Return the client for these options, or None if there is none yet."""
         return self._clients.get(options)
 
-    def close(self) -> None:
-        """Close the connections of every client; later calls connect anew."""
+    def close(self, wait: bool = False) -> None:
+        """Close the connections of every client; later calls connect anew.
+
+        If ``wait``, return when they are closed.
+        """
         for client in list(self._clients.values()):
-            client.close()
+            client.close(wait)
 
     def forget(self) -> None:
         """Drop every connection without closing it, in a forked child."""

@@ -106,19 +106,23 @@ def _preset_name(options: ConnectionOptions) -> str:
     return "lambda" if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else "in-region"
 
 
-def cache_client(credential: Credential, configured: Configuration) -> CacheClient:
-    """Return the SDK's client, which connects at its first call.
-
-    ``CacheClient.create`` would connect at once.
-    """
-    provider = CredentialProvider(
+def credential_provider(credential: Credential) -> CredentialProvider:
+    """Return the SDK's form of a credential."""
+    return CredentialProvider(
         auth_token=credential.api_key,
         control_endpoint=credential.control_host,
         cache_endpoint=credential.cache_host,
         token_endpoint=credential.cache_host,
         port=credential.port,
     )
-    return CacheClient(configured, provider, _DEFAULT_TTL)
+
+
+def cache_client(credential: Credential, configured: Configuration) -> CacheClient:
+    """Return the SDK's client, which connects at its first call.
+
+    ``CacheClient.create`` would connect at once.
+    """
+    return CacheClient(configured, credential_provider(credential), _DEFAULT_TTL)
 
 
 def close(client: CacheClient) -> None:

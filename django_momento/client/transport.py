@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable
 from typing import Any
 
-from momento import CacheClient
+from momento import CacheClient, CredentialProvider
 
 from ..clock import monotonic
 from ..conf.options import ConnectionOptions
@@ -184,6 +184,16 @@ class Transport:
         self._breaker.last_success = started
         return result
 
+    @property
+    def cache_client(self) -> CacheClient:
+        """The SDK's client with this API key."""
+        return self._sdk.get()
+
+    @property
+    def credential_provider(self) -> CredentialProvider:
+        """The SDK's form of this API key."""
+        return sdk.credential_provider(self.credential)
+
     def warm_up(self, cache: str) -> None:
         """Make the SDK's client connect and use its API key once. Raises MomentoCacheError."""
         self.call(cache, Get(_PROBE_KEY))
@@ -200,8 +210,11 @@ class Transport:
                     raise
                 raise self._error_for(cache, call, error) from error
 
-    def close(self, successor: Transport | None = None) -> None:
-        """Close the connections after the last call over them, except those that a successor shares."""
+    def close(self, successor: Transport | None = None) -> threading.Thread | None:
+        """Close the connections after the last call over them, except those that a successor shares.
+
+        Return the thread that does it, or None if they are closed already.
+        """
         closer = threading.Thread(
             target=self._close_when_idle, args=(successor,), name="momento-close", daemon=True
         )
@@ -209,6 +222,8 @@ class Transport:
             closer.start()
         except RuntimeError:  # the process may have no more threads, or be about to end
             self._close(successor)
+            return None
+        return closer
 
     def _close_when_idle(self, successor: Transport | None) -> None:
         # A call ends within its timeout, streams and the SDK's own time included within twice that.
