@@ -129,7 +129,7 @@ def test_an_endpoint_reads_as_it_was_written(text: str) -> None:
     assert text == str(Endpoint.parse(text))
 
 
-@pytest.mark.parametrize("text", ["momento:8080", "10.0.0.1:8080", "[fe80::1]:8080", " momento:8080/ "])
+@table("text", ["momento:8080", "10.0.0.1:8080", "[fe80::1]:8080", " momento:8080/ "])
 def test_another_machine_may_be_named_in_plaintext_if_no_key_goes_there(text: str) -> None:
     """A local server in another container asks for no key."""
     endpoint = Endpoint.parse(text, carries_key=False)
@@ -148,7 +148,7 @@ def test_a_port_that_tls_serves_may_carry_a_key(text: str) -> None:
     assert (8443, True) == (endpoint.port, endpoint.secure)
 
 
-@pytest.mark.parametrize(
+@table(
     ("endpoint", "hosts_and_port"),
     [
         (Endpoint(CELL), (f"cache.{CELL}", f"control.{CELL}", 443)),

@@ -155,7 +155,7 @@ def test_a_url_without_a_cache_s_name_is_refused_by_the_backend(url: str) -> Non
         parsed(Env.cache_url_config(url))
 
 
-@pytest.mark.parametrize(
+@table(
     ("url", "options"),
     [
         ("momento-local:///c", {"CREDENTIALS": "local"}),

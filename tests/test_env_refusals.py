@@ -11,6 +11,7 @@ from django_momento.conf.loading import parse
 from django_momento.env import Env
 from django_momento.exceptions import ConfigurationError
 from tests.kit.aws import KEYS, report, shown_of
+from tests.kit.tables import table
 
 
 def parsed(config: dict[str, Any]) -> Any:
@@ -26,7 +27,7 @@ def refusal(url: str) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "text"),
     [
         ("max_ttl", "soon"),
@@ -59,7 +60,7 @@ def test_a_text_that_is_no_value_names_its_option(name: str, text: str) -> None:
     assert "; in a URL: " in refused.value.fix
 
 
-@pytest.mark.parametrize(
+@table(
     ("query", "hint"),
     [
         ("credentials=vault", "['CREDENTIALS'] is 'vault'"),
@@ -80,7 +81,7 @@ def test_a_wrong_option_is_refused_as_in_a_dict(query: str, hint: str) -> None:
     assert hint in str(refused.value)
 
 
-@pytest.mark.parametrize(
+@table(
     ("query", "message"),
     [
         ("secretid=momento", "an unknown setting 'secretid'. Did you mean 'SECRET_ID'?"),
@@ -125,8 +126,8 @@ def test_a_user_or_a_password_is_refused_and_not_shown(url: str) -> None:
     assert "a-password" not in message
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(
+@table("key", KEYS)
+@table(
     "url",
     [
         "momento://my-cache?secret_id={}",
@@ -172,7 +173,7 @@ def test_an_encryption_key_that_was_not_escaped_is_explained_and_not_shown() -> 
     assert "AA" not in message
 
 
-@pytest.mark.parametrize(
+@table(
     ("url", "message"),
     [
         (

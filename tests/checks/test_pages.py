@@ -17,6 +17,7 @@ from django.views.decorators.cache import cache_page, never_cache
 from django.views.decorators.vary import vary_on_cookie
 
 from tests.kit.checking import Found, alias, ids, messages
+from tests.kit.tables import table
 
 UPDATE = "django.middleware.cache.UpdateCacheMiddleware"
 PAGES = {"pages": alias(SECRET_ID="a", SERIALIZER="json")}
@@ -66,8 +67,8 @@ def urls(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     clear_url_caches()
 
 
-@pytest.mark.parametrize("middleware", [UPDATE, "tests.checks.test_pages.OurMiddleware"])
-@pytest.mark.parametrize("serializer", ["json", "msgpack"])
+@table("middleware", [UPDATE, "tests.checks.test_pages.OurMiddleware"])
+@table("serializer", ["json", "msgpack"])
 def test_cache_middleware_over_a_text_serializer_is_remarked(
     found: Found, middleware: str, serializer: str
 ) -> None:
@@ -82,7 +83,7 @@ def test_cache_middleware_over_a_text_serializer_is_remarked(
     assert [] == found(caches, MIDDLEWARE=["django.middleware.cache.FetchFromCacheMiddleware"])
 
 
-@pytest.mark.parametrize(
+@table(
     "view",
     [
         cache_page(60, cache="pages")(page),

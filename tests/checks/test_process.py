@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from django_momento.checks.process import process_checks
+from tests.kit.tables import table
 
 BACKEND = "django_momento.cache.MomentoCache"
 
@@ -61,7 +62,7 @@ print(*(f"{message.id}: {message.hint}" for message in run_checks(tags=["momento
 """
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "expected"),
     [
         ("", ""),

@@ -15,6 +15,7 @@ from django.core.management.base import SystemCheckError
 from django_momento.conf.options import OPTIONS
 from tests.kit.aws import KEYS, shown_of
 from tests.kit.checking import BACKEND, Found, alias, ids, messages
+from tests.kit.tables import table
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_the_doctor_says_of_a_mistake_what_the_check_says(found: Found, option: 
     assert str(error.hint) in output.getvalue()
 
 
-@pytest.mark.parametrize(
+@table(
     ("config", "number", "message", "hint"),
     [
         (
@@ -177,8 +178,8 @@ def test_a_mistake_beside_the_options_is_an_error(
     assert hint in str(error.hint)
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(
+@table("key", KEYS)
+@table(
     ("setting", "config"),
     [
         ("['LOCATION']", alias),

@@ -11,6 +11,7 @@ from django.contrib.sessions.backends.cache import SessionStore as CacheSessionS
 from django.core.checks import WARNING
 
 from tests.kit.checking import Found, alias, ids, messages
+from tests.kit.tables import table
 
 CACHE_SESSIONS = "django.contrib.sessions.backends.cache"
 CACHED_DB_SESSIONS = "django.contrib.sessions.backends.cached_db"
@@ -26,7 +27,7 @@ def found(settings: Any) -> Found:
     return partial(messages, settings)
 
 
-@pytest.mark.parametrize(
+@table(
     ("timeout", "max_ttl", "expected"),
     [
         (None, 86400, ["W001"]),
@@ -57,7 +58,7 @@ def test_a_large_number_of_seconds_is_written_out(found: Found) -> None:
     assert "1000000000 seconds" in message.msg
 
 
-@pytest.mark.parametrize(
+@table(
     ("engine", "age", "expected"),
     [
         (CACHE_SESSIONS, 1209600, ["W002"]),
@@ -90,7 +91,7 @@ def test_sessions_of_another_alias_are_none_of_this_ones(found: Found) -> None:
     assert ["W002"] == ids(found(caches, SESSION_CACHE_ALIAS="default"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "expected"),
     [
         ({"SIGN": False}, ["W003"]),
@@ -130,7 +131,7 @@ def test_sessions_in_a_cache_that_fails_open_are_remarked(found: Found) -> None:
     assert [] == found(caches, SESSION_ENGINE=CACHED_DB_SESSIONS, SESSION_CACHE_ALIAS="default")
 
 
-@pytest.mark.parametrize(
+@table(
     ("other", "expected"),
     [
         ({}, ["W005"]),

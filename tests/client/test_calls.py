@@ -13,6 +13,7 @@ from momento_wire_types import controlclient_pb2 as control_pb
 
 from django_momento.client import calls
 from django_momento.exceptions import ServerError
+from tests.kit.tables import table
 
 HIT = pb._GetResponse(result=pb.Hit, cache_body=b"v")
 MISS = pb._GetResponse(result=pb.Miss)
@@ -75,19 +76,19 @@ NONSENSE = [
 ]
 
 
-@pytest.mark.parametrize(("call", "request_"), REQUESTS, ids=lambda value: type(value).__name__)
+@table(("call", "request_"), REQUESTS)
 def test_a_call_builds_its_request(call: calls.Call[Any], request_: Any) -> None:
     """A call's fields are its request's."""
     assert request_ == call.request(control_pb if call.control else pb)
 
 
-@pytest.mark.parametrize(("call", "response", "answer"), ANSWERS, ids=lambda value: type(value).__name__)
+@table(("call", "response", "answer"), ANSWERS)
 def test_a_call_reads_its_answer(call: calls.Call[Any], response: Any, answer: Any) -> None:
     """An answer is plain Python."""
     assert answer == call.answer(response, pb)
 
 
-@pytest.mark.parametrize(("call", "response"), NONSENSE, ids=lambda value: type(value).__name__)
+@table(("call", "response"), NONSENSE)
 def test_an_answer_that_makes_no_sense_is_a_server_error(call: calls.Call[Any], response: Any) -> None:
     """An answer that the protocol does not allow is never taken for a miss."""
     with pytest.raises(ServerError):
@@ -106,7 +107,7 @@ def test_every_call_is_one_of_the_protocols() -> None:
     assert {type(call) for call, _ in REQUESTS} == set(calls.CALLS)
 
 
-@pytest.mark.parametrize("call", calls.CALLS, ids=lambda call: call.__name__)
+@table("call", calls.CALLS)
 def test_what_may_be_repeated_is_what_the_sdk_repeats(call: type[calls.Call[Any]]) -> None:
     """Momento's own SDK decides which calls are safe to send twice."""
     props = RetryableProps(

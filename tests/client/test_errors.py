@@ -21,6 +21,7 @@ from django_momento.exceptions import (
     ServerError,
     ValueTooLarge,
 )
+from tests.kit.tables import table
 
 SENT = Sent(
     rpc="Get", cache="my-cache", endpoint="cell.example", source="Secret 'momento' in eu-west-1", timeout=1.1
@@ -54,16 +55,14 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize(("status", "kind"), KINDS.items())
+@table(("status", "kind"), KINDS.items())
 def test_a_status_becomes_its_exception(status: str, kind: type[MomentoCacheError]) -> None:
     """Callers tell failures apart by type, so each gRPC status has exactly one."""
     assert kind is type(SENT.error_for_status(status, "details"))
 
 
-@pytest.mark.parametrize("status", KINDS)
-@pytest.mark.parametrize(
-    "details", ["", ".", "{}", "{0} {missing} {details!r:>{width}}", "100 %s %(x)s", "two\nlines", "ünï"]
-)
+@table("status", KINDS)
+@table("details", ["", ".", "{}", "{0} {missing} {details!r:>{width}}", "100 %s %(x)s", "two\nlines", "ünï"])
 def test_odd_details_break_no_message(status: str, details: str) -> None:
     """Details are the server's: whatever they hold, a message comes of it and not a KeyError."""
     error = SENT.error_for_status(status, details)
@@ -73,13 +72,13 @@ def test_odd_details_break_no_message(status: str, details: str) -> None:
     assert error.cause.endswith(".")
 
 
-@pytest.mark.parametrize("status", sorted(KINDS.keys() - {"NOT_FOUND", "DEADLINE_EXCEEDED"}))
+@table("status", sorted(KINDS.keys() - {"NOT_FOUND", "DEADLINE_EXCEEDED"}))
 def test_a_message_repeats_what_momento_said(status: str) -> None:
     """Momento's own words are often the best hint there is, and keep their braces."""
     assert "said {this}" in SENT.error_for_status(status, "said {this}.").cause
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "hints"),
     [
         ("UNAUTHENTICATED", ("cell.example", "Secret 'momento' in eu-west-1", "expired")),
@@ -98,7 +97,7 @@ def test_a_message_names_what_to_look_at(status: str, hints: tuple[str, ...]) ->
     assert [] == [hint for hint in hints if hint not in message]
 
 
-@pytest.mark.parametrize(("err", "limit"), [(err, limit) for err, (_, limit) in LIMITS.items()])
+@table(("err", "limit"), [(err, limit) for err, (_, limit) in LIMITS.items()])
 def test_a_limit_is_told_by_the_trailing_metadata(err: str, limit: str) -> None:
     """Momento's ``err`` decides, also against words in the details that point elsewhere."""
     error = SENT.error_for_status("RESOURCE_EXHAUSTED", "operations, throughput, item size", err)
@@ -108,8 +107,8 @@ def test_a_limit_is_told_by_the_trailing_metadata(err: str, limit: str) -> None:
     assert limit in error.cause
 
 
-@pytest.mark.parametrize("err", [None, ""])
-@pytest.mark.parametrize(("words", "limit"), LIMITS.values())
+@table("err", [None, ""])
+@table(("words", "limit"), LIMITS.values())
 def test_a_limit_is_told_by_the_words_where_there_is_no_metadata(
     words: str, limit: str, err: str | None
 ) -> None:
@@ -143,8 +142,8 @@ def test_an_item_over_the_size_limit_is_a_value_too_large(details: str, err: str
 KEY = "eyJlbmRwb2ludCI6ICJjZWxsIiwgImFwaV9rZXkiOiAiYWJjIn0"
 
 
-@pytest.mark.parametrize("status", sorted(KINDS.keys() - {"NOT_FOUND", "DEADLINE_EXCEEDED"}))
-@pytest.mark.parametrize(
+@table("status", sorted(KINDS.keys() - {"NOT_FOUND", "DEADLINE_EXCEEDED"}))
+@table(
     ("details", "shown", "hidden"),
     [
         (f"denied to {KEY}", "denied to", KEY),
@@ -167,7 +166,7 @@ def test_details_of_the_server_are_redacted_escaped_and_bounded(
     assert hidden not in message
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "details", "kind"),
     [
         ("Set", "CLIENT: Sent message larger than max (6000005 vs. 5243000)", ValueTooLarge),
@@ -192,7 +191,7 @@ def test_a_size_that_grpc_refuses_is_no_limit_of_the_account(
     assert "key 'k' (6,000,001 bytes)" in error.cause
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "kind"),
     [
         (RuntimeError("can't start new thread"), ServerError),
@@ -208,7 +207,6 @@ def test_a_size_that_grpc_refuses_is_no_limit_of_the_account(
         (ValueError("Cannot invoke RPC on closed channel!"), exceptions.ServerUnavailable),
         (grpc.FutureCancelledError(), exceptions.ServerUnavailable),
     ],
-    ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
 def test_an_error_without_a_status_keeps_its_cause(error: Exception, kind: type[MomentoCacheError]) -> None:
     """An exception inside the SDK or gRPC becomes ours, chained, with its words in the message."""

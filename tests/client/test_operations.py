@@ -32,6 +32,7 @@ from django_momento.exceptions import (
     ServerUnavailable,
     ValueTooLarge,
 )
+from tests.kit.tables import table
 
 
 def driven(steps: Operation[Any], *answers: Any) -> tuple[list[Any], Any]:
@@ -81,7 +82,7 @@ VERBS = [
 ]
 
 
-@pytest.mark.parametrize(("steps", "answers", "calls", "result"), VERBS)
+@table(("steps", "answers", "calls", "result"), VERBS)
 def test_a_verb_makes_these_calls_and_answers_this(
     steps: Operation[Any], answers: list[Any], calls: list[Any], result: Any
 ) -> None:

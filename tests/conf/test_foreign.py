@@ -11,6 +11,7 @@ from django_momento.conf.foreign import FOREIGN_OPTIONS, find_nearest, foreign_r
 from django_momento.conf.loading import parse
 from django_momento.conf.options import OPTIONS
 from django_momento.exceptions import ConfigurationError
+from tests.kit.tables import table
 
 # Options that sites have in CACHES, each with a word of the right replacement.
 MIGRATED = {
@@ -59,7 +60,7 @@ def refusal(**options: Any) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize("name", MIGRATED)
+@table("name", MIGRATED)
 def test_an_option_of_another_backend_says_what_replaces_it(name: str) -> None:
     """And never names an option that only looks like it."""
     message = refusal(**{name: "value"})
@@ -92,7 +93,7 @@ def test_all_options_of_a_django_redis_site_are_in_one_report() -> None:
     assert "hunter2" not in message
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "nearest"),
     [
         ("SECRETID", "SECRET_ID"),

@@ -138,7 +138,7 @@ def test_a_wrong_value_is_refused_with_all_that_mends_it(name: str, given: objec
     assert f"Allowed: {OPTIONS[name].type.allowed}." in message
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "given", "reason"),
     [
         ("ENDPOINT", "cell.example:80", ": it names a port, which means plaintext"),
@@ -373,7 +373,7 @@ def test_a_timeout_that_django_takes_is_taken(timeout: object) -> None:
     assert parse("pages", "my-cache", {"OPTIONS": SOURCES["env"], "TIMEOUT": timeout})
 
 
-@pytest.mark.parametrize(
+@table(
     ("location", "hint"),
     [
         ("my-cache\n", "printable ASCII"),
@@ -409,7 +409,7 @@ def test_a_password_in_a_location_is_not_shown() -> None:
     assert "hunter2" not in refusal({"OPTIONS": SOURCES["env"]}, "redis://:hunter2@127.0.0.1:6379/1")
 
 
-@pytest.mark.parametrize("location", ["my-cache", "My_Cache.2", "a b", "a/b", "a:b", "a" * 255, "127.0.0.1"])
+@table("location", ["my-cache", "My_Cache.2", "a b", "a/b", "a:b", "a" * 255, "127.0.0.1"])
 def test_a_location_of_printable_ascii_is_taken(location: str) -> None:
     """Momento decides whether there is such a cache."""
     assert location == parse("pages", location, {"OPTIONS": SOURCES["env"]}).cache_name
@@ -451,8 +451,8 @@ def test_one_problem_is_its_own_report() -> None:
     assert (refused.value,) == refused.value.problems
 
 
-@pytest.mark.parametrize("certificates", [{}, {"ROOT_CERTIFICATES": HERE}])
-@pytest.mark.parametrize("host", ["momento", "10.0.0.1", "[fe80::1]", "127.0.0.1", "0.0.0.0", "localhost"])
+@table("certificates", [{}, {"ROOT_CERTIFICATES": HERE}])
+@table("host", ["momento", "10.0.0.1", "[fe80::1]", "127.0.0.1", "0.0.0.0", "localhost"])
 def test_a_local_server_may_be_on_any_host(host: str, certificates: dict[str, str]) -> None:
     """No key goes there. With certificates to trust, TLS serves the port."""
     options = parsed(CREDENTIALS="local", ENDPOINT=f"{host}:8080", **certificates)
@@ -462,7 +462,7 @@ def test_a_local_server_may_be_on_any_host(host: str, certificates: dict[str, st
     assert str(options.connection.endpoint) == f"{'https://' if certificates else ''}{host}:8080"
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if source not in ("local", "embedded")])
+@table("source", [source for source in SOURCES if source not in ("local", "embedded")])
 def test_a_key_goes_to_another_host_by_tls_alone(source: str) -> None:
     """In plaintext it would be sent in the clear."""
     given = {**SOURCES[source], "ENDPOINT": "momento:8443"}

@@ -218,7 +218,7 @@ def test_an_arn_is_the_one_to_allow(agent: SecretsManagerAgent) -> None:
     assert f"secretsmanager:DescribeSecret on {ARN} to the role" in failure(ARN, None).fix
 
 
-@pytest.mark.parametrize("text", ["Forwarded", "an unexpected error occurred", "x" * 10_000, f"for {V2_KEY}"])
+@table("text", ["Forwarded", "an unexpected error occurred", "x" * 10_000, f"for {V2_KEY}"])
 def test_any_other_refusal_is_quoted_in_short(agent: SecretsManagerAgent, text: str) -> None:
     """The agent's log knows more than this process is told."""
     agent.say(400, text)

@@ -11,6 +11,7 @@ from django_momento.exceptions import CredentialError
 from django_momento.redaction import SecretStr
 from tests.kit import aws as fixtures
 from tests.kit.aws import AGENT_TOKEN, report, shown_of
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 aws_environment = fixtures.aws_environment
@@ -105,7 +106,7 @@ def test_a_token_that_will_not_do_says_why(value: str, reason: str, monkeypatch:
     )
 
 
-@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe", AGENT_TOKEN.encode() + b"\xff"])
+@table("content", [b"", b" \n", b"\xff\xfe", AGENT_TOKEN.encode() + b"\xff"])
 def test_a_file_with_no_token_in_it_says_so(content: bytes) -> None:
     """The file is named, and nothing of what is in it."""
     agent_source.TOKEN_FILE.write_bytes(content)

@@ -35,7 +35,7 @@ def envelope(**document: object) -> str:
     return base64.b64encode(json.dumps(document).encode()).decode()
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "key"),
     [
         (V2_KEY, ApiKey(SecretStr(V2_KEY), "v2")),
@@ -43,7 +43,6 @@ def envelope(**document: object) -> str:
         (LEGACY_KEY, ApiKey(SecretStr(INNER_KEY), "legacy", endpoint=CELL)),
         (INNER_KEY, ApiKey(SecretStr(INNER_KEY), "opaque")),
     ],
-    ids=["v2", "v1", "legacy", "inner"],
 )
 def test_a_key_is_recognized_by_its_form(text: str, key: ApiKey) -> None:
     """Each of Momento's forms says what it is, and where to connect if it knows."""
@@ -214,7 +213,7 @@ def test_a_key_in_the_endpoint_s_place_is_not_shown(key: str) -> None:
     assert [] == shown_of(key, str(refused.value))
 
 
-@pytest.mark.parametrize("key", KEYS)
+@table("key", KEYS)
 def test_a_key_shows_itself_to_no_one(key: str) -> None:
     """Logs, debug pages and error trackers print ``repr``, of the key or of what holds it."""
     secret = SecretStr(key)

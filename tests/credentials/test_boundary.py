@@ -23,6 +23,7 @@ from django_momento.credentials.credential import fetch
 from django_momento.exceptions import CredentialError
 from tests.kit import aws as fixtures
 from tests.kit.aws import AGENT_TOKEN, CELL, KEYS, REGION, V2_KEY, report, shown_of
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 aws_environment = fixtures.aws_environment
@@ -180,7 +181,7 @@ def test_a_callable_that_always_hangs_leaves_a_bounded_number_of_threads(
     assert V2_KEY == fetch(CALLABLE).api_key
 
 
-@pytest.mark.parametrize(
+@table(
     "ending",
     [SystemExit, SystemExit(3), KeyboardInterrupt, GeneratorExit, RecursionError, MemoryError, OSError],
 )

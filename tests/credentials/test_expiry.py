@@ -35,9 +35,7 @@ def test_a_moment_is_understood_however_it_is_written(written: object) -> None:
     assert (MOMENT, float) == (moment, type(moment))
 
 
-@pytest.mark.parametrize(
-    ("written", "seconds"), [(1, 1.0), (0.5, 0.5), ("1", 1.0), (99_999_999_999, 99_999_999_999.0)]
-)
+@table(("written", "seconds"), [(1, 1.0), (0.5, 0.5), ("1", 1.0), (99_999_999_999, 99_999_999_999.0)])
 def test_small_numbers_are_seconds(written: object, seconds: float) -> None:
     """A key that expired long ago has expired."""
     assert seconds == unix_seconds(written)

@@ -69,7 +69,7 @@ def test_a_file_that_the_system_refuses_says_so(tmp_path: Path, monkeypatch: pyt
     assert "cannot be read: Input/output error" == refuse(OSError(5, "Input/output error"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("content", "reason"),
     [
         (b"x" * (file.MAX_BYTES + 1), f"holds more than {file.MAX_BYTES} bytes"),

@@ -112,7 +112,7 @@ def test_a_module_that_breaks_shows_no_key(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "broken_keys.py" in str(error.__cause__)
 
 
-@pytest.mark.parametrize("value", [V2_KEY, None, 5, {"api_key": V2_KEY}])
+@table("value", [V2_KEY, None, 5, {"api_key": V2_KEY}])
 def test_what_is_no_callable_says_what_it_is(site: Any, value: object) -> None:
     """A path that leads to the key itself is a likely mistake."""
     site.current = value
@@ -214,7 +214,7 @@ def test_a_callable_can_still_be_interrupted(site: Any) -> None:
         call("site_keys.current")
 
 
-@pytest.mark.parametrize("code", [0, 1, "no vault", None])
+@table("code", [0, 1, "no vault", None])
 def test_a_callable_that_exits_ends_only_itself(site: Any, code: object) -> None:
     """A command-line tool used as a library may call sys.exit()."""
 

@@ -87,7 +87,7 @@ def test_a_denied_arn_is_the_one_to_allow(fake_aws: FakeAws) -> None:
     assert f"secretsmanager:GetSecretValue on {ARN} to the role" in failure(ARN)
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "body", "cause"),
     [
         (403, b"<html>\n <p>Proxy\n</html>", "AWS returned 403: <html> <p>Proxy </html>. "),
@@ -115,7 +115,7 @@ def test_an_answer_without_a_secret_is_empty_text(fake_aws: FakeAws, body: bytes
     assert ("", REGION) == get_secret_value("momento", "AWSCURRENT", REGION)
 
 
-@pytest.mark.parametrize(
+@table(
     "body",
     [
         b"{}",
@@ -142,9 +142,8 @@ def test_an_answer_without_a_secret_is_empty_text(fake_aws: FakeAws, body: bytes
         b"\xff\xfe",
         b"\x00",
     ],
-    ids=lambda body: body[:40],
 )
-@pytest.mark.parametrize("status", [200, 400, 500])
+@table("status", [200, 400, 500])
 def test_a_response_that_is_not_secrets_manager_s_is_an_error(
     fake_aws: FakeAws, body: bytes, status: int
 ) -> None:
@@ -155,7 +154,7 @@ def test_a_response_that_is_not_secrets_manager_s_is_an_error(
     assert message.startswith("Secret 'momento' in us-west-2 (AWSCURRENT) cannot be read: ")
 
 
-@pytest.mark.parametrize(
+@table(
     ("message", "fix", "no_fix"),
     [
         ("Access to KMS is not allowed", "Allow kms:Decrypt on the KMS key", "secretsmanager:"),

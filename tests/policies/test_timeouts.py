@@ -14,6 +14,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django_momento.cache import MomentoCache
 from django_momento.policies.timeouts import to_milliseconds
 from tests.conftest import MakeCache
+from tests.kit.tables import table
 
 
 class Number:
@@ -36,7 +37,7 @@ class Real:
         return self._value
 
 
-@pytest.mark.parametrize(
+@table(
     ("timeout", "expected"),
     [
         (60, 60_000),
