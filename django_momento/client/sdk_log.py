@@ -60,7 +60,7 @@ def install() -> None:
 def _replacement(write: Callable[..., None], *, is_throttled: bool) -> Callable[..., None]:
     def log(message: object, *args: Any, **options: Any) -> None:
         error = sys.exc_info()[1]
-        if error is not None and _is_called_by_this_package(sys._getframe(1)):  # noqa: SLF001
+        if error is not None and _is_error_of_a_call(error, sys._getframe(1)):  # noqa: SLF001
             if not isinstance(error, TRANSPORT_ERRORS):
                 raise error
             if is_throttled and not 0 < LOGGER.level <= logging.DEBUG:
@@ -74,11 +74,19 @@ def _replacement(write: Callable[..., None], *, is_throttled: bool) -> Callable[
     return log
 
 
-def _is_called_by_this_package(frame: Any) -> bool:
+def _is_error_of_a_call(error: BaseException, frame: Any) -> bool:
+    """Return whether the SDK handles an error of a call that this package makes.
+
+    The SDK logs outside calls too, such as while its client is made. The current exception may then be one
+    that this package handles. The first frame of a traceback is the one that handles the exception.
+    """
+    handler = error.__traceback__.tb_frame if error.__traceback__ is not None else None
+    is_handled_by_sdk = False
     for _ in range(_MAX_DEPTH):
         if frame is None:
             return False
         if frame.f_globals.get("__name__") == f"{__package__}.sdk":
-            return True
+            return is_handled_by_sdk
+        is_handled_by_sdk = is_handled_by_sdk or frame is handler
         frame = frame.f_back
     return False
