@@ -106,8 +106,6 @@ def get_secret_value(
                 secret = secret._replace(region=client.meta.region_name)
                 # No variable holds the response, because a traceback with local variables would show it.
                 text = _text(client.get_secret_value(SecretId=secret_id, VersionStage=version_stage))
-    except CredentialError:
-        raise
     except ClientError as error:
         failure, cause = _refusal(secret, error), RedactedTraceback.of(error)
     except Exception as error:  # noqa: BLE001 - botocore raises anything, for odd responses and missing files
@@ -125,16 +123,11 @@ def get_secret_value(
 
 
 def _assume_role(session: Any, secret: AwsSecret, service: dict[str, Any]) -> Any:
-    """Return a session with the temporary credentials of the secret's role. Raises CredentialError."""
+    """Return a session with the temporary credentials of the secret's role."""
     import boto3
-    from botocore.exceptions import ClientError
 
     with closing(session.client("sts", **service)) as sts:
-        try:
-            keys = sts.assume_role(RoleArn=secret.role, RoleSessionName=_SESSION_NAME)["Credentials"]
-        except ClientError as error:
-            code, message = _code_and_message(error)
-            raise secret.role_refusal(code, message, _THIS_PROCESS) from error
+        keys = sts.assume_role(RoleArn=secret.role, RoleSessionName=_SESSION_NAME)["Credentials"]
     return boto3.session.Session(
         aws_access_key_id=keys.pop("AccessKeyId"),
         aws_secret_access_key=keys.pop("SecretAccessKey"),
@@ -178,6 +171,8 @@ def _code_and_message(error: ClientError) -> tuple[str, str]:
 
 def _refusal(secret: AwsSecret, error: ClientError) -> CredentialError:
     code, message = _code_and_message(error)
+    if error.operation_name == "AssumeRole":
+        return secret.role_refusal(code, message, _THIS_PROCESS)
     # Secrets Manager has names for its errors. A number is the HTTP status of something in between.
     fix = _fix_for_proxy(message) or _CHECK_NETWORK if code.isdigit() else None
     return secret.refusal(code, message, _THIS_PROCESS, fix)

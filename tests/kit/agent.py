@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 HOST = "127.0.0.1"
 TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"
-PARAMETERS = {"secretId", "versionId", "versionStage", "refreshNow"}
+PARAMETERS = {"secretId", "versionId", "versionStage", "refreshNow", "roleArn"}
 TTL = 300.0
 
 NOT_READY = (400, "not ready to serve traffic, please wait")
@@ -44,15 +44,19 @@ class Refused(Exception):
 
 
 class SecretsManagerAgent:
-    """``requests`` are what it was asked, ``fetches`` how often it asked AWS. ``client`` is boto3's."""
+    """``requests`` are what it was asked, ``fetches`` how often it asked AWS. ``client`` is boto3's.
+
+    ``assume`` returns boto3's client with the credentials of a role.
+    """
 
     def __init__(self, client: Any, token: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.client = client
+        self.assume: Callable[[str], Any] = lambda role: client
         self.token = token
         self.requests: list[Request] = []
         self.fetches = 0
         self._clock = clock
-        self._cache: dict[tuple[str, str], tuple[float, str]] = {}
+        self._cache: dict[tuple[str, str, str], tuple[float, str]] = {}
         self._lock = threading.Lock()
         self._to_say: list[tuple[int, str]] = []
         self._server = ThreadingHTTPServer((HOST, 0), _handler(self))
@@ -99,7 +103,7 @@ class SecretsManagerAgent:
             raise Refused(400, f"unknown parameter: {unknown.pop()}")
         if not query.get("secretId"):
             raise Refused(400, "missing parameter secretId")
-        secret = query["secretId"], query.get("versionStage", "AWSCURRENT")
+        secret = query["secretId"], query.get("versionStage", "AWSCURRENT"), query.get("roleArn", "")
         with self._lock:
             expires, text = self._cache.get(secret, (0.0, ""))
             if not text or self._clock() >= expires or query.get("refreshNow") in ("true", "1"):
@@ -107,10 +111,11 @@ class SecretsManagerAgent:
                 self._cache[secret] = self._clock() + TTL, text
             return text
 
-    def _fetched(self, secret_id: str, stage: str) -> str:
+    def _fetched(self, secret_id: str, stage: str, role: str) -> str:
         self.fetches += 1
+        client = self.assume(role) if role else self.client
         try:
-            answer = self.client.get_secret_value(SecretId=secret_id, VersionStage=stage)
+            answer = client.get_secret_value(SecretId=secret_id, VersionStage=stage)
         except ClientError as error:
             code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
