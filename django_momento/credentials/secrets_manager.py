@@ -6,13 +6,13 @@ boto3 is imported when a secret is first fetched, because the import takes a ten
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from ..exceptions import CredentialError
 from ..redaction import SecretStr
@@ -43,6 +43,7 @@ _CHECK_NETWORK = (
 _CHECK_CERTIFICATES = (
     "A proxy or a server of your own shows its own certificate: name its root certificates in AWS_CA_BUNDLE."
 )
+_USE_HTTPS = "AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL must begin with https://."
 HINT = "Secrets Manager, or a proxy before it, responds too slowly. " + _CHECK_NETWORK
 
 # By the name of botocore's exception, for failures before AWS responds.
@@ -85,6 +86,7 @@ def get_secret_value(
     credentials and the role come on top. boundary.FETCH_TIMEOUT bounds all of it.
     """
     secret = AwsSecret(secret_id, version_stage, region_of(secret_id, region), role)
+    url = ""
     with boundary.importing:
         import boto3
         from botocore.config import Config
@@ -103,20 +105,20 @@ def get_secret_value(
             if role is not None:
                 session = _assume_role(session, secret, service)
             with closing(session.client("secretsmanager", **service)) as client:
-                secret = secret._replace(region=client.meta.region_name)
+                secret, url = secret._replace(region=client.meta.region_name), client.meta.endpoint_url
                 # No variable holds the response, because a traceback with local variables would show it.
                 text = _text(client.get_secret_value(SecretId=secret_id, VersionStage=version_stage))
     except ClientError as error:
-        failure, cause = _refusal(secret, error), RedactedTraceback.of(error)
+        failure, cause = _refusal(secret, error, url), RedactedTraceback.of(error)
     except Exception as error:  # noqa: BLE001 - botocore raises anything, for odd responses and missing files
-        failure, cause = _failure(secret, error), RedactedTraceback.of(error)
+        failure, cause = _failure(secret, error, url), RedactedTraceback.of(error)
     else:
         if isinstance(text, SecretStr):
             return text, secret.region or ""
         raise (
             secret.not_text()
             if text is _Problem.NOT_TEXT
-            else secret.malformed("AWS returned", _fix_for_proxy("") or _CHECK_AWS_SETTINGS)
+            else secret.malformed("AWS returned", _fix_for_proxy(url) or _CHECK_AWS_SETTINGS)
         )
     # Not chained to botocore's error: its message and frames may hold the secret, for one in a cut response.
     raise failure from cause
@@ -169,67 +171,63 @@ def _code_and_message(error: ClientError) -> tuple[str, str]:
     return str(described.get("Code") or "an unknown error"), str(described.get("Message") or "")
 
 
-def _refusal(secret: AwsSecret, error: ClientError) -> CredentialError:
+def _refusal(secret: AwsSecret, error: ClientError, url: str) -> CredentialError:
     code, message = _code_and_message(error)
     if error.operation_name == "AssumeRole":
         return secret.role_refusal(code, message, _THIS_PROCESS)
     # Secrets Manager has names for its errors. A number is the HTTP status of something in between.
-    fix = _fix_for_proxy(message) or _CHECK_NETWORK if code.isdigit() else None
+    fix = _fix_for_status(message, url) if code.isdigit() else None
     return secret.refusal(code, message, _THIS_PROCESS, fix)
 
 
-def _failure(secret: AwsSecret, error: Exception) -> CredentialError:
+def _failure(secret: AwsSecret, error: Exception, url: str) -> CredentialError:
     from botocore.exceptions import ConnectionError as NotConnected
     from botocore.exceptions import HTTPClientError
 
     name = type(error).__name__
     fix = _FIXES.get(name)
     if fix is None and isinstance(error, NotConnected | HTTPClientError):
-        fix = _fix_for_connection(error)
+        fix = _fix_for_connection(error, url)
     said = sentence(error)
     return CredentialError(
         f"{secret} cannot be read: {name}{': ' if said else ''}{said}.", fix or _CHECK_AWS_SETTINGS
     )
 
 
-def _fix_for_connection(error: Exception) -> str:
+def _fix_for_connection(error: Exception, url: str) -> str:
     """Return the fix for a connection that cannot be made, or that ends before a response."""
-    message = str(error)
-    url = urlsplit(_endpoint_url(error))
-    if type(error).__name__ == "SSLError":
-        if "CERTIFICATE_VERIFY_FAILED" in message:
+    name, server = type(error).__name__, urlsplit(url).netloc or "The server"
+    if name == "SSLError":
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return _CHECK_CERTIFICATES
         return (
-            f"{url.netloc or 'The server'} does not speak TLS: check AWS_ENDPOINT_URL_SECRETS_MANAGER and "
-            "AWS_ENDPOINT_URL, which begin with http:// for such a server, and HTTPS_PROXY."
+            f"{server} does not speak TLS: check AWS_ENDPOINT_URL_SECRETS_MANAGER and AWS_ENDPOINT_URL, "
+            "which begin with http:// for such a server, and HTTPS_PROXY."
         )
-    if type(error).__name__ == "ProxyConnectionError" or _is_proxied(url.scheme):
-        return _proxy_fix(url.hostname)
-    if url.scheme == "http" and type(error).__name__ == "ConnectionClosedError":
-        return (
-            f"{url.netloc} may speak TLS: then AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL must "
-            "begin with https://."
-        )
-    return _CHECK_NETWORK
+    if name == "ProxyConnectionError":
+        return _proxy_fix(url)
+    fix = _fix_for_proxy(url)
+    if fix is None and url.startswith("http:") and name == "ConnectionClosedError":
+        fix = f"{server} may speak TLS: then {_USE_HTTPS}"
+    return fix or _CHECK_NETWORK
 
 
-def _fix_for_proxy(message: str) -> str | None:
+def _fix_for_status(message: str, url: str) -> str:
+    """Return the fix for a response of something between this process and Secrets Manager."""
     if "HTTPS port" in message or "TLS" in message:
-        return "AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL must begin with https://."
-    return _proxy_fix(None) if _is_proxied("https") or _is_proxied("http") else None
+        return f"The server speaks TLS: {_USE_HTTPS}"
+    return _fix_for_proxy(url) or _CHECK_NETWORK
 
 
-def _proxy_fix(host: str | None) -> str:
+def _fix_for_proxy(url: str) -> str | None:
+    """Return the fix if this process reaches a URL through a proxy, or None."""
+    parts = urlsplit(url)
+    is_proxied = parts.scheme in getproxies() and not proxy_bypass(parts.netloc)
+    return _proxy_fix(url) if is_proxied else None
+
+
+def _proxy_fix(url: str) -> str:
     return (
         "A proxy is in the way: check HTTPS_PROXY and HTTP_PROXY of this process, or add "
-        f"{host or 'the host of Secrets Manager'} to NO_PROXY."
+        f"{urlsplit(url).hostname or 'the host of Secrets Manager'} to NO_PROXY."
     )
-
-
-def _is_proxied(scheme: str) -> bool:
-    return any(os.environ.get(name) for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()))
-
-
-def _endpoint_url(error: Exception) -> str:
-    arguments = getattr(error, "kwargs", {})
-    return str(arguments.get("endpoint_url") or "")
