@@ -26,6 +26,7 @@ from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
 from .errors import Sent, is_foreign, map_error
 from .fork_gate import Passage, gate
 from .futures import wait_for
+from .proxies import bypass_proxies
 from .retry import PartialFailure
 
 # Seconds that a probe may take: it is to find out soon, and to hold up no fork and no end of the process.
@@ -61,6 +62,7 @@ class Transport:
         self._options = options
         self._breaker = breaker
         self._metadata: dict[str, Metadata] = {}
+        bypass_proxies(credential)
         grpc_configuration = sdk.configuration(options).get_transport_strategy().get_grpc_configuration()
         self.timeout = grpc_configuration.get_deadline().total_seconds()
         self._sdk: Recycled[CacheClient] = Recycled(self._open_cache_client, sdk.close, generation)
