@@ -8,9 +8,10 @@ certificates. The API key comes with each call, so a new key needs no new connec
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from itertools import count
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -145,7 +146,7 @@ class _Reading:
         self.add_done_callback = self._messages.add_done_callback
 
     def cancel(self) -> None:
-        self._stream.cancel()
+        _cancel(self._stream)
 
 
 class _Stream:
@@ -153,11 +154,26 @@ class _Stream:
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self.cancel = stream.cancel
+
+    def cancel(self) -> None:
+        _cancel(self._stream)
 
     def result(self, timeout: float | None = None, /) -> list[Any]:
         # The caller's own thread delivers its deadline.
         return list(self._stream)
+
+
+def _cancel(stream: Any) -> None:
+    """Cancel a stream, or leave it to its deadline if it cannot be cancelled.
+
+    OpenTelemetry's interceptor returns a generator in place of gRPC's call. The call behind it ends if the
+    generator is closed, but while a thread reads the generator, no other thread can close it.
+    """
+    if isinstance(stream, Generator):
+        with contextlib.suppress(ValueError):
+            stream.close()
+    else:
+        stream.cancel()
 
 
 class Channel:
@@ -196,7 +212,7 @@ class Channel:
             try:
                 return _Reading(stream, self._readers)
             except RuntimeError:  # no thread can be started
-                stream.cancel()
+                _cancel(stream)
                 raise
         request = call.request(self.pb)
         connection = self.connection.get()
