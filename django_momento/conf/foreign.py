@@ -227,7 +227,9 @@ def explain_foreign_method(backend: str, name: str) -> str | None:
     )
 
 
-def explain_foreign_argument(method: str, name: str) -> str:
-    """Return the text for a keyword argument that a method does not have."""
-    replacement = FOREIGN_ARGUMENTS.get(name, "")
-    return f"{method}() got an unexpected keyword argument {name!r}. {replacement}".rstrip()
+def refuse_foreign_arguments(method: str, arguments: Iterable[str]) -> None:
+    """Raise TypeError for a keyword argument that a method does not have, with the replacement if known."""
+    for name in arguments:
+        replacement = FOREIGN_ARGUMENTS.get(name, "")
+        text = f"{method}() got an unexpected keyword argument {name!r}. {replacement}"
+        raise TypeError(text.rstrip())
