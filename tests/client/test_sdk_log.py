@@ -88,3 +88,14 @@ def test_a_log_handler_that_uses_the_cache_does_not_recurse(client: momento.Cach
     finally:
         LOGGER.removeFilter(use_the_cache)
     assert 1 == calls
+
+
+def test_an_error_that_the_caller_handles_is_left_alone(client: momento.CacheClient) -> None:
+    """The SDK logs while it makes a client, which may be in an ``except`` of this package or of a site."""
+    configured = sdk.configuration(ConnectionOptions("local"))
+    credential = Credential(SecretStr("key"), "opaque", "the test", "127.0.0.1", "127.0.0.1", 1)
+    try:
+        raise LookupError("an older error")
+    except LookupError:
+        with sdk.cache_client(credential, configured):
+            fail(client)

@@ -1,4 +1,4 @@
-"""All connections with one key: which of them another link goes on with."""
+"""All connections with one key: which of them another transport goes on with."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from django_momento.client.breaker import CircuitBreaker
 from django_momento.client.calls import FlushCache, Get, KeysExist
-from django_momento.client.transport import FAILURES, Link
+from django_momento.client.transport import Transport
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials.credential import Credential
-from django_momento.exceptions import ServerError
+from django_momento.exceptions import AuthenticationFailed, ServerError
 from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
 from tests.kit.admin import command
@@ -31,85 +32,96 @@ def credential(server: LocalServer, key: str) -> Credential:
 
 
 @pytest.fixture
-def link(server: LocalServer) -> Link:
-    return Link(credential(server, "old"), ConnectionOptions("local", client_timeout=60))
+def transport(server: LocalServer) -> Transport:
+    return Transport(
+        credential(server, "old"), ConnectionOptions("local", client_timeout=60), CircuitBreaker()
+    )
 
 
-def use(link: Link) -> None:
+def use(transport: Transport) -> None:
     """Make a call by each of its three ways."""
-    assert link.ask("tests", Get(b"k")) is None
-    assert link.ask("tests", KeysExist((b"k",))) == [False]
-    call = FlushCache("tests")
-    link.settled(call, link.start("tests", call))
+    assert transport.call("tests", Get(b"k")) is None
+    assert transport.call("tests", KeysExist((b"k",))) == [False]
+    assert transport.call("tests", [FlushCache("tests")]) == [None]
 
 
 def accepted(server: LocalServer) -> int:
     return int(command(server.admin_port, "/connections")["accepted"])
 
 
-def test_nothing_is_connected_before_the_first_call(server: LocalServer, link: Link) -> None:
-    """Making a link costs no more than its objects."""
+def test_nothing_is_connected_before_the_first_call(server: LocalServer, transport: Transport) -> None:
+    """Making a transport costs no more than its objects."""
     assert 0 == accepted(server)
 
 
-def test_a_rekeyed_link_goes_on_over_the_same_connections(server: LocalServer, link: Link) -> None:
-    """A new key costs no new connection; the old link works on until its calls have ended."""
-    use(link)
+def test_a_transport_with_another_key_goes_on_over_the_same_connections(
+    server: LocalServer, transport: Transport
+) -> None:
+    """A new key costs no new connection; the old transport works on until its calls have ended."""
+    use(transport)
     before = accepted(server)
     server.accept_only("old", "new")
-    fresh = link.rekeyed(credential(server, "new"))
-    fresh.introduce("tests")
+    fresh = transport.with_credential(credential(server, "new"))
+    fresh.warm_up("tests")
     use(fresh)
-    use(link)
+    use(transport)
     assert before == accepted(server)
-    assert (fresh._sdk.generation, fresh._cache) == (link._sdk.generation, link._cache)
+    assert (fresh._sdk.generation, fresh._cache) == (transport._sdk.generation, transport._cache)
 
 
-def test_a_rekeyed_link_uses_its_own_key(server: LocalServer, link: Link) -> None:
+def test_a_transport_with_another_key_uses_its_own_key(server: LocalServer, transport: Transport) -> None:
     """Though the connections are the same."""
-    use(link)
+    use(transport)
     server.accept_only("new")
-    fresh = link.rekeyed(credential(server, "new"))
+    fresh = transport.with_credential(credential(server, "new"))
     use(fresh)
     for call in (Get(b"k"), KeysExist((b"k",))):
-        with pytest.raises(FAILURES):
-            link.ask("tests", call)
+        with pytest.raises(AuthenticationFailed):
+            transport.call("tests", call)
 
 
-def test_a_renewed_link_makes_connections_of_its_own(server: LocalServer, link: Link) -> None:
-    """The old may be dead; they close when the old link is let go of."""
-    use(link)
+def test_a_reconnected_transport_makes_connections_of_its_own(
+    server: LocalServer, transport: Transport
+) -> None:
+    """The old may be dead; they close when the old transport is let go of."""
+    use(transport)
     before = accepted(server)
-    fresh = link.renewed()
+    fresh = transport.reconnected()
     use(fresh)
     assert 2 * before == accepted(server)
-    assert fresh.credential is link.credential
+    assert fresh.credential is transport.credential
     fresh.close()
-    use(link)
+    use(transport)
 
 
-def test_a_link_that_is_let_go_of_is_disconnected(server: LocalServer, link: Link) -> None:
-    """At once: not some time later, when garbage is collected."""
-    use(link)
-    of_one_link = established(os.getpid(), server.address)
+def test_a_closed_transport_is_disconnected(server: LocalServer, transport: Transport) -> None:
+    """Soon: not some time later, when garbage is collected."""
+    use(transport)
+    of_one_transport = established(os.getpid(), server.address)
     gc.disable()
     try:
-        renewed = link.renewed()
+        renewed = transport.reconnected()
         use(renewed)
-        assert 2 * of_one_link == established(os.getpid(), server.address)
-        del renewed
+        assert 2 * of_one_transport == established(os.getpid(), server.address)
+        renewed.close()
         for _ in patience():
-            if established(os.getpid(), server.address) == of_one_link:
+            if established(os.getpid(), server.address) == of_one_transport:
                 return
         pytest.fail("its connections are still there")
     finally:
         gc.enable()
 
 
-def test_a_closed_link_refuses_calls(server: LocalServer, link: Link) -> None:
-    """On each of its ways."""
-    use(link)
-    link.close()
+def test_a_closed_transport_refuses_calls(server: LocalServer, transport: Transport) -> None:
+    """On each of its ways, once the calls that it had have ended."""
+    use(transport)
+    transport.close()
     for call in (Get(b"k"), KeysExist((b"k",)), FlushCache("tests")):
-        with pytest.raises(ServerError, match="closed"):
-            link.ask("tests", call)
+        errors: list[str] = []
+        for _ in patience():
+            try:
+                transport.call("tests", call)
+            except ServerError as error:
+                errors.append(error.cause)
+                break
+        assert ["This client of Momento is closed."] == errors
