@@ -21,7 +21,7 @@ from .conf.options import CacheOptions
 from .events import events
 from .exceptions import MomentoCacheError, UnreadableValue
 from .policies.timeouts import Timeout, exceeds, show_default_timeout, to_milliseconds
-from .redaction import SecretStr, quote
+from .redaction import MASK, SecretStr, looks_like_a_key, quote
 
 K = TypeVar("K")
 # Any object with a str(), as with Django's other backends.
@@ -54,6 +54,9 @@ class ItemCache(BaseCache):
         self._settings = Settings(location, params)
         # OPTIONS is hidden from the base class, which would look for MAX_ENTRIES and the like in it.
         super().__init__({**params, "OPTIONS": {}})
+        if looks_like_a_key(str(self.key_prefix)):
+            # The first use refuses it. Until then it would be part of keys, which warnings and frames show.
+            self.key_prefix = MASK
         self._unreadable: set[bytes] = set()
 
     def check_settings(self, alias: str | None = None) -> None:

@@ -142,8 +142,7 @@ VALID_KEY = "c2l4dGVlbiBieXRlcyEhIQ=="
     ],
     ids=str,
 )
-@pytest.mark.filterwarnings("ignore::django.core.cache.CacheKeyWarning")
-@pytest.mark.parametrize("verb", ["set", "aset", "check_settings"])
+@pytest.mark.parametrize("verb", ["set", "aset", "set_many", "check_settings"])
 def test_no_frame_of_a_refused_alias_shows_a_secret(
     settings: Any, secret: str, config: dict[str, Any], verb: str
 ) -> None:
@@ -154,6 +153,7 @@ def test_no_frame_of_a_refused_alias_shows_a_secret(
     verbs: dict[str, Callable[[], object]] = {
         "set": lambda: caches["default"].set("key", "value"),
         "aset": lambda: asyncio.run(cache().aset("key", "value")),
+        "set_many": lambda: caches["default"].set_many({"key": "value"}),
         "check_settings": lambda: cache().check_settings("default"),
     }
 
