@@ -8,7 +8,7 @@ from django_momento.client.rotation import INITIAL_BACKOFF, LOOK_EVERY, MAX_BACK
 from django_momento.exceptions import CredentialError
 from tests.kit import rotating as fixtures
 from tests.kit.clock import Clock
-from tests.kit.rotating import HANG_GUARD, Holder, Source, landed, looked
+from tests.kit.rotating import HANG_GUARD, Holder, Source, landed, looked, make_rotation
 
 clock, whole_pauses, source = fixtures.clock, fixtures.whole_pauses, fixtures.source
 holder, rotation = fixtures.holder, fixtures.rotation
@@ -17,7 +17,7 @@ holder, rotation = fixtures.holder, fixtures.rotation
 @pytest.fixture
 def watching(clock: Clock, source: Source, holder: Holder) -> Rotation:
     """One whose source can be watched."""
-    return Rotation(source.credential, source.fetch, holder.adopt, source.watch, source.watch())
+    return make_rotation(source, holder, source.watch)
 
 
 def test_without_an_expiry_or_a_watch_nothing_is_ever_due(rotation: Rotation) -> None:
@@ -35,7 +35,7 @@ def test_a_key_is_due_ahead_of_its_expiry(
 ) -> None:
     """In the background: no call waits, and none is refused."""
     source = Source(expires_at=clock.now + lasts)
-    rotation = Rotation(source.credential, source.fetch, holder.adopt)
+    rotation = make_rotation(source, holder)
     assert pytest.approx(clock.now + lasts - ahead) == rotation.due_at
     source.change("new", expires_at=clock.now + 2 * lasts)
     clock.advance(lasts - ahead - 0.01)
@@ -51,14 +51,14 @@ def test_a_key_is_due_ahead_of_its_expiry(
 def test_the_time_ahead_is_drawn(clock: Clock, holder: Holder) -> None:
     """A fleet that got its key together does not refresh it together."""
     source = Source(expires_at=clock.now + 86400)
-    due = {Rotation(source.credential, source.fetch, holder.adopt).due_at for _ in range(100)}
+    due = {make_rotation(source, holder).due_at for _ in range(100)}
     assert clock.now + 86400 - 600 <= min(due) < max(due) <= clock.now + 86400 - 300
 
 
 def test_a_key_that_has_expired_is_due_at_once(clock: Clock, holder: Holder) -> None:
     """As where a secret was not rotated in time; until it is, it is asked for more and more rarely."""
     source = Source(expires_at=clock.now - 1000)
-    rotation = Rotation(source.credential, source.fetch, holder.adopt)
+    rotation = make_rotation(source, holder)
     assert clock.now >= rotation.due_at
     for _ in range(600):
         looked(rotation, clock)
@@ -75,7 +75,7 @@ def test_a_key_that_has_expired_is_due_at_once(clock: Clock, holder: Holder) -> 
 def test_an_expiry_that_was_put_off_is_believed(clock: Clock, source: Source, holder: Holder) -> None:
     """The same key with a later expiry is no new key, but is not due any more either."""
     source.change("old", expires_at=clock.now + 10)
-    rotation = Rotation(source.credential, source.fetch, holder.adopt)
+    rotation = make_rotation(source, holder)
     source.change("old", expires_at=clock.now + 86400)
     clock.advance(9.9)
     looked(rotation, clock)
@@ -89,7 +89,7 @@ def test_while_a_key_is_fetched_in_the_background_no_call_looks(
 ) -> None:
     """Thousands of calls pass by meanwhile, and none of them waits or asks again."""
     source.change("old", expires_at=clock.now + 10)
-    rotation = Rotation(source.credential, source.fetch, holder.adopt)
+    rotation = make_rotation(source, holder)
     source.answering.clear()
     clock.advance(9.9)
     looked(rotation, clock)
@@ -166,7 +166,7 @@ def test_a_source_that_fails_is_asked_ever_more_rarely(
     source.change("new")
     for _ in range(36_000):
         looked(watching, clock)
-        watching.refreshed()
+        watching.refresh("tests")
         landed(watching)
         clock.advance(0.1)
     # An hour: a minute until the pauses are at their longest, then one a minute.

@@ -1,11 +1,10 @@
-# mypy: ignore-errors
 """A source of keys that changes and fails as a test wants, and whoever puts its keys to use."""
 
 from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,7 +13,7 @@ from django_momento.client.rotation import Rotation
 from django_momento.credentials.credential import Credential
 from django_momento.redaction import SecretStr
 from tests.kit.clock import Clock
-from tests.kit.waiting import HANG_GUARD
+from tests.kit.waiting import HANG_GUARD, patience
 
 
 def credential(key: str = "old", expires_at: float | None = None) -> Credential:
@@ -38,7 +37,7 @@ class Source:
         self.credential = credential(key, expires_at)
         self.version += 1
 
-    def fetch(self) -> Credential:
+    def fetch(self, refresh: bool) -> Credential:
         self.fetches += 1
         fetched = self.credential
         self.begun.set()
@@ -59,7 +58,7 @@ class Holder:
         self.keys = list(keys)
         self.error: Exception | None = None
 
-    def adopt(self, credential: Credential) -> bool:
+    def use(self, credential: Credential, cache: str) -> bool:
         if self.error is not None:
             raise self.error
         if credential.api_key == self.keys[-1]:
@@ -68,24 +67,36 @@ class Holder:
         return True
 
 
+def make_rotation(
+    source: Source, holder: Holder, source_version: Callable[[], object] | None = None
+) -> Rotation:
+    """Return a rotation that has fetched its first key, with the counts of the source at 0."""
+    rotation = Rotation(source.fetch, holder.use, source_version)
+    rotation.refresh("tests")
+    source.fetches = 0
+    source.begun.clear()
+    return rotation
+
+
 def landed(rotation: Rotation) -> None:
     """Wait for a fetch in the background, if there is one."""
-    flight = rotation._flight
-    if flight is not None:
-        flight.result(HANG_GUARD)
+    for _ in patience():
+        if not rotation._flight.is_running:
+            return
+    pytest.fail("the fetch does not end")
 
 
 def looked(rotation: Rotation, clock: Clock) -> None:
     """Do as a call does."""
     if clock.now >= rotation.due_at:
-        rotation.look()
+        rotation.refresh_if_due("tests")
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(rotation_module, "monotonic", clock)
-    monkeypatch.setattr(rotation_module, "time", clock)
+    monkeypatch.setattr(rotation_module, "wall", clock)
     return clock
 
 
@@ -109,4 +120,4 @@ def holder() -> Holder:
 
 @pytest.fixture
 def rotation(clock: Clock, source: Source, holder: Holder) -> Rotation:
-    return Rotation(source.credential, source.fetch, holder.adopt)
+    return make_rotation(source, holder)
