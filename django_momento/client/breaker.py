@@ -1,100 +1,219 @@
 """The circuit breaker: a dead cache costs one timeout, and not one for each call.
 
-It opens when a call times out while no other succeeds, or after a run of calls that could not be sent. While
-it is open, calls are refused at once, and every now and then one probe finds out whether Momento is back. It
-knows neither calls nor clocks: those who send tell it what became of what they sent, and when that started.
-A limit that was hit is an answer: it never opens the breaker.
+It opens when a call times out while no other succeeds, or after a row of calls that could not be sent. While
+it is open, calls are refused at once. After a pause it is half-open: one probe finds out whether Momento is
+back. The senders record the outcome of each call, and when the call started. An error that Momento returned,
+such as a limit, never opens it.
+
+There is no lock: the handler of a signal may use the cache while its thread is in here. Each step is one that
+Python does at once, and an exception between two of them leaves a state that the next call or probe mends.
 """
 
 from __future__ import annotations
 
-import threading
+import logging
+from typing import NamedTuple
+from weakref import ref
 
 from ..clock import monotonic
 from ..exceptions import CallTimedOut, CircuitOpen, MomentoCacheError, TransportError
 from .retry import Backoff
 
-# Calls that failed one after the other, none between them succeeding. Such calls fail in milliseconds, so
-# some may pass: a server that refuses one call in three must not be given up, and where many calls are in
-# flight, five of them in a row are nothing rare.
-LONGEST_RUN = 10
+logger = logging.getLogger("django_momento")
 
-# Seconds from the first of them to the last. A process that calls seldom would take long over a run, and the
-# SDK's connections wait up to two minutes before they try again, whether or not Momento is back.
-LONGEST_SPELL = 1.0
+# Calls that failed one after another, with no success between them. Such calls fail in milliseconds, so some
+# may pass: a server that refuses one call in three must not be given up. Calls in flight at the same moment
+# count as one, because one reset connection fails all of them.
+FAILURE_THRESHOLD = 10
+
+# Seconds from the first of them to the last. A process that calls seldom would take long over a whole row,
+# and the SDK's connections wait up to two minutes before they try again, whether or not Momento is back.
+FAILURE_WINDOW = 1.0
 
 # Seconds between one probe and the next. Recovery takes one of the longest pauses and one probe.
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 0.5
+INITIAL_BACKOFF = 0.1
+MAX_BACKOFF = 0.5
+
+# Seconds after which a probe that has not ended is given up. It has about one second, but the process may
+# have been frozen meanwhile, or its thread may never have run.
+PROBE_LEASE = 1.5
+
+
+class _Row(NamedTuple):
+    """Failures one after another, with no success between them."""
+
+    length: int
+    began: float
+    ended: float
+
+
+class Probe:
+    """The right to find out whether Momento is back. It ends with ``end``, or with its last reference."""
+
+    __slots__ = ("__weakref__", "_breaker", "_number", "began", "is_overdue")
+
+    def __init__(self, breaker: CircuitBreaker, number: int, began: float, *, is_overdue: bool) -> None:
+        self._breaker = breaker
+        self._number = number
+        self.began = began
+        # No thread in the background can be relied on: the caller should send the probe on its own thread.
+        self.is_overdue = is_overdue
+
+    def end(self, *, has_answered: bool) -> None:
+        """Record the outcome. Any answer, an error of Momento's too, closes the breaker."""
+        self._breaker._end_probe(self._number, self.began, has_answered)  # noqa: SLF001
 
 
 class CircuitBreaker:
-    """``is_open`` is read before each call, and ``last_success`` is set after each that was answered.
+    """Judges one connection: ``is_open`` is read before each call, ``last_success`` set after each answer.
 
-    Both are plain attributes because the way of a call that succeeds must cost next to nothing.
+    Both are plain attributes because a call that succeeds must cost next to nothing. ``last_success`` is the
+    time when the last call that was answered had started, by ``clock.monotonic``.
     """
 
     def __init__(self) -> None:
         self.is_open = False
-        # When the last call that was answered had started, by monotonic().
         self.last_success = 0.0
         self.openings = 0
-        self._lock = threading.Lock()
-        self._pauses = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
-        self._run = 0
-        self._run_began = 0.0
+        self._row: _Row | None = None
+        # Empty while it is open. Of several threads that open it at once, the one that takes the fuse counts.
+        self._fuse = [True]
+        self._backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
+        self._pause = INITIAL_BACKOFF
         self._probe_at = 0.0
-        self._probing = False
-        self._probe_began = 0.0
-        # The words of the error that opened it. The error itself would keep the frames it was raised in, and
+        # The current probe by its number. Whoever is first to set a number's probe has it.
+        self._probes: dict[int, ref[Probe]] = {}
+        self._number = 0
+        # The text of the error that opened it. The error itself would keep the frames it was raised in, and
         # with them the connections that are given up.
         self._cause = self._fix = ""
 
     def record_failure(self, error: MomentoCacheError, started: float) -> bool:
-        """Take note of a call that failed; return whether that opened the breaker."""
+        """Record a call that failed; return whether that opened the breaker."""
         if not isinstance(error, TransportError):
-            self.last_success = started
+            self.last_success = max(self.last_success, started)
             return False
-        with self._lock:
-            # Another call that started with it or later was answered: Momento is alive.
-            if self.is_open or self.last_success >= started:
-                return False
-            if self._run == 0 or self.last_success > self._run_began:
-                self._run, self._run_began = 0, started
-            self._run += 1
-            is_enough = self._run >= LONGEST_RUN or started - self._run_began > LONGEST_SPELL
-            if not is_enough and not isinstance(error, CallTimedOut):
-                return False
-            self._cause, self._fix = error.cause, error.fix
-            self._pauses.reset()
-            self._probe_at = monotonic() + self._pauses.next()
-            self.is_open = True
-            self.openings += 1
-            return True
+        # Another call that started with it or later was answered: Momento is alive.
+        if self.is_open or self.last_success >= started:
+            return False
+        row = self._lengthen_row(started)
+        is_enough = row.length >= FAILURE_THRESHOLD or started - row.began > FAILURE_WINDOW
+        return (is_enough or isinstance(error, CallTimedOut)) and self._open(error)
+
+    def open_with(self, other: CircuitBreaker, started: float) -> None:
+        """Open as another connection to the same place did, because of a call that started then.
+
+        Nothing is done if a call on this connection that started with it or later was answered.
+        """
+        if not self.is_open and self.last_success < started:
+            self._trip(other._cause, other._fix)
+
+    def close(self, began: float) -> None:
+        """Close after a probe that began then was answered."""
+        # Calls that are in flight since before it prove nothing any more, however they end.
+        self.last_success = max(self.last_success, began)
+        self._row = None
+        self._fuse = [True]
+        self.is_open = False
 
     def refusal(self) -> CircuitOpen:
-        """Answer the error for a call that is not sent because the breaker is open."""
+        """Return the error for a call that is not sent because the breaker is open."""
         return CircuitOpen(
             f"Momento is not asked until it answers again, because of: {self._cause}", self._fix
         )
 
-    def may_probe(self) -> bool:
-        """Answer whether it is time for a probe, which the caller then owes: ``probed`` ends it."""
-        with self._lock:
-            if not self.is_open or self._probing or monotonic() < self._probe_at:
-                return False
-            self._probing = True
-            self._probe_began = monotonic()
-            return True
+    def half_open(self) -> Probe | None:
+        """Return the probe that the caller is to send, or None if none is due or another caller has it."""
+        number, now = self._number, monotonic()
+        if not self.is_open or now < self._probe_at:
+            return None
+        current = self._probes.get(number)
+        if current is not None:
+            probe = current()
+            if probe is not None and now - probe.began < PROBE_LEASE:
+                return None
+            # Given up. Every thread that sees it takes the same next number.
+            self._number = number = number + 1
+        is_overdue = current is not None or now - self._probe_at >= self._pause
+        ours = Probe(self, number, now, is_overdue=is_overdue)
+        if self._probes.setdefault(number, mine := ref(ours)) is not mine:
+            return None
+        self._probes.pop(number - 2, None)
+        self._probe_at = now + self._draw_pause()
+        return ours
 
-    def probed(self, answered: bool) -> None:
-        """Take note of a probe's end: an answer, of whatever kind, closes the breaker."""
-        with self._lock:
-            self._probing = False
-            if answered:
-                # Calls that are in flight since before it say nothing any more, however they end.
-                self.last_success = max(self.last_success, self._probe_began)
-                self.is_open = False
-                self._run = 0
-            else:
-                self._probe_at = monotonic() + self._pauses.next()
+    def _lengthen_row(self, started: float) -> _Row:
+        row = self._row
+        if row is None or self.last_success > row.began:
+            row = _Row(0, started, started)
+        if started >= row.ended:
+            row = _Row(row.length + 1, row.began, monotonic())
+        self._row = row
+        return row
+
+    def _open(self, error: MomentoCacheError) -> bool:
+        self._trip(error.cause, error.fix)
+        try:
+            self._fuse.pop()
+        except IndexError:
+            return False
+        self.openings += 1
+        return True
+
+    def _trip(self, cause: str, fix: str) -> None:
+        self._cause, self._fix = cause, fix
+        self._backoff.reset()
+        self._probe_at = monotonic() + self._draw_pause()
+        self.is_open = True
+
+    def _end_probe(self, number: int, began: float, has_answered: bool) -> None:
+        if has_answered:
+            self.close(began)
+        elif number == self._number:
+            self._probe_at = monotonic() + self._pause
+        self._number = max(self._number, number + 1)
+
+    def _draw_pause(self) -> float:
+        self._pause = self._backoff.next()
+        return self._pause
+
+
+class Unbroken(CircuitBreaker):
+    """Never opens. For the control plane, whose failures prove nothing of the data plane."""
+
+    def record_failure(self, error: MomentoCacheError, started: float) -> bool:
+        return False
+
+
+class Breakers:
+    """The circuit breakers of one endpoint: one for each connection, because one may fail alone.
+
+    ``sdk`` judges the connection of the SDK's client and ``own`` our own channel. ``control`` never opens.
+    ``is_open`` says whether any of them is: a plain attribute, read before each call.
+    """
+
+    def __init__(self) -> None:
+        self.sdk = CircuitBreaker()
+        self.own = CircuitBreaker()
+        self.control = Unbroken()
+        self.is_open = False
+
+    @property
+    def openings(self) -> int:
+        """How often a breaker opened. One that opened with another does not count."""
+        return self.sdk.openings + self.own.openings
+
+    def record_failure(self, breaker: CircuitBreaker, error: MomentoCacheError, started: float) -> None:
+        """Record a call that failed on the connection of a breaker."""
+        if not breaker.record_failure(error, started):
+            return
+        self.is_open = True
+        for other in (self.sdk, self.own):
+            other.open_with(breaker, started)
+        logger.warning("Momento is not asked until it answers a probe: %s", error.cause)
+
+    def close(self, began: float) -> None:
+        """Close all of them after a probe that began then was answered: it has led to new connections."""
+        self.is_open = False
+        for breaker in (self.sdk, self.own):
+            breaker.close(began)

@@ -15,11 +15,12 @@ from ..clock import monotonic, wall
 from ..conf.options import ConnectionOptions
 from ..credentials import credential as credentials
 from ..credentials.credential import Credential
-from ..exceptions import AuthenticationFailed, MomentoCacheError, ServerError, TransportError
-from .breaker import CircuitBreaker
-from .calls import Operation
+from ..exceptions import AuthenticationFailed, MomentoCacheError, ServerError
+from .breaker import Breakers
+from .calls import Operation, Request
 from .fork_gate import gate
 from .interrupts import release_interrupted_locks
+from .recovery import Recovery
 from .retry import Effect, PartialFailure, Policy, Sent, recover
 from .rotation import Rotation
 
@@ -42,7 +43,8 @@ class Client:
     def __init__(self, options: ConnectionOptions) -> None:
         self._options = options
         self._transport: Transport | None = None
-        self._breaker = CircuitBreaker()
+        self._breakers = Breakers()
+        self._recovery = Recovery(self._breakers, lambda: self.transport, self._replace_transport)
         # Tells a fetch that began before a close() that its key is not wanted any more.
         self._epoch = object()
         self._rotation = Rotation(
@@ -83,7 +85,7 @@ class Client:
     @property
     def counts(self) -> dict[str, int]:
         """How often the breaker opened and the key was replaced."""
-        return {"circuit_openings": self._breaker.openings, "keys_replaced": self._rotation.replaced}
+        return {"circuit_openings": self._breakers.openings, "keys_replaced": self._rotation.replaced}
 
     def get_credential(self) -> Credential:
         """Return the credential in use, fetched if there is none.
@@ -110,8 +112,8 @@ class Client:
             while True:
                 try:
                     transport = self._transport
-                    if transport is None or self._breaker.is_open or wall() >= self._rotation.due_at:
-                        transport = _run(self._prepare(cache))
+                    if transport is None or self._breakers.is_open or wall() >= self._rotation.due_at:
+                        transport = _run(self._prepare(cache, request))
                     started = monotonic()
                     try:
                         response = transport.call(cache, request)
@@ -136,8 +138,8 @@ class Client:
             while True:
                 try:
                     transport = self._transport
-                    if transport is None or self._breaker.is_open or wall() >= self._rotation.due_at:
-                        transport = await _arun(self._prepare(cache))
+                    if transport is None or self._breakers.is_open or wall() >= self._rotation.due_at:
+                        transport = await _arun(self._prepare(cache, request))
                     started = monotonic()
                     try:
                         response = await transport.acall(cache, request)
@@ -180,7 +182,9 @@ class Client:
         """
         with self._replacing:
             transport = self._transport
+            recovery = self._recovery
             self.forget()
+        recovery.close()
         closer = None if transport is None else transport.close()
         if wait and closer is not None:
             closer.join()
@@ -189,16 +193,14 @@ class Client:
         """Start anew without closing anything: in a forked child the connections are the parent's."""
         self.__init__(self._options)  # type: ignore[misc]  # this very class: nothing subclasses it
 
-    def _prepare(self, cache: str) -> Policy:
+    def _prepare(self, cache: str, request: Request) -> Policy:
         """Return a transport to send over, with a key. Raises CredentialError or CircuitOpen."""
         if self._transport is None:
             yield self.refresh(cache)
         if wall() >= self._rotation.due_at:
             self._rotation.refresh_if_due(cache)
-        if self._breaker.is_open:
-            if self._breaker.may_probe():
-                self._probe_in_background(cache)
-            raise self._breaker.refusal()
+        if self._breakers.is_open:
+            yield _CheckBreaker(self._recovery, self.transport, cache, request)
         return self.transport
 
     def _use_credential(self, epoch: object, credential: Credential, cache: str) -> bool:
@@ -212,7 +214,7 @@ class Client:
             if epoch is not self._epoch:
                 return False
             if old is None:
-                self._transport = Transport(credential, self._options, self._breaker)
+                self._transport = Transport(credential, self._options, self._breakers)
                 return False
             is_same_place = credential.same_place(old.credential)
             if is_same_place and credential.same_key(old.credential):
@@ -221,7 +223,7 @@ class Client:
             if is_same_place:
                 fresh = old.with_credential(credential)
             else:
-                fresh = Transport(credential, self._options, self._breaker)
+                fresh = Transport(credential, self._options, self._breakers)
             # Its first call is made here, while the old one still holds the connection that they may share.
             try:
                 fresh.warm_up(cache)
@@ -240,31 +242,21 @@ class Client:
                 self._transport = fresh
         (old if is_in_use else fresh).close(fresh if is_in_use else old)
 
-    def _probe_in_background(self, cache: str) -> None:
-        probe = threading.Thread(target=self._probe, args=(cache,), name="momento-probe", daemon=True)
-        try:
-            probe.start()
-        except RuntimeError:  # the process may have no more threads, or be about to end
-            self._breaker.probed(answered=False)
 
-    def _probe(self, cache: str) -> None:
-        """Find out whether Momento is back, over new connections: the old may pause for long yet."""
-        answered = False
-        try:
-            old = self.transport
-            fresh = old.reconnected()
-            try:
-                fresh.probe(cache)
-                answered = True
-            except MomentoCacheError as error:
-                answered = not isinstance(error, TransportError)
-            if answered:
-                self._replace_transport(old, fresh)
-                logger.warning("Momento at %s answers again.", old.credential.endpoint)
-            else:
-                fresh.close()
-        finally:
-            self._breaker.probed(answered)
+class _CheckBreaker:
+    """Raises CircuitOpen if the connection that a request goes over has failed."""
+
+    def __init__(self, recovery: Recovery, transport: Transport, cache: str, request: Request) -> None:
+        self._recovery = recovery
+        self._transport = transport
+        self._cache = cache
+        self._request = request
+
+    def run(self) -> None:
+        self._recovery.check(self._transport.breaker_of(self._request), self._cache)
+
+    async def arun(self) -> None:
+        await self._recovery.acheck(self._transport.async_breaker_of(self._request), self._cache)
 
 
 class _Refresh:

@@ -20,7 +20,7 @@ from ..credentials.credential import Credential
 from ..exceptions import MomentoCacheError
 from . import sdk
 from .batching import GetBatchers
-from .breaker import CircuitBreaker
+from .breaker import Breakers, CircuitBreaker
 from .calls import Call, Get, KeysExist, Request, describe_item
 from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
 from .errors import Sent, is_foreign, map_error
@@ -54,13 +54,17 @@ class Transport:
         self,
         credential: Credential,
         options: ConnectionOptions,
-        breaker: CircuitBreaker,
+        breakers: Breakers,
         generation: int | None = None,
         channels: tuple[Channel, Channel] | None = None,
     ) -> None:
         self.credential = credential
         self._options = options
-        self._breaker = breaker
+        self._breakers = breakers
+        # Which connection a call goes over if its thread waits for it.
+        self._breaker_of = {
+            call: breakers.control if getattr(call, "control", True) else breakers.sdk for call in sdk.CALLS
+        }
         self._metadata: dict[str, Metadata] = {}
         bypass_proxies(credential)
         grpc_configuration = sdk.configuration(options).get_transport_strategy().get_grpc_configuration()
@@ -83,12 +87,20 @@ class Transport:
         shares the old client's, for as long as that lasts: see ``warm_up``.
         """
         return Transport(
-            credential, self._options, self._breaker, self._sdk.generation, (self._cache, self._control)
+            credential, self._options, self._breakers, self._sdk.generation, (self._cache, self._control)
         )
 
     def reconnected(self) -> Transport:
         """Return a transport to the same endpoint with the same API key and new connections."""
-        return Transport(self.credential, self._options, self._breaker)
+        return Transport(self.credential, self._options, self._breakers)
+
+    def breaker_of(self, request: Request) -> CircuitBreaker:
+        """Return the circuit breaker of the connection that call() uses for a request."""
+        return self._breaker_of.get(type(request), self._breakers.own)
+
+    def async_breaker_of(self, request: Request) -> CircuitBreaker:
+        """Return the circuit breaker of the connection that acall() uses for a request."""
+        return self._breakers.control if getattr(request, "control", False) else self._breakers.own
 
     def call(self, cache: str, request: Request) -> Any:
         """Send a request and wait for its response on this thread.
@@ -110,9 +122,9 @@ class Transport:
             passage.leave()
             if _is_to_pass(error):
                 raise
-            raise self._map_error(cache, request, error, started) from error
+            raise self._map_error(cache, request, error, started, self.breaker_of(request)) from error
         # On the way of a success the passage ends with this frame.
-        self._breaker.last_success = started
+        self._breaker_of.get(type(request), self._breakers.own).last_success = started
         return response
 
     def acall(self, cache: str, request: Request) -> Awaitable[Any]:
@@ -183,7 +195,7 @@ class Transport:
             if _is_to_pass(error):
                 raise
             raise self._map_error(cache, call, error, started) from error
-        self._breaker.last_success = started
+        self.async_breaker_of(call).last_success = started
         return result
 
     @property
@@ -200,17 +212,20 @@ class Transport:
         """Make the SDK's client connect and use its API key once. Raises MomentoCacheError."""
         self.call(cache, Get(_PROBE_KEY))
 
-    def probe(self, cache: str) -> None:
-        """Ask Momento, over a channel of our own, for what any API key may ask. Raises MomentoCacheError."""
+    def start_probe(self, cache: str) -> PendingCall:
+        """Ask, over a channel of our own, for something that any API key may ask for."""
         timeout = min(self.timeout, PROBE_TIMEOUT)
-        call = KeysExist((_PROBE_KEY,))
-        with gate.enter(self):
-            try:
-                self._cache.call(self._metadata_of(cache), call, timeout)
-            except Exception as error:
-                if _is_to_pass(error):
-                    raise
-                raise self._error_for(cache, call, error) from error
+        return self._cache.start_async(self._metadata_of(cache), KeysExist((_PROBE_KEY,)), timeout)
+
+    def probe_error(self, cache: str, pending: PendingCall) -> MomentoCacheError | None:
+        """Return the error of a probe that is done, or None if it succeeded."""
+        try:
+            pending.result()
+        except Exception as error:
+            if _is_to_pass(error):
+                raise
+            return self._error_for(cache, KeysExist((_PROBE_KEY,)), error)
+        return None
 
     def close(self, successor: Transport | None = None) -> threading.Thread | None:
         """Close the connections after the last call over them, except those that a successor shares.
@@ -287,10 +302,17 @@ class Transport:
         except MomentoCacheError as error:
             return error
 
-    def _map_error(self, cache: str, request: Any, error: BaseException, started: float) -> MomentoCacheError:
+    def _map_error(
+        self,
+        cache: str,
+        request: Any,
+        error: BaseException,
+        started: float,
+        breaker: CircuitBreaker | None = None,
+    ) -> MomentoCacheError:
         """Return our exception for an error of a call, after the breaker heard of it."""
         failure = self._error_for(cache, request, error)
-        self._breaker.record_failure(failure, started)
+        self._breakers.record_failure(breaker or self.async_breaker_of(request), failure, started)
         return failure
 
     def _error_for(self, cache: str, request: Any, error: BaseException) -> MomentoCacheError:

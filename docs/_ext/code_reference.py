@@ -56,9 +56,9 @@ FIGURES = (
     ("client.operations", "MAX_CONCURRENT_CALLS", "calls", "the most calls of `delete_many` in flight"),
     ("client.batching", "MAX_BATCHED_KEYS", "keys", "the most gets of one turn of an event loop in one call"),
     ("client.channel", "MAX_IDLE", "seconds", "without a call, after which a connection is replaced"),
-    ("client.breaker", "LONGEST_RUN", "calls", "unavailable in a row that open the circuit breaker"),
-    ("client.breaker", "FIRST_PAUSE", "seconds", "at most before the first probe"),
-    ("client.breaker", "LONGEST_PAUSE", "seconds", "at most between two probes"),
+    ("client.breaker", "FAILURE_THRESHOLD", "calls", "unavailable in a row that open the circuit breaker"),
+    ("client.breaker", "INITIAL_BACKOFF", "seconds", "at most before the first probe"),
+    ("client.breaker", "MAX_BACKOFF", "seconds", "at most between two probes"),
     ("client.transport", "PROBE_TIMEOUT", "seconds", "at most for a probe"),
     (
         "client.rotation",

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import random
+import sys
 import weakref
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from django_momento import exceptions
 from django_momento.client import breaker as module
 from django_momento.client.breaker import (
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
-    LONGEST_RUN,
-    LONGEST_SPELL,
+    FAILURE_THRESHOLD,
+    FAILURE_WINDOW,
+    INITIAL_BACKOFF,
+    MAX_BACKOFF,
+    PROBE_LEASE,
     CircuitBreaker,
+    Probe,
+    Unbroken,
 )
 from django_momento.exceptions import (
     CallTimedOut,
@@ -57,27 +65,34 @@ def breaker(clock: Clock) -> CircuitBreaker:
 
 
 def opened(breaker: CircuitBreaker, clock: Clock) -> CircuitBreaker:
-    assert breaker.failed(TIMED_OUT, clock.now)
+    assert breaker.record_failure(TIMED_OUT, clock.now)
     return breaker
 
 
 def seconds_to_probe(breaker: CircuitBreaker, clock: Clock) -> float:
-    """Let time pass until a probe may be sent; answer how much of it did."""
+    """Let time pass until a probe may be sent, and fails; return how much of it did."""
     start = clock.now
-    while not breaker.may_probe():
-        clock.advance(0.001)
-        assert clock.now - start < 2 * LONGEST_PAUSE
+    due(breaker, clock).end(has_answered=False)
     return clock.now - start
+
+
+def due(breaker: CircuitBreaker, clock: Clock) -> Probe:
+    """Let time pass until a probe may be sent, and return it."""
+    start = clock.now
+    while (probe := breaker.half_open()) is None:
+        clock.advance(0.001)
+        assert clock.now - start < 2 * MAX_BACKOFF
+    return probe
 
 
 def test_it_is_closed_at_first(breaker: CircuitBreaker) -> None:
     """Nobody is refused, and nothing is to be found out."""
-    assert (False, 0, False) == (breaker.is_open, breaker.openings, breaker.may_probe())
+    assert (False, 0, False) == (breaker.is_open, breaker.openings, breaker.half_open() is not None)
 
 
 def test_one_call_that_times_out_opens_it(breaker: CircuitBreaker, clock: Clock) -> None:
     """A second call need not find out the same at the same price."""
-    assert breaker.failed(TIMED_OUT, clock.now)
+    assert breaker.record_failure(TIMED_OUT, clock.now)
     assert (True, 1) == (breaker.is_open, breaker.openings)
 
 
@@ -87,43 +102,43 @@ def test_a_timeout_while_others_are_answered_does_not_open_it(
 ) -> None:
     """One call was slow, but Momento is there: one that started no sooner was answered."""
     breaker.last_success = clock.now + later
-    assert not breaker.failed(TIMED_OUT, clock.now)
+    assert not breaker.record_failure(TIMED_OUT, clock.now)
     assert not breaker.is_open
 
 
 def test_an_answer_to_an_earlier_call_excuses_no_timeout(breaker: CircuitBreaker, clock: Clock) -> None:
     """Momento was there before, which says nothing of now."""
     breaker.last_success = clock.now - 0.001
-    assert breaker.failed(TIMED_OUT, clock.now)
+    assert breaker.record_failure(TIMED_OUT, clock.now)
 
 
 def test_a_run_of_calls_that_cannot_be_sent_opens_it(breaker: CircuitBreaker, clock: Clock) -> None:
     """Such calls fail within milliseconds, so that a few may pass."""
     outcomes = []
-    for _ in range(LONGEST_RUN):
+    for _ in range(FAILURE_THRESHOLD):
         clock.advance(0.01)
-        outcomes.append(breaker.failed(UNAVAILABLE, clock.now))
-    assert [False] * (LONGEST_RUN - 1) + [True] == outcomes
+        outcomes.append(breaker.record_failure(UNAVAILABLE, clock.now))
+    assert [False] * (FAILURE_THRESHOLD - 1) + [True] == outcomes
 
 
 def test_a_process_that_calls_seldom_needs_no_whole_run(breaker: CircuitBreaker, clock: Clock) -> None:
     """Or it would meet the same dead connection for minutes after Momento is back."""
-    assert not breaker.failed(UNAVAILABLE, clock.now)
-    clock.advance(LONGEST_SPELL)
-    assert not breaker.failed(UNAVAILABLE, clock.now)
+    assert not breaker.record_failure(UNAVAILABLE, clock.now)
+    clock.advance(FAILURE_WINDOW)
+    assert not breaker.record_failure(UNAVAILABLE, clock.now)
     clock.advance(0.01)
-    assert breaker.failed(UNAVAILABLE, clock.now)
+    assert breaker.record_failure(UNAVAILABLE, clock.now)
 
 
 def test_an_answer_ends_the_run(breaker: CircuitBreaker, clock: Clock) -> None:
     """A server that refuses some calls and answers others is not given up."""
     for _ in range(10):
-        for _ in range(LONGEST_RUN - 1):
+        for _ in range(FAILURE_THRESHOLD - 1):
             clock.advance(0.01)
-            assert not breaker.failed(UNAVAILABLE, clock.now)
+            assert not breaker.record_failure(UNAVAILABLE, clock.now)
         clock.advance(0.01)
         breaker.last_success = clock.now
-        clock.advance(LONGEST_SPELL)
+        clock.advance(FAILURE_WINDOW)
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
@@ -131,19 +146,19 @@ def test_whatever_momento_answers_never_opens_it(
     breaker: CircuitBreaker, clock: Clock, kind: type[MomentoCacheError]
 ) -> None:
     """A limit that was hit, a key that was refused, a cache that is missing: Momento is there."""
-    for _ in range(20 * LONGEST_RUN):
+    for _ in range(20 * FAILURE_THRESHOLD):
         clock.advance(0.01)
-        assert not breaker.failed(kind("No."), clock.now)
+        assert not breaker.record_failure(kind("No."), clock.now)
     assert (False, 0) == (breaker.is_open, breaker.openings)
 
 
 def test_a_limit_that_was_hit_ends_a_run_of_failures(breaker: CircuitBreaker, clock: Clock) -> None:
     """It is an answer like any other."""
-    for _ in range(4 * LONGEST_RUN):
+    for _ in range(4 * FAILURE_THRESHOLD):
         clock.advance(0.01)
-        assert not breaker.failed(UNAVAILABLE, clock.now)
+        assert not breaker.record_failure(UNAVAILABLE, clock.now)
         clock.advance(0.01)
-        assert not breaker.failed(LimitExceeded("Too many."), clock.now)
+        assert not breaker.record_failure(LimitExceeded("Too many."), clock.now)
 
 
 def test_failures_while_it_is_open_change_nothing(
@@ -152,8 +167,8 @@ def test_failures_while_it_is_open_change_nothing(
     """Calls in flight when it opened fail one after the other: they neither count nor put off the probe."""
     opened(breaker, clock)
     for _ in range(10):
-        clock.advance(FIRST_PAUSE / 10)
-        assert not breaker.failed(TIMED_OUT, clock.now - 1)
+        clock.advance(INITIAL_BACKOFF / 10)
+        assert not breaker.record_failure(TIMED_OUT, clock.now - 1)
     assert 1 == breaker.openings
     assert pytest.approx(0, abs=0.002) == seconds_to_probe(breaker, clock)
 
@@ -174,7 +189,7 @@ def test_it_keeps_nothing_of_the_call_that_opened_it(breaker: CircuitBreaker, cl
 
     error = Timeout("No answer.")
     gone = weakref.ref(error)
-    breaker.failed(error, clock.now)
+    breaker.record_failure(error, clock.now)
     gc.disable()
     try:
         del error
@@ -186,13 +201,69 @@ def test_it_keeps_nothing_of_the_call_that_opened_it(breaker: CircuitBreaker, cl
 def test_one_of_many_threads_may_probe(breaker: CircuitBreaker, clock: Clock) -> None:
     """A Momento that is down, or just back, is asked once at a time."""
     opened(breaker, clock)
-    clock.advance(FIRST_PAUSE)
-    assert [False] * 49 + [True] == sorted(at_once(50, breaker.may_probe))
-    clock.advance(100)
-    assert not breaker.may_probe()
-    breaker.probed(answered=False)
-    clock.advance(LONGEST_PAUSE)
-    assert breaker.may_probe()
+    clock.advance(INITIAL_BACKOFF)
+    (probe,) = filter(None, at_once(50, breaker.half_open))
+    clock.advance(PROBE_LEASE - 0.001)
+    assert breaker.half_open() is None
+    probe.end(has_answered=False)
+    clock.advance(MAX_BACKOFF)
+    assert breaker.half_open() is not None
+
+
+def test_a_probe_that_does_not_end_is_given_up(breaker: CircuitBreaker, clock: Clock) -> None:
+    """Its thread may be frozen with the process: one of many callers then sends another itself."""
+    opened(breaker, clock)
+    frozen = due(breaker, clock)
+    for _ in range(3):
+        clock.advance(PROBE_LEASE)
+        (probe,) = filter(None, at_once(50, breaker.half_open))
+        assert probe.is_overdue
+    frozen.end(has_answered=False)
+    assert breaker.half_open() is None
+    probe.end(has_answered=True)
+    assert not breaker.is_open
+
+
+def test_a_probe_that_is_dropped_has_ended(breaker: CircuitBreaker, clock: Clock, whole_pauses: None) -> None:
+    """Whatever its thread died of, or if an exception came before it was begun: the next is due as usual."""
+    opened(breaker, clock)
+    for _ in range(5):
+        due(breaker, clock)
+        assert breaker.half_open() is None
+    probe = due(breaker, clock)
+    assert probe.is_overdue
+    probe.end(has_answered=True)
+    assert not breaker.is_open
+
+
+def test_a_late_answer_to_a_probe_that_was_given_up_closes_it(breaker: CircuitBreaker, clock: Clock) -> None:
+    """Momento is back, whoever has found out."""
+    opened(breaker, clock)
+    slow = due(breaker, clock)
+    clock.advance(PROBE_LEASE)
+    other = breaker.half_open()
+    slow.end(has_answered=True)
+    assert not breaker.is_open
+    assert other is not None
+    other.end(has_answered=False)
+    assert not breaker.is_open
+    assert breaker.half_open() is None
+
+
+def test_a_probe_is_overdue_when_no_call_came_by_for_as_long_as_its_pause(
+    breaker: CircuitBreaker, clock: Clock, whole_pauses: None
+) -> None:
+    """A process that calls seldom, or is frozen between calls: no thread in the background gets to run."""
+    opened(breaker, clock)
+    clock.advance(1.9 * INITIAL_BACKOFF)
+    busy = breaker.half_open()
+    assert busy is not None
+    assert not busy.is_overdue
+    busy.end(has_answered=False)
+    clock.advance(2.1 * 2 * INITIAL_BACKOFF)
+    quiet = breaker.half_open()
+    assert quiet is not None
+    assert quiet.is_overdue
 
 
 def test_the_pauses_between_probes_grow_to_the_longest(
@@ -200,13 +271,10 @@ def test_the_pauses_between_probes_grow_to_the_longest(
 ) -> None:
     """A short outage is over soon, and a long one costs little."""
     opened(breaker, clock)
-    pauses = []
-    for _ in range(5):
-        pauses.append(seconds_to_probe(breaker, clock))
-        breaker.probed(answered=False)
-    expected = [min(FIRST_PAUSE * 2**number, LONGEST_PAUSE) for number in range(5)]
+    pauses = [seconds_to_probe(breaker, clock) for _ in range(5)]
+    expected = [min(INITIAL_BACKOFF * 2**number, MAX_BACKOFF) for number in range(5)]
     assert pytest.approx(expected, abs=0.002) == pauses
-    assert pauses[-1] == pytest.approx(LONGEST_PAUSE, abs=0.002)
+    assert pauses[-1] == pytest.approx(MAX_BACKOFF, abs=0.002)
 
 
 def test_the_pauses_of_two_processes_differ(clock: Clock) -> None:
@@ -215,35 +283,136 @@ def test_the_pauses_of_two_processes_differ(clock: Clock) -> None:
     for _ in range(100):
         breaker = opened(CircuitBreaker(), clock)
         pauses.append(seconds_to_probe(breaker, clock))
-    assert FIRST_PAUSE / 2 <= min(pauses) < max(pauses) <= FIRST_PAUSE + 0.002
+    assert INITIAL_BACKOFF / 2 <= min(pauses) < max(pauses) <= INITIAL_BACKOFF + 0.002
 
 
 def test_an_answer_to_a_probe_closes_it(breaker: CircuitBreaker, clock: Clock, whole_pauses: None) -> None:
     """And the next outage is a new one, with the first pause and a whole run."""
     opened(breaker, clock)
-    for answered in (False, False, True):
-        seconds_to_probe(breaker, clock)
-        breaker.probed(answered)
+    for has_answered in (False, False, True):
+        due(breaker, clock).end(has_answered=has_answered)
     assert not breaker.is_open
-    assert not breaker.may_probe()
-    for _ in range(LONGEST_RUN - 1):
+    assert breaker.half_open() is None
+    for _ in range(FAILURE_THRESHOLD - 1):
         clock.advance(0.01)
-        assert not breaker.failed(UNAVAILABLE, clock.now)
+        assert not breaker.record_failure(UNAVAILABLE, clock.now)
     clock.advance(0.01)
-    assert breaker.failed(UNAVAILABLE, clock.now)
+    assert breaker.record_failure(UNAVAILABLE, clock.now)
     assert 2 == breaker.openings
-    assert pytest.approx(FIRST_PAUSE, abs=0.002) == seconds_to_probe(breaker, clock)
+    assert pytest.approx(INITIAL_BACKOFF, abs=0.002) == seconds_to_probe(breaker, clock)
 
 
 def test_calls_from_before_a_probe_do_not_open_it_again(breaker: CircuitBreaker, clock: Clock) -> None:
     """They are in flight over connections of the time before, and time out when Momento is long back."""
     before = clock.now
     opened(breaker, clock)
-    seconds_to_probe(breaker, clock)
-    breaker.probed(answered=True)
+    due(breaker, clock).end(has_answered=True)
     clock.advance(0.5)
-    for _ in range(2 * LONGEST_RUN):
-        assert not breaker.failed(TIMED_OUT, before)
-        assert not breaker.failed(UNAVAILABLE, before)
+    for _ in range(2 * FAILURE_THRESHOLD):
+        assert not breaker.record_failure(TIMED_OUT, before)
+        assert not breaker.record_failure(UNAVAILABLE, before)
     assert not breaker.is_open
-    assert breaker.failed(TIMED_OUT, clock.now)
+    assert breaker.record_failure(TIMED_OUT, clock.now)
+
+
+def test_calls_that_fail_at_the_same_moment_count_as_one(breaker: CircuitBreaker, clock: Clock) -> None:
+    """One connection that is reset fails all calls on it, and one call that was gathered fails many tasks."""
+    for _ in range(FAILURE_THRESHOLD - 1):
+        clock.advance(0.01)
+        started = clock.now
+        clock.advance(0.01)
+        for _ in range(1000):
+            assert not breaker.record_failure(UNAVAILABLE, started)
+    clock.advance(0.01)
+    assert breaker.record_failure(UNAVAILABLE, clock.now)
+
+
+def test_of_many_threads_that_time_out_together_one_opens_it(breaker: CircuitBreaker, clock: Clock) -> None:
+    """The log has one line for it."""
+    outcomes = at_once(50, lambda: breaker.record_failure(TIMED_OUT, clock.now))
+    assert ([True], 1, True) == ([one for one in outcomes if one], breaker.openings, breaker.is_open)
+
+
+def test_another_connection_to_the_same_place_opens_with_it(clock: Clock) -> None:
+    """It need not find out the same at the same price, unless a call on it was answered since."""
+    failed, idle, alive = (opened(CircuitBreaker(), clock), CircuitBreaker(), CircuitBreaker())
+    alive.last_success = clock.now
+    for other in (idle, alive):
+        other.open_with(failed, clock.now)
+    assert ([True, False], [0, 0]) == (
+        [idle.is_open, alive.is_open],
+        [idle.openings, alive.openings],
+    )
+    assert str(failed.refusal()) == str(idle.refusal())
+    began = clock.now
+    due(idle, clock).end(has_answered=True)
+    failed.close(began)
+    assert [False, False] == [idle.is_open, failed.is_open]
+    clock.advance(0.01)
+    assert failed.record_failure(TIMED_OUT, clock.now)
+
+
+def test_the_control_plane_opens_nothing(clock: Clock) -> None:
+    """A flush may take a minute, and proves nothing of gets and sets."""
+    breaker = Unbroken()
+    for _ in range(2 * FAILURE_THRESHOLD):
+        clock.advance(0.1)
+        assert not breaker.record_failure(TIMED_OUT, clock.now)
+    assert not breaker.is_open
+
+
+class Interrupted(BaseException):
+    """As the handler of a signal may raise, wherever its thread is."""
+
+
+def interrupts(act: Callable[[], object]) -> Iterator[None]:
+    """Raise at each instruction of the breaker in turn, until an action has fewer."""
+    for number in itertools.count():
+        left = number
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            nonlocal left
+            if frame.f_code.co_filename != module.__file__:
+                return None
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+            if event == "opcode":
+                left -= 1
+                if left < 0:
+                    sys.settrace(None)
+                    raise Interrupted
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            act()
+        except Interrupted:
+            interrupted = True
+        else:
+            interrupted = False
+        finally:
+            sys.settrace(before)
+        if not interrupted:
+            return
+        yield
+
+
+def test_an_exception_at_any_instruction_leaves_a_breaker_that_opens_and_closes(clock: Clock) -> None:
+    """A signal's handler may raise anywhere: no breaker stays open, and none stops counting."""
+    breaker = CircuitBreaker()
+
+    def an_outage() -> None:
+        clock.advance(FAILURE_WINDOW)
+        for _ in range(FAILURE_THRESHOLD):
+            clock.advance(0.01)
+            breaker.record_failure(UNAVAILABLE, clock.now)
+        due(breaker, clock).end(has_answered=False)
+        due(breaker, clock).end(has_answered=True)
+
+    for _ in interrupts(an_outage):
+        if breaker.is_open:
+            clock.advance(PROBE_LEASE)
+            due(breaker, clock).end(has_answered=True)
+        breaker.last_success = clock.now
+        an_outage()
+        assert not breaker.is_open

@@ -47,11 +47,11 @@ SENTENCES = [
     ("how-to/choose-a-credential-source.md", f"`localhost:{agent.DEFAULT_PORT}`"),
     ("how-to/choose-a-credential-source.md", f"`{agent.PORT_VARIABLE}`"),
     ("how-to/choose-a-credential-source.md", f"`{agent.TOKEN_FILE}`"),
-    ("how-to/fail-open.md", f"a\nprobe every {breaker.FIRST_PAUSE:g} to {breaker.LONGEST_PAUSE:g} seconds"),
+    ("how-to/fail-open.md", f"a\nprobe every {breaker.INITIAL_BACKOFF:g} to {breaker.MAX_BACKOFF:g} seconds"),
     ("how-to/fail-open.md", f"at most one in {events.PAUSE:g} seconds"),
     ("how-to/monitor.md", f"at most every {events.PAUSE:g} seconds"),
     ("how-to/rotate-keys.md", f"which doubles up to {rotation.MAX_BACKOFF:g} seconds"),
-    ("explanation/failures.md", f"every {breaker.FIRST_PAUSE:g} to {breaker.LONGEST_PAUSE:g} seconds"),
+    ("explanation/failures.md", f"every {breaker.INITIAL_BACKOFF:g} to {breaker.MAX_BACKOFF:g} seconds"),
     ("explanation/failures.md", f"idle for {channel.MAX_IDLE:g} seconds"),
     ("explanation/failures.md", f"every {events.PAUSE:g} seconds for each cache"),
     (
@@ -72,7 +72,7 @@ def test_a_figure_in_a_sentence_is_the_codes(page: str, sentence: str) -> None:
 
 def test_figures_in_words_are_the_codes() -> None:
     """Written out, where a sentence reads better so."""
-    assert (breaker.LONGEST_RUN, rotation.INITIAL_BACKOFF, rotation.LOOK_EVERY, PROBE_TIMEOUT) == (
+    assert (breaker.FAILURE_THRESHOLD, rotation.INITIAL_BACKOFF, rotation.LOOK_EVERY, PROBE_TIMEOUT) == (
         10,
         1,
         1,

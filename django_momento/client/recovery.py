@@ -1,0 +1,156 @@
+"""The end of an outage: probes that find out whether Momento is back, over connections of their own.
+
+The connections that failed may pause for long before they try again. So each probe adds a transport with new
+connections. A few are kept from one probe to the next, because making a connection may take longer than a
+probe does. The first transport to get an answer is put to use.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from ..clock import monotonic
+from ..exceptions import CallTimedOut, TransportError
+from .breaker import Breakers, CircuitBreaker, Probe
+from .fork_gate import gate
+from .futures import wait_for
+
+if TYPE_CHECKING:
+    from .transport import Transport
+
+logger = logging.getLogger("django_momento")
+
+# Transports that are kept while they connect. With a probe a second or so, each has about four seconds.
+MAX_CANDIDATES = 3
+
+# Seconds. A probe has a deadline of one second, which gRPC keeps unless its threads could not be started.
+MAX_PROBE_TIME = 1.3
+
+
+class Recovery:
+    """Refuses calls while a breaker is open, and closes all breakers after a probe that was answered.
+
+    ``in_use`` returns the transport in use, and ``adopt`` puts another in its place.
+    """
+
+    def __init__(
+        self,
+        breakers: Breakers,
+        in_use: Callable[[], Transport],
+        adopt: Callable[[Transport, Transport], None],
+    ) -> None:
+        self._breakers = breakers
+        self._in_use = in_use
+        self._adopt = adopt
+        self._candidates: list[Transport] = []
+
+    def check(self, breaker: CircuitBreaker, cache: str) -> None:
+        """Return if calls may be sent. Raises CircuitOpen if not.
+
+        A probe in the background is begun if one is due. It is sent on this thread, for at most
+        ``MAX_PROBE_TIME`` seconds, if there is no other thread to be had or if it is overdue: the process may
+        be frozen whenever no call is in progress.
+        """
+        probe = breaker.half_open()
+        if probe is not None and (probe.is_overdue or self._run_in_background(probe, cache) is None):
+            self._run(probe, cache)
+        if breaker.is_open:
+            raise breaker.refusal()
+
+    async def acheck(self, breaker: CircuitBreaker, cache: str) -> None:
+        """See ``check``. A probe is never sent on this thread: an overdue one is awaited."""
+        probe = breaker.half_open()
+        if probe is not None:
+            is_overdue = probe.is_overdue
+            done = self._run_in_background(probe, cache)
+            if done is None:
+                probe.end(has_answered=False)
+            elif is_overdue:
+                await wait_for((done,), shared=True)
+        if breaker.is_open:
+            raise breaker.refusal()
+
+    def close(self) -> None:
+        """Let go of the connections that are being made."""
+        candidates, self._candidates = self._candidates, []
+        for candidate in candidates:
+            candidate.close()
+
+    def _run_in_background(self, probe: Probe, cache: str) -> Future[None] | None:
+        """Return the future of the probe's end, or None if the process has no thread to spare."""
+        done: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                self._run(probe, cache)
+            finally:
+                done.set_result(None)
+
+        try:
+            threading.Thread(target=run, name="momento-probe", daemon=True).start()
+        except RuntimeError:
+            return None
+        return done
+
+    def _run(self, probe: Probe, cache: str) -> None:
+        has_answered = False
+        try:
+            has_answered = self._is_answered(cache)
+        except Exception:
+            logger.exception("A probe of Momento failed unexpectedly, and is sent again.")
+        finally:
+            probe.end(has_answered=has_answered)
+            if has_answered:
+                self._breakers.close(probe.began)
+
+    def _is_answered(self, cache: str) -> bool:
+        in_use = self._in_use()
+        candidates, self._candidates = self._candidates, []
+        candidates = [candidate for candidate in candidates if candidate.credential is in_use.credential]
+        candidates = [*candidates[1 - MAX_CANDIDATES :], in_use.reconnected()]
+        answered = self._first_to_answer(candidates, cache)
+        if answered is None:
+            self._candidates = candidates
+            return False
+        self._adopt(in_use, answered)
+        logger.warning("Momento at %s answers again.", in_use.credential.endpoint)
+        for candidate in candidates:
+            if candidate is not answered:
+                candidate.close()
+        return True
+
+    def _first_to_answer(self, candidates: list[Transport], cache: str) -> Transport | None:
+        """Send a probe over each; return the first that gets an answer. Those that fail are removed."""
+        done: SimpleQueue[tuple[Transport, Any]] = SimpleQueue()
+        with gate.enter():
+            futures = []
+            try:
+                for candidate in candidates:
+                    futures.append(future := candidate.start_probe(cache))
+                    future.add_done_callback(partial(_put, done, candidate))
+                until = monotonic() + MAX_PROBE_TIME
+                with suppress(Empty):
+                    for _ in futures:
+                        candidate, future = done.get(timeout=max(0.0, until - monotonic()))
+                        error = candidate.probe_error(cache, future)
+                        if not isinstance(error, TransportError):
+                            return candidate
+                        if not isinstance(error, CallTimedOut):
+                            # It has no connection, and would pause before it tries again.
+                            candidates.remove(candidate)
+                            candidate.close()
+            finally:
+                for future in futures:
+                    future.cancel()
+        return None
+
+
+def _put(done: SimpleQueue[tuple[Transport, Any]], candidate: Transport, future: Any) -> None:
+    done.put((candidate, future))
