@@ -107,16 +107,16 @@ def test_a_probe_that_dies_of_anything_is_sent_again(
     """A file of certificates may be gone, or an answer odd; the log says so, and shows where."""
     go_silent(site, proxy, run)
     proxy.is_silent = False
-    renewed = transport.Link.renewed
+    reconnected = transport.Transport.reconnected
     died = []
 
-    def die(link: transport.Link) -> transport.Link:
+    def die(link: transport.Transport) -> transport.Transport:
         if len(died) < 2:
             died.append(link)
             raise FileNotFoundError("roots.pem")
-        return renewed(link)
+        return reconnected(link)
 
-    monkeypatch.setattr(transport.Link, "renewed", die)
+    monkeypatch.setattr(transport.Transport, "reconnected", die)
     eventually(lambda: outcome(site, run) == "answered")
     assert 2 == len(died)
     assert caplog.text.count("FileNotFoundError: roots.pem") == 2
