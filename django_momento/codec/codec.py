@@ -3,13 +3,13 @@
 An integer of 64 bits is stored as decimal digits, which Momento can increment. JSON that is neither protected
 nor compressed is stored as it is, for services in other languages. Every other value starts with a tag:
 
-    bit 7      always 1, so that no digit and no JSON starts like a tag
+    bit 7      always 1, because digits and JSON never start like that
     bits 6, 5  the protection: 10 encrypted, 01 signed, 00 unprotected
     bit 4      1 if the payload is compressed
     bits 3-0   the serializer: 1 pickle, 2 json, 3 msgpack, 4 a dotted path
 
 For a dotted path, four bytes follow that tell it from others. If the payload is compressed, the compressor's
-number follows. Then come the signature or nonce, and the payload. Other bits have no meaning yet: 0 and 5 to
+number follows. Then come the signature or nonce, and the payload. Other bits are reserved: 0 and 5 to
 15 as serializer, 11 as protection. Reading accepts only the formats that the configuration allows. It first
 unseals the payload, then decompresses it, and only then deserializes it.
 """
@@ -129,12 +129,15 @@ class RotatingCodec:
     def encode(self, key: bytes, value: Any) -> bytes:
         """Return the bytes to store; see Codec.encode().
 
-        Raises CredentialError if there are no usable keys.
+        Raises CredentialError if the keys are missing or unusable.
         """
         return self._current().encode(key, value)
 
     def decode(self, key: bytes, data: bytes) -> Any:
-        """Return the value; see Codec.decode(). Raises CredentialError if there are no usable keys."""
+        """Return the value; see Codec.decode().
+
+        Raises CredentialError if the keys are missing or unusable.
+        """
         return self._current().decode(key, data)
 
     def _current(self) -> Codec:
@@ -168,10 +171,10 @@ def _problem_with(keys: SecretStr | None) -> str:
 class Codec:
     """Encode and decode values. Each is bound to the full cache key under which it is stored.
 
-    The first of ``protections`` seals values that are written, and all of them unseal. With none, values are
-    stored unprotected. ``compressor`` packs payloads of at least ``compress_min_length`` bytes if that makes
-    them smaller. Reading accepts every installed compressor. Raises OptionError if the serializer needs a
-    protection and there is none.
+    The first of ``protections`` seals values that are written, and all of them unseal. Without any, values
+    are stored unprotected. ``compressor`` packs payloads of at least ``compress_min_length`` bytes if that
+    makes them smaller. Reading accepts every installed compressor. Raises OptionError if the serializer needs
+    a protection and has none.
     """
 
     def __init__(

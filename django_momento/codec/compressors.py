@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from ..exceptions import UnreadableValue
 from .imports import OptionError, import_optional
 
-# Stored values depend on these numbers: they never change, and no number is used twice. They fit one byte.
+# Stored values depend on these numbers: they never change, and a number is used only once. They fit one byte.
 COMPRESSORS = {"zlib": 1, "gzip": 2, "lzma": 3, "zstd": 4, "lz4": 5}
 _NAMES = {number: name for name, number in COMPRESSORS.items()}
 _OPTION = "COMPRESSOR"

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from ..redaction import quote
 from .imports import OptionError, import_dotted, import_optional
 
-# Stored values depend on these numbers: they never change, and no number is used twice. They fit four bits.
+# Stored values depend on these numbers: they never change, and a number is used only once. They fit four
+# bits.
 SERIALIZERS = {"pickle": 1, "json": 2, "msgpack": 3}
 DOTTED_NUMBER = 4
 _OPTION = "SERIALIZER"

@@ -33,14 +33,14 @@ PORT_VARIABLE = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"
 DEFAULT_PORT = "2773"
 
 TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"  # noqa: S105 - the name of a header
-# In the agent's own order, except for the file. Its installer makes the file, and no variable names it.
+# In the agent's own order, except for the file. Its installer makes the file.
 TOKEN_VARIABLES = ("AWS_TOKEN", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 TOKEN_FILE = Path("/var/run/awssmatoken")
 _FILE_SCHEME = "file://"
 # http.client would quote other tokens in its error.
 _SENDABLE = re.compile(r"[ -~]+")
 
-# The agent is on this machine, but asks AWS if its cache has nothing.
+# The agent is on this machine, but asks AWS if its cache lacks the secret.
 CONNECT_TIMEOUT = 1.0
 READ_TIMEOUT = 5.0
 # For an agent that is still starting, as during the initialization of a Lambda function.
@@ -99,7 +99,7 @@ class _Response(NamedTuple):
 
     @classmethod
     def read(cls, status: int, body: bytes, token: SecretStr) -> _Response:
-        # In a function of its own, so that no frame of a traceback shows the bytes.
+        # In a function of its own, because the frame of an error would show the bytes.
         text = body.decode(errors="replace")
         # A refusal may quote the request.
         return cls(status, SecretStr(text if status == 200 else text.replace(token, MASK)))
@@ -132,7 +132,7 @@ def get_secret_value(
     ``refresh`` makes the agent skip its cache, if the agent can. The agent asks in its own region. The region
     of the response must be the given one, or the ARN's. The agent assumes a ``role`` for this secret.
 
-    Raises AgentUnavailable if no agent responds or the agent is not ready, else CredentialError. Takes at
+    Raises AgentUnavailable if the agent cannot be reached or is not ready, else CredentialError. Takes at
     most READY_WITHIN, CONNECT_TIMEOUT for each address of ``localhost``, and READ_TIMEOUT: 8 seconds.
     """
     secret = AwsSecret(secret_id, version_stage, region_of(secret_id, region), role)
@@ -152,7 +152,7 @@ def read_token() -> SecretStr:
 
     Read before each request, because the agent's installer makes a new token at each start of the agent.
     """
-    source, value = _configured_token()
+    source, value = _find_token()
     if not value.startswith(_FILE_SCHEME):
         return _check_token(value, source)
     path = Path(value.removeprefix(_FILE_SCHEME))
@@ -244,12 +244,15 @@ def _refusal(secret: AwsSecret, response: _Response) -> CredentialError:
 
 
 def _error_of_aws(text: SecretStr) -> tuple[str | None, str]:
-    """Return the code and the message of an error that AWS reported to the agent, or None and the text."""
+    """Return the code and the message of an error that AWS reported to the agent.
+
+    If the text is not such an error, the code is None and the message is the text.
+    """
     code = _CODE.search(text)
     if code is None:
         # The extension has the code in the middle of a sentence.
         return next((code for code in FIXES if code in text), None), text
-    # The agent escapes nothing in its own errors, so they may be invalid JSON.
+    # If a message of the agent holds quotes, they are not escaped, and the JSON is invalid.
     document, message = json_object(text), _MESSAGE.search(text)
     said = document.get("message") or document.get("Message") or (message[1] if message else "")
     return code[1], str(said)
@@ -265,7 +268,7 @@ def _read_secret(secret: AwsSecret, document: dict[str, object]) -> tuple[Secret
     if not isinstance(text, SecretStr):
         binary = document.get("SecretBinary")
         if not isinstance(binary, SecretStr):
-            raise secret.malformed("the agent returned", _CHECK_THE_PORT.format(host=HOST, port=_port()))
+            raise secret.malformation("the agent returned", _CHECK_THE_PORT.format(host=HOST, port=_port()))
         text = _from_base64(binary)
         if text is None:
             raise secret.not_text()
@@ -287,7 +290,7 @@ def _from_base64(text: SecretStr) -> SecretStr | None:
         return None
 
 
-def _configured_token() -> tuple[str, SecretStr]:
+def _find_token() -> tuple[str, SecretStr]:
     """Return the source of the token in words, and the token or the ``file://`` URL of its file."""
     first, *others = TOKEN_VARIABLES
     if os.environ.get(first):

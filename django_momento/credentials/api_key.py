@@ -1,4 +1,4 @@
-"""Read a Momento API key in each of its three forms, and the secrets that hold keys. Text only, no I/O.
+"""Read a Momento API key in each of its three forms, and the secrets that hold keys. Text only.
 
 A v2 key is a JWT that names no endpoint. A v1 key is a JWT that names its hosts. A legacy key is base64 of a
 JSON envelope with both. No error of this module contains any part of a key.
@@ -36,7 +36,7 @@ _QUOTES = {
 _CLOSING = {"\u2018": "\u2019", "\u201c": "\u201d"}
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,63})\s*[=:]\s*['\"]?(?=ey)")
 
-# As seconds the year 5138, as milliseconds 1973: no key expires near either.
+# As seconds the year 5138, as milliseconds 1973: keys expire near neither.
 _FIRST_IN_MILLISECONDS = 1e11
 # The year 10000. Momento's servers write the largest number there is for a key that never expires.
 _NEVER = 253_402_300_800.0
@@ -101,7 +101,7 @@ class SecretDocument:
         """Return the parts of a plaintext key, or of a JSON object with ``apiKey`` or ``api_key``.
 
         Beside the key, the object may hold ``endpoint``, ``validUntil`` and ``encryption_key``. Raises
-        ValueError with a message that lists the names in the object, but none of its values.
+        ValueError. The message lists the names in the object, but not its values.
         """
         stripped = SecretStr(text.strip().strip(_BYTE_ORDER_MARK).strip())
         if not stripped.startswith(("{", "[")):
@@ -120,7 +120,7 @@ class SecretDocument:
 
 
 def parse_endpoint(text: str, secure: bool = False) -> Endpoint:
-    """Return an endpoint found in a secret or in the environment. Raises ValueError if it is none.
+    """Return an endpoint found in a secret or in the environment. Raises ValueError if it is malformed.
 
     With a port, ``secure`` means TLS.
     """
@@ -132,7 +132,7 @@ def parse_endpoint(text: str, secure: bool = False) -> Endpoint:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Return a JSON object with each string in it wrapped, or an empty dict if the text is none."""
+    """Return a JSON object with each string in it wrapped, or an empty dict if the text is anything else."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -143,10 +143,11 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def unix_seconds(written: object) -> float | None:
-    """Return an expiry as seconds since the epoch, or None if there is none or the time never comes.
+    """Return an expiry as seconds since the epoch, or None if the key does not expire.
 
-    Takes seconds or milliseconds as a number or as text, or an ISO 8601 text, which is in UTC if it has no
-    offset. Raises ValueError for anything else. The message shows nothing, because a secret stood beside it.
+    Takes seconds or milliseconds as a number or as text, or an ISO 8601 text. If that lacks an offset, it is
+    in UTC. Raises ValueError for anything else. The message does not quote the text, which stood beside a
+    key.
     """
     if written is None or written == "":
         return None
@@ -161,7 +162,7 @@ def unix_seconds(written: object) -> float | None:
 
 
 def _problem_with(text: str) -> str:
-    """Return the mistake that was made when a key was stored, or an empty text if none is known."""
+    """Return the mistake that was made when a key was stored, or an empty text if the text looks right."""
     lines = text.split("\n")
     if len(lines) > 1:
         keys = sum(looks_like_a_key(line) for line in lines)
@@ -245,7 +246,7 @@ def _jwt_claims(text: str) -> dict[str, Any]:
 
 
 def _wrap(value: Any) -> Any:
-    # At once, so that no local variable shows a key. Nested values are not needed.
+    # At once, because a traceback would show the key in local variables. Nested values are not needed.
     if isinstance(value, list | dict):
         return bool(value)
     return SecretStr(value) if isinstance(value, str) else value

@@ -160,14 +160,14 @@ class AwsSecret(NamedTuple):
             fix.format(who=reader.who),
         )
 
-    def malformed(self, says: str, fix: str) -> CredentialError:
-        """Return the error for a response that has no secret in it."""
+    def malformation(self, says: str, fix: str) -> CredentialError:
+        """Return the error for a response without a secret."""
         return CredentialError(
             f"{self} cannot be read: {says} something that is not GetSecretValue's JSON.", fix
         )
 
     def not_text(self) -> CredentialError:
-        """Return the error for a secret that is kept as bytes and is no text."""
+        """Return the error for a secret that is kept as bytes other than text."""
         return CredentialError(
             f"{self} is kept as SecretBinary and holds bytes that are not UTF-8 text.",
             "Store the API key as SecretString.",
@@ -191,7 +191,7 @@ def sentence(text: object) -> str:
 
 
 def _fix_for_denial(code: str, message: str) -> str | None:
-    """Return the fix for the cause that the message of a denial names, or None if it names none."""
+    """Return the fix for a denial if its message names the cause, or else None."""
     if code not in _DENIALS:
         return None
     if _KMS.search(message):

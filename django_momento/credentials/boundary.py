@@ -57,7 +57,7 @@ class _Fetch(Generic[T]):
         except CredentialError as error:
             self.error = error
         except BaseException as error:  # noqa: BLE001 - SystemExit would end the thread without a word
-            # Explained here, because no frame of an error that is raised may hold the foreign error.
+            # Explained here, because the frames of an error that is raised must not hold the foreign error.
             self.error = _explain(self._name, error)
         finally:
             self.done.set()
@@ -81,7 +81,7 @@ def run_source(name: str, source: Callable[[], T], hint: str) -> T:
     """Return the result of ``source``, called on a thread of its own.
 
     ``name`` begins the sentences of errors, and ``hint`` says what to do if the source takes too long. Raises
-    CredentialError after FETCH_TIMEOUT seconds, if no thread can start, and for every exception of the
+    CredentialError after FETCH_TIMEOUT seconds, if a thread cannot start, and for every exception of the
     source.
     """
     if len(_running) >= MAX_THREADS:

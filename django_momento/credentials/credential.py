@@ -34,9 +34,10 @@ _READ_FILES_FASTER = "Put API_KEY_FILE on a file system that responds: a network
 class Credential:
     """An API key and the hosts that it is for. ``source`` names its source in words.
 
-    ``expires_at`` and ``fetched_at`` are seconds since the epoch. A key without a known expiry has None.
-    ``encryption_keys`` are those beside the key in the secret, as they are written there. ``warnings`` are
-    for the log. Log them when no caller waits for the fetch any more: a log handler may use the cache.
+    ``expires_at`` and ``fetched_at`` are seconds since the epoch. ``expires_at`` is None if the key does not
+    expire. ``encryption_keys`` are those beside the key in the secret, as they are written there.
+    ``warnings`` are for the log. Log them after the fetch, when callers do not wait for it any more: a log
+    handler may use the cache.
     """
 
     api_key: SecretStr
@@ -82,13 +83,13 @@ def fetch(options: ConnectionOptions, refresh: bool = False) -> Credential:
 
 
 def log_warnings(credential: Credential) -> None:
-    """Log the warnings of a fetch, when no caller waits for it any more."""
+    """Log the warnings of a fetch. Call it when callers do not wait for the fetch any more."""
     for warning in credential.warnings:
         logger.warning(warning)
 
 
 def version_reader(options: ConnectionOptions) -> Callable[[], object] | None:
-    """Return a cheap function whose result changes when the source changes, or None if there is none.
+    """Return a cheap function whose result changes when the source changes, or None if only a fetch can tell.
 
     The function never raises. Call it before ``fetch``, so that a change in between is seen the next time.
     """
@@ -221,7 +222,7 @@ _SOURCES: dict[str, Callable[[ConnectionOptions, bool], Credential]] = {
     "agent": _from_agent,
     "file": _from_file,
 }
-# These wait for nothing outside this process, so they need no thread.
+# These do not wait for other machines, so they run on the caller's thread.
 _IMMEDIATE_SOURCES: dict[str, Callable[[ConnectionOptions], Credential]] = {
     "env": _from_environment,
     "local": _from_local,

@@ -59,7 +59,7 @@ class EmbeddedServer:
         if isinstance(server, ServerProcess):
             server.release()
         if server is not None:
-            # The child can neither use nor stop it. It is kept, so that nothing of gRPC is taken apart.
+            # The child cannot use or stop the server. It is kept, because gRPC must not be taken apart here.
             self._inherited.append(server)
 
     def _start(self) -> LocalServer | ServerProcess:

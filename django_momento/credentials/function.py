@@ -28,7 +28,10 @@ BE_QUICKER = "Give the calls that it makes timeouts that are shorter together."
 
 
 class _Failure(NamedTuple):
-    """The reason why there is no key. It is raised where no frame has the site's objects in its variables."""
+    """The reason why the key is missing.
+
+    It is raised in a frame without the site's objects in its variables.
+    """
 
     cause: str
     fix: str
@@ -75,7 +78,7 @@ def _read(returned: object) -> tuple[SecretStr, SecretStr | None] | _Failure:
             return SecretStr(key), None if endpoint is None else SecretStr(endpoint)
     if isawaitable(returned):
         if hasattr(returned, "close"):
-            returned.close()  # Else Python warns that nobody awaited it.
+            returned.close()  # Else Python warns that it was not awaited.
         return _Failure("returned an awaitable", _NAME_A_PLAIN_FUNCTION)
     return _Failure(f"returned {_describe(returned)}", _RETURN_A_KEY)
 

@@ -70,7 +70,7 @@ _LOGGERS_OF_SECRETS = ("botocore.parsers", "botocore.auth", "botocore.endpoint")
 
 
 class _Problem(Enum):
-    """The reason why a response has no text."""
+    """The reason why a response has an unusable secret."""
 
     MALFORMED = auto()
     NOT_TEXT = auto()
@@ -106,7 +106,8 @@ def get_secret_value(
                 session = _assume_role(session, secret, service)
             with closing(session.client("secretsmanager", **service)) as client:
                 secret, url = secret._replace(region=client.meta.region_name), client.meta.endpoint_url
-                # No variable holds the response, because a traceback with local variables would show it.
+                # The response gets a name only in _text(): if an error is raised here, its traceback shows
+                # variables.
                 text = _text(client.get_secret_value(SecretId=secret_id, VersionStage=version_stage))
     except ClientError as error:
         failure, cause = _refusal(secret, error, url), RedactedTraceback.of(error)
@@ -118,7 +119,7 @@ def get_secret_value(
         raise (
             secret.not_text()
             if text is _Problem.NOT_TEXT
-            else secret.malformed("AWS returned", _fix_for_proxy(url) or _CHECK_AWS_SETTINGS)
+            else secret.malformation("AWS returned", _fix_for_proxy(url) or _CHECK_AWS_SETTINGS)
         )
     # Not chained to botocore's error: its message and frames may hold the secret, for one in a cut response.
     raise failure from cause
@@ -155,7 +156,7 @@ def _without_secrets_in_logs() -> Iterator[None]:
 
 
 def _text(response: dict[str, Any]) -> SecretStr | _Problem:
-    """Return the text in a response. Raises nothing, because a traceback would show the response."""
+    """Return the text in a response. Never raises, because a traceback would show the response."""
     if isinstance(response.get("SecretString"), str):
         return SecretStr(response["SecretString"])
     if not isinstance(response.get("SecretBinary"), bytes):
