@@ -27,6 +27,7 @@ SPELLINGS: dict[str, list[tuple[Any, list[str]]]] = {
     "SECRET_ID": [("team/momento+key@1", ["team/momento+key@1"])],
     "SECRET_VERSION_STAGE": [("AWSPREVIOUS", ["AWSPREVIOUS"])],
     "REGION": [("eu-west-1", ["eu-west-1"])],
+    "SECRET_ROLE": [("arn:aws:iam::1:role/reader", ["arn:aws:iam::1:role/reader"])],
     "AGENT_FALLBACK": FLAGS,
     "API_KEY_VARIABLE": [("KEY", ["KEY"])],
     "ENDPOINT_VARIABLE": [("CELL", ["CELL"])],
