@@ -92,7 +92,7 @@ class Cache:
         self._past = past
         self._items: ItemsByKey = {}
         self.limits = retention.limits
-        self.topics = Topics(retention)
+        self.topics = Topics(retention, lock)
 
     @property
     def replica(self) -> Cache:

@@ -6,6 +6,7 @@ Numbers, history and backlogs live on one event loop, without threads or tasks o
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -170,45 +171,53 @@ class Topic(Entry):
 
 
 class Topics:
-    def __init__(self, retention: Retention) -> None:
+    """The topics of one cache. Each method takes the store's lock, because topics and items share the memory."""
+
+    def __init__(self, retention: Retention, lock: threading.RLock) -> None:
         self._retention = retention
+        self._lock = lock
         self._topics: dict[str, Topic] = {}
 
     def publish(self, name: str, value: Any, size: int) -> None:
-        topic = self._topic(name)
-        topic.publish(value, size)
-        # As with items: if it alone exceeds the memory, nothing else is evicted for it.
-        if topic.memory_needed() > self._retention.max_memory:
-            topic.evict(self._retention)
-        else:
-            self._retention.use(topic)
-            self._retention.resize(topic, topic.memory_needed())
+        with self._lock:
+            topic = self._topic(name)
+            topic.publish(value, size)
+            # As with items: if it alone exceeds the memory, nothing else is evicted for it.
+            if topic.memory_needed() > self._retention.max_memory:
+                topic.evict(self._retention)
+            else:
+                self._retention.use(topic)
+                self._retention.resize(topic, topic.memory_needed())
 
     @contextmanager
     def subscribe(self, name: str, resume_at: int, page: int) -> Iterator[Subscription]:
         """Subscribe for as long as the context lasts."""
-        topic = self._topic(name)
-        subscription = topic.subscription(resume_at, page)
-        topic.subscriptions.add(subscription)
-        self._retention.resize(topic, topic.memory_needed())
+        with self._lock:
+            topic = self._topic(name)
+            subscription = topic.subscription(resume_at, page)
+            topic.subscriptions.add(subscription)
+            self._retention.resize(topic, topic.memory_needed())
         try:
             yield subscription
         finally:
-            topic.subscriptions.discard(subscription)
-            # Without any message there is no number that could be confused with one of a later topic.
-            if not topic.subscriptions and not topic.serial:
-                topic.remove(self._retention)
+            with self._lock:
+                topic.subscriptions.discard(subscription)
+                # Without a history there is no message that a subscriber could resume at.
+                if not topic.subscriptions and not topic.serial:
+                    topic.remove(self._retention)
 
     def end(self, reason: Exception) -> None:
         """End all subscriptions. The messages stay."""
-        for topic in self._topics.values():
-            for subscription in topic.subscriptions:
-                subscription.end(reason)
+        with self._lock:
+            for topic in self._topics.values():
+                for subscription in topic.subscriptions:
+                    subscription.end(reason)
 
     def remove(self) -> None:
         """Remove all topics."""
-        for topic in list(self._topics.values()):
-            topic.remove(self._retention)
+        with self._lock:
+            for topic in list(self._topics.values()):
+                topic.remove(self._retention)
 
     def _topic(self, name: str) -> Topic:
         topic = self._topics.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_a_subscriber_that_does_not_read_loses_the_oldest(
 ) -> None:
     """Its backlog has a bound in messages and one in bytes."""
     monkeypatch.setattr(topics_module, limit, value)
-    topics = Topics(Retention())
+    topics = Topics(Retention(), threading.RLock())
     with topics.subscribe("t", 0, 0) as subscription:
         for number in range(10):
             topics.publish("t", number, 10)
@@ -91,7 +92,7 @@ def retention() -> Any:
 def test_topics_and_items_share_the_memory(retention: Retention) -> None:
     """Whichever was used longest ago goes first, be it an item or the history of a topic."""
     items: ItemsByKey = {}
-    topics = Topics(retention)
+    topics = Topics(retention, threading.RLock())
     topics.publish("first", "value", 40_000)
     retention.keep(items, b"item", bytes(40_000), 60_000)
     topics.publish("second", "value", 40_000)
@@ -110,7 +111,7 @@ def history(topics: Any, name: Any) -> Any:
 
 def test_many_topics_cost_memory_however_small_they_are(retention: Retention) -> None:
     """Each has an overhead, so that names alone cannot fill the memory of the machine."""
-    topics = Topics(retention)
+    topics = Topics(retention, threading.RLock())
     for number in range(10_000):
         topics.publish(f"{number}", "", 0)
         assert retention.memory_used <= MEMORY
@@ -121,7 +122,7 @@ def test_many_topics_cost_memory_however_small_they_are(retention: Retention) ->
 def test_a_message_too_large_to_keep_is_delivered(retention: Retention) -> None:
     """It stays in no history, and evicts nothing else."""
     items: ItemsByKey = {}
-    topics = Topics(retention)
+    topics = Topics(retention, threading.RLock())
     retention.keep(items, b"item", b"v", 60_000)
     with topics.subscribe("t", 0, 0) as subscription:
         topics.publish("t", "large", MEMORY + 1)
@@ -133,7 +134,7 @@ def test_a_message_too_large_to_keep_is_delivered(retention: Retention) -> None:
 
 def test_an_evicted_history_is_a_discontinuity(retention: Retention) -> None:
     """A subscriber stays subscribed and its topic keeps counting. One that comes back later sees the gap."""
-    topics = Topics(retention)
+    topics = Topics(retention, threading.RLock())
     with topics.subscribe("t", 0, 0) as subscription:
         page = subscription.page
         topics.publish("t", "one", 10)
@@ -150,7 +151,7 @@ def test_an_evicted_history_is_a_discontinuity(retention: Retention) -> None:
 
 def test_removed_topics_give_their_memory_back(retention: Retention) -> None:
     """If a cache is deleted, also with subscribers, and if a topic was never used."""
-    topics = Topics(retention)
+    topics = Topics(retention, threading.RLock())
     topics.publish("used", "value", 10)
     with topics.subscribe("silent", 0, 0), topics.subscribe("used", 0, 0):
         assert retention.memory_used > 2000
@@ -161,7 +162,7 @@ def test_removed_topics_give_their_memory_back(retention: Retention) -> None:
 
 def test_an_unused_topic_is_forgotten() -> None:
     """Subscriptions to names without messages do not add up. Messages stay."""
-    topics = Topics(Retention())
+    topics = Topics(Retention(), threading.RLock())
     with (
         topics.subscribe("silent", 0, 0),
         topics.subscribe("silent", 0, 0),
@@ -175,7 +176,7 @@ def test_waiting_ends_with_a_message_or_with_the_end() -> Any:
     """Long before the time is up."""
 
     async def wait_for(event: Any) -> Any:
-        topics = Topics(Retention())
+        topics = Topics(Retention(), threading.RLock())
         with topics.subscribe("t", 0, 0) as subscription:
             asyncio.get_running_loop().call_later(0.01, event, topics)
             await asyncio.wait_for(subscription.wait(3600), HANG_GUARD)
@@ -192,7 +193,7 @@ class TopicMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.topics = Topics(Retention())
+        self.topics = Topics(Retention(), threading.RLock())
         self.published: list[int] = []
         self.subscribers: list[Any] = []
 
