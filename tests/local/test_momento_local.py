@@ -239,10 +239,15 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize(("tls", "key"), [(False, ""), (True, ""), (True, "a-key-of-this-server")])
 @pytest.mark.parametrize("admin", [False, True])
-def test_another_container_can_use_it(tmp_path: Path, settings: Any, tls: TlsFiles, admin: Any) -> None:
-    """This backend reaches a server on 0.0.0.0 by its address, in plaintext or by a trusted certificate."""
+def test_another_container_can_use_it(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, tls: bool, key: str, admin: bool
+) -> None:
+    """This backend reaches a server on 0.0.0.0 by its address, in plaintext or by a trusted certificate.
+
+    Over TLS it may send a key as well.
+    """
     host = own_address()
     options = {"CREDENTIALS": "local", "CLIENT_TIMEOUT": HANG_GUARD}
     arguments = ["--host", "0.0.0.0", "--port", "0", "--cache", "shared", *(["--admin-port", "0"] * admin)]
@@ -250,6 +255,10 @@ def test_another_container_can_use_it(tmp_path: Path, settings: Any, tls: TlsFil
         files = make_certificate(tmp_path, host)
         arguments += ["--tls-cert", files.certificate, "--tls-key", files.key]
         options["ROOT_CERTIFICATES"] = files.certificate
+    if key:
+        arguments += ["--api-key", key]
+        options["CREDENTIALS"] = "env"
+        monkeypatch.setenv("MOMENTO_API_KEY", key)
     with command(*arguments) as process:
         port = process.stdout.readline().strip().rpartition(":")[2]
         options["ENDPOINT"] = f"{host}:{port}"

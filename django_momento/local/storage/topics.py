@@ -171,7 +171,7 @@ class Topic(Entry):
 
 
 class Topics:
-    """The topics of one cache. Each method takes the store's lock, because topics and items share the memory."""
+    """The topics of one cache. Each method takes the store's lock, because they share memory with items."""
 
     def __init__(self, retention: Retention, lock: threading.RLock) -> None:
         self._retention = retention
