@@ -1,0 +1,143 @@
+"""Every call ends by a bound of its own, whichever thread of gRPC's is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from django_momento.client import operations
+from django_momento.client import transport as transport_module
+from django_momento.client.calls import Operation
+from django_momento.client.client import Client
+from django_momento.client.fork_gate import gate
+from django_momento.exceptions import CallTimedOut, MomentoCacheError
+from django_momento.local import LocalServer
+from tests.kit.clients import make_client
+from tests.kit.waiting import HANG_GUARD, eventually
+
+# Calls whose result a thread of gRPC's delivers: all of async, and lists of calls in sync.
+ASYNC: dict[str, Callable[[], Operation[Any]]] = {
+    "aget": lambda: operations.get(b"k"),
+    "aset": lambda: operations.set(b"k", b"v", 60_000),
+    "aincr": lambda: operations.incr(b"k", 1),
+    "ahas_key": lambda: operations.has_key(b"k"),
+    "aget_many": lambda: operations.get_many([b"j", b"k"]),
+    "aset_many": lambda: operations.set_many({b"j": b"v", b"k": b"v"}, 60_000),
+    "adelete_many": lambda: operations.delete_many([b"j", b"k"]),
+    "aclear": lambda: operations.clear("tests"),
+}
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    with LocalServer(caches=["tests"]) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    client = make_client(server.port, client_timeout=20.0)
+    client.get_credential()
+    yield client
+    client.close()
+
+
+def refuse(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def overflow(thread: threading.Thread) -> None:
+    raise RecursionError("maximum recursion depth exceeded")
+
+
+def arun(client: Client, operation: Operation[Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(client.arun("tests", operation), HANG_GUARD))
+
+
+@pytest.mark.parametrize("start", [refuse, overflow])
+@pytest.mark.parametrize("verb", ASYNC)
+def test_an_async_call_without_a_thread_fails_with_our_error_and_recovers(
+    client: Client, verb: str, start: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container at its limit of threads: once they start again, every verb works again."""
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        for _ in range(3):
+            # Streams are read by threads of ours, which may be there already.
+            with suppress(MomentoCacheError) if "many" in verb else pytest.raises(MomentoCacheError):
+                arun(client, ASYNC[verb]())
+    assert 0 == gate.in_flight
+    for again in ASYNC.values():
+        arun(client, operations.set(b"k", b"1", 60_000))
+        arun(client, again())
+    client.run("tests", operations.delete_many([b"j", b"k"]))
+    eventually(lambda: gate.in_flight == 0)
+
+
+@pytest.mark.parametrize("start", [refuse, overflow])
+def test_sync_calls_together_without_a_thread_fail_with_our_error_and_recover(
+    client: Client, start: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """delete_many waits for futures of gRPC's, too."""
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        for _ in range(3):
+            with pytest.raises(MomentoCacheError):
+                client.run("tests", operations.delete_many([b"j", b"k"]))
+    assert 0 == gate.in_flight
+    client.run("tests", operations.delete_many([b"j", b"k"]))
+    assert arun(client, operations.get(b"k")) is None
+
+
+def test_a_signal_in_the_start_of_a_thread_leaves_a_working_client(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception from outside comes out as it is, and the channel is replaced all the same."""
+
+    class TimeLimit(Exception):
+        pass
+
+    def interrupt(thread: threading.Thread) -> None:
+        raise TimeLimit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupt)
+        with pytest.raises((TimeLimit, MomentoCacheError)):
+            client.run("tests", operations.delete_many([b"j", b"k"]))
+    client.run("tests", operations.delete_many([b"j", b"k"]))
+
+
+@pytest.mark.parametrize("verb", ["aget", "aset", "ahas_key", "adelete_many"])
+def test_a_call_whose_deadline_is_not_delivered_times_out(
+    server: LocalServer, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If gRPC's thread dies, nobody delivers its deadline. The call ends, and the next one works."""
+    client = make_client(server.port, client_timeout=0.2)
+    client.get_credential()
+    with monkeypatch.context() as patch:
+        # The thread seems to start and does nothing.
+        patch.setattr(threading.Thread, "start", lambda thread: None)
+        monkeypatch.setattr(transport_module, "GRACE", 0.1)
+        with pytest.raises(CallTimedOut):
+            arun(client, ASYNC[verb]())
+    assert 0 == gate.in_flight
+    arun(client, operations.set(b"k", b"1", 60_000))
+    arun(client, ASYNC[verb]())
+
+
+def test_sync_calls_together_whose_deadline_is_not_delivered_time_out(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that waits has a bound of its own."""
+    client = make_client(server.port, client_timeout=0.2)
+    client.get_credential()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda thread: None)
+        with pytest.raises(CallTimedOut):
+            client.run("tests", operations.delete_many([b"j", b"k"]))
+    client.run("tests", operations.delete_many([b"j", b"k"]))
