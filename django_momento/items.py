@@ -152,6 +152,8 @@ class ItemCache(BaseCache):
     def _name_key(self, error: Exception, key: Key) -> None:
         """Add the key and the alias to the message of an error, whose type stays."""
         text = f"(key {quote(key, 250)!r} of cache {self.options.alias!r})"
+        if text in str(error):
+            return
         if len(error.args) == 1 and isinstance(error.args[0], str):
             error.args = (f"{error.args[0]} {text}",)
         elif hasattr(error, "add_note"):  # since Python 3.11

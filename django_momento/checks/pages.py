@@ -8,13 +8,14 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.checks import CheckMessage, Tags, register
+from django.http import HttpResponse
 from django.middleware.cache import CacheMiddleware, UpdateCacheMiddleware
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
+from ..codec.serializers import find_serializer
 from .aliases import TAG, usable_caches, warning
 
-_TEXT_SERIALIZERS = ("json", "msgpack")
 # A view inside cache_page inside other decorators: more closures than this are not searched.
 _MAX_DEPTH = 8
 
@@ -23,7 +24,7 @@ _MAX_DEPTH = 8
 def check_pages(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """W010: whole pages are stored in a cache whose serializer cannot store them."""
     caches = [
-        (where, cache) for where, cache in usable_caches() if cache.options.serializer in _TEXT_SERIALIZERS
+        (where, cache) for where, cache in usable_caches() if not _stores_responses(cache.options.serializer)
     ]
     # The URL patterns are not imported unless a cache needs it.
     users = _users_of_pages() if caches else {}
@@ -38,6 +39,14 @@ def check_pages(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
         for where, cache in caches
         if where in users
     ]
+
+
+def _stores_responses(serializer: str) -> bool:
+    try:
+        find_serializer(serializer).dumps(HttpResponse())
+    except Exception:  # noqa: BLE001 - a site's own serializer may raise anything
+        return False
+    return True
 
 
 def _users_of_pages() -> dict[str, str]:

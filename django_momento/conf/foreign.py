@@ -193,7 +193,7 @@ FOREIGN_METHODS = {
         (("expire", "pexpire", "expire_at", "pexpire_at"), _TOUCH),
         (("ttl", "pttl"), _NO_TTL),
         (("lock", "get_lock"), _NO_LOCK),
-        (("client", "get_client", "get_server_client", "get_backend_client"), _SDK),
+        (("client", "get_client", "get_server_client", "get_backend_client", "_cache"), _SDK),
         (("sadd", "srem", "smembers", "sismember", "scard", "spop", "srandmember", "sunion", "sinter"), _SDK),
         (("hset", "hsetnx", "hget", "hmget", "hgetall", "hdel", "hlen", "hkeys", "hvals", "hexists"), _SDK),
         (("hincrby", "lpush", "rpush", "lpop", "rpop", "lrange", "llen", "lrem"), _SDK),
@@ -201,6 +201,13 @@ FOREIGN_METHODS = {
         (("publish", "pubsub"), "Use Momento Topics with its SDK and django_momento.credential_provider()."),
         (("cas", "gets"), "Use add(), or incr() for numbers: they are atomic."),
         (("append", "prepend"), "Read the value and set() it again. That is not atomic."),
+        (("mget",), "Use get_many(keys)."),
+        (("mset",), "Use set_many(data, timeout)."),
+        (("exists",), "Use has_key(key)."),
+        (("setnx",), "Use add(key, value, timeout)."),
+        (("setex", "psetex"), "Use set(key, value, timeout)."),
+        (("incrby", "decrby"), "Use incr(key, delta) or decr(key, delta)."),
+        (("flushall", "flushdb", "flush_all"), "Use clear(), which empties the whole Momento cache."),
         (("get_stats", "stats"), "Use django_momento.monitoring.stats(alias)."),
     )
     for name in names

@@ -6,6 +6,8 @@ import inspect
 from operator import index
 from typing import Any
 
+from ..redaction import quote
+
 Timeout = float | None
 
 
@@ -43,7 +45,7 @@ def to_seconds(timeout: object) -> float:
     except TypeError:
         seconds = _to_float(timeout)
     if seconds != seconds:
-        raise ValueError(f"timeout is {timeout!r}. It must be a number of seconds, or None.")
+        raise ValueError(f"timeout is {quote(repr(timeout), 100)}. It must be a number of seconds, or None.")
     return seconds
 
 
@@ -52,13 +54,14 @@ def _to_float(timeout: Any) -> float:
     if not hasattr(type(timeout), "__float__"):
         hint = " Give its total_seconds()." if hasattr(timeout, "total_seconds") else ""
         raise TypeError(
-            f"timeout is {timeout!r}, of type {type(timeout).__name__}. It must be a number of seconds, or "
-            f"None.{hint}"
+            f"timeout is {quote(repr(timeout), 100)}, of type {type(timeout).__name__}. It must be a number "
+            f"of seconds, or None.{hint}"
         )
     try:
         return float(timeout)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"timeout is {timeout!r}. It must be a number of seconds, or None.") from error
+        shown = quote(repr(timeout), 100)
+        raise ValueError(f"timeout is {shown}. It must be a number of seconds, or None.") from error
 
 
 def show_default_timeout(backend: type, default: object) -> None:

@@ -68,7 +68,7 @@ def urls(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @table("middleware", [UPDATE, "tests.checks.test_pages.OurMiddleware"])
-@table("serializer", ["json", "msgpack"])
+@table("serializer", ["json", "msgpack", "django.core.signing.JSONSerializer"])
 def test_cache_middleware_over_a_text_serializer_is_remarked(
     found: Found, middleware: str, serializer: str
 ) -> None:
@@ -119,6 +119,14 @@ def test_pages_in_other_caches_are_not_remarked(found: Found, urls: Any) -> None
     assert [] == found(PAGES)
     urls(cache_page(60, cache="pages")(page))
     assert [] == found({"pages": alias(SECRET_ID="a")})
+
+
+def test_a_serializer_of_the_site_that_stores_responses_is_not_remarked(found: Found) -> None:
+    """It is tried on a response."""
+    ours = {"default": alias(SECRET_ID="a", SERIALIZER="django.core.cache.backends.redis.RedisSerializer")}
+
+    assert [] == found({"default": alias(SECRET_ID="a")}, MIDDLEWARE=[UPDATE])
+    assert [] == found(ours, MIDDLEWARE=[UPDATE])
 
 
 def test_url_patterns_that_cannot_be_imported_are_left_to_django(found: Found, settings: Any) -> None:
