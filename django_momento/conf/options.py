@@ -170,7 +170,11 @@ class CacheOptions:
         "encrypt values with AES-GCM: base64 of 16 or 32 bytes, or several with commas: the first encrypts, "
         "all decrypt; `secret` takes them from the secret of the API key",
     )
-    compressor: str | None = _option(one_of(*COMPRESSORS), None, "compress values: Momento bills by the KiB")
+    compressor: str | None = _option(
+        one_of(*COMPRESSORS),
+        None,
+        "compress values: Momento bills by the KiB, and `zlib` shrinks lists and pages to a third or a half",
+    )
     compress_min_length: int = _option(BYTES, 1024, "bytes; shorter values are not compressed")
     ignore_exceptions: bool = _option(
         BOOLEAN, False, "fail open: if Momento cannot be reached, a read is a miss"

@@ -266,4 +266,7 @@ def _number(written: float | str) -> float:
         moment = None
     if moment is None:
         raise ValueError("is not a time")
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    except OverflowError:  # an offset that leads out of the years 1 to 9999
+        return float("nan")

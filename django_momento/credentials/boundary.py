@@ -50,18 +50,24 @@ class _Fetch(Generic[T]):
         self._name = name
         self._source = source
 
-    def run(self) -> None:
+    def run(self, expected: type[BaseException] = BaseException) -> None:
         _running.add(self)
         try:
             self.result = self._source()
         except CredentialError as error:
             self.error = error
-        except BaseException as error:  # noqa: BLE001 - SystemExit would end the thread without a word
+        except expected as error:
             # Explained here, because the frames of an error that is raised must not hold the foreign error.
             self.error = _explain(self._name, error)
         finally:
             self.done.set()
             _running.discard(self)
+
+    def get(self) -> T:
+        """Return the result of a run that has ended, or raise its error."""
+        if self.error is not None:
+            raise self.error
+        return self.result  # type: ignore[return-value]  # set, because there is no error
 
 
 def _explain(name: str, error: BaseException) -> CredentialError:
@@ -92,9 +98,17 @@ def run_source(name: str, source: Callable[[], T], hint: str) -> T:
     _start(fetch, name)
     if not fetch.done.wait(FETCH_TIMEOUT):
         raise CredentialError(f"{name} did not return within {FETCH_TIMEOUT:g} s.", hint)
-    if fetch.error is not None:
-        raise fetch.error
-    return fetch.result  # type: ignore[return-value]  # set, because there is no error
+    return fetch.get()
+
+
+def run_here(name: str, source: Callable[[], T]) -> T:
+    """Return the result of ``source``, called on this thread. Raises CredentialError for every Exception.
+
+    An interruption of this thread, such as KeyboardInterrupt, comes out as it is.
+    """
+    fetch: _Fetch[T] = _Fetch(name, source)
+    fetch.run(Exception)
+    return fetch.get()
 
 
 def _start(fetch: _Fetch[T], name: str) -> None:

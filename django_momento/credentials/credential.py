@@ -76,7 +76,8 @@ def fetch(options: ConnectionOptions, refresh: bool = False) -> Credential:
     most boundary.FETCH_TIMEOUT seconds, because the source runs on a thread of its own.
     """
     if options.credentials in _IMMEDIATE_SOURCES:
-        return _IMMEDIATE_SOURCES[options.credentials](options)
+        immediate = partial(_IMMEDIATE_SOURCES[options.credentials], options)
+        return boundary.run_here(f"CREDENTIALS {options.credentials!r}", immediate)
     source = _SOURCES.get(options.credentials, _from_callable)
     name, hint = _describe(options)
     return boundary.run_source(name, partial(source, options, refresh), hint)

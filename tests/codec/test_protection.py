@@ -9,9 +9,12 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from django_momento.codec.codec import build_codec
 from django_momento.codec.imports import OptionError
 from django_momento.codec.protection import Encryption, Protection, ProtectionKey, Signature, encryption_keys
-from django_momento.exceptions import UnreadableValue
+from django_momento.exceptions import CredentialError, UnreadableValue
+from django_momento.redaction import SecretStr
+from tests.kit.aws import report, shown_of
 from tests.kit.codecs import ENCRYPTION_KEY, KEY, OTHER_ENCRYPTION_KEY, SECRET, Configuration
 from tests.kit.tables import table
 
@@ -163,3 +166,37 @@ def test_encryption_without_its_package_names_the_extra(module: str, monkeypatch
 
     assert "ENCRYPTION_KEY" == raised.value.option
     assert "Install it: python -m pip install 'django-momento[encryption]'." == raised.value.fix
+
+
+LONG_KEY = base64.b64encode(bytes(range(100, 133))).decode()  # 33 bytes, one too many
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LONG_KEY,
+        f"{LONG_KEY}, ",
+        f" {LONG_KEY[:-4]} , {LONG_KEY}",
+        f"{LONG_KEY[:-3]}*",
+        f"{LONG_KEY[:20]} {LONG_KEY[20:]}",
+        f"{LONG_KEY}\u00fc",
+        f'"{LONG_KEY[:-4]}"',
+    ],
+)
+def test_no_frame_of_a_refusal_shows_an_encryption_key(text: str) -> None:
+    """Debug pages and error trackers show the local variables of every frame."""
+    with pytest.raises(ValueError, match="holds a key") as refused:
+        encryption_keys(SecretStr(text))
+    with pytest.raises(CredentialError, match="has no usable 'encryption_key'") as missing:
+        build_codec("pickle", encryption_key=lambda: (SecretStr(text), "The secret")).encode(KEY, "value")
+    shown = report(refused.value) + report(missing.value)
+
+    assert [] == [run for part in LONG_KEY.split() for run in shown_of(part, shown)]
+
+
+def test_no_frame_shows_a_key_if_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    with pytest.raises(OptionError) as refused:
+        build_codec("pickle", encryption_key=SecretStr(LONG_KEY[:43]), compress_min_length=987)
+
+    assert [] == shown_of(LONG_KEY, report(refused.value))

@@ -291,3 +291,17 @@ def test_a_child_can_import_a_module_that_its_parent_was_importing(
 
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     thread.join(HANG_GUARD)
+
+
+def test_an_embedded_server_that_cannot_start_is_a_credential_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container at its limit of threads."""
+
+    def start(server: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("django_momento.credentials.embedded.EmbeddedServer.start", start)
+
+    assert (
+        "CREDENTIALS 'embedded' cannot be read: RuntimeError: can't start new thread."
+        == failure(ConnectionOptions("embedded")).cause
+    )

@@ -61,6 +61,7 @@ def test_what_never_comes_is_no_expiry(written: object) -> None:
         False,
         "soon",
         "2027-13-01",
+        "0001-01-01T00:00:00+23:59",
         " ",
         [],
         {},
