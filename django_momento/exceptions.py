@@ -141,6 +141,9 @@ class CircuitOpen(ServerUnavailable):
 class CallTimedOut(TransportError):
     """Momento did not respond within CLIENT_TIMEOUT. The call may or may not have taken effect."""
 
+    # Whether it came long before CLIENT_TIMEOUT had passed, because the clock of the process was set.
+    is_premature = False
+
 
 class UnreadableValue(Exception):
     """A stored value cannot be read back. Internal: the cache returns a miss and logs one warning."""

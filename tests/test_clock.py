@@ -6,32 +6,13 @@ import datetime
 import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager, ExitStack
-from unittest import mock
+from contextlib import AbstractContextManager
 
-import freezegun
 import pytest
-import time_machine
 
 from django_momento import clock
+from tests.kit.freezing import FREEZERS, FUTURE, PAST
 from tests.kit.tables import table
-
-PAST = datetime.datetime(2001, 9, 9, tzinfo=datetime.timezone.utc)
-FUTURE = datetime.datetime(2037, 1, 1, tzinfo=datetime.timezone.utc)
-
-
-def patched(moment: datetime.datetime) -> ExitStack:
-    stack = ExitStack()
-    for name in ("time.time", "time.monotonic"):
-        stack.enter_context(mock.patch(name, return_value=moment.timestamp()))
-    return stack
-
-
-FREEZERS = {
-    "freezegun": freezegun.freeze_time,
-    "time-machine": lambda moment: time_machine.travel(moment, tick=False),
-    "mock": patched,
-}
 
 
 @pytest.fixture(params=FREEZERS)

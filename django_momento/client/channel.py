@@ -30,6 +30,7 @@ from ..credentials.credential import Credential
 from ..endpoint import TLS_PORT, Endpoint
 from ..exceptions import ServerError
 from .calls import CONTROL_TIMEOUT, MAX_MESSAGE_BYTES, Call
+from .deadlines import timeout_for_grpc
 from .readers import Readers
 
 T = TypeVar("T")
@@ -196,7 +197,9 @@ class Channel:
         ``timeout`` is in seconds. The default is the configuration's.
         """
         method = getattr(self.connection.get()[1], call.rpc)
-        response = method(call.request(self.pb), metadata=metadata, timeout=timeout or self.timeout)
+        response = method(
+            call.request(self.pb), metadata=metadata, timeout=timeout_for_grpc(timeout or self.timeout)
+        )
         return call.answer(response, self.pb)
 
     def start(self, metadata: Metadata, call: Call[Any], timeout: float | None = None) -> Any:
@@ -218,7 +221,7 @@ class Channel:
         connection = self.connection.get()
         try:
             pending: PendingCall = getattr(connection[1], call.rpc).future(
-                request, metadata=metadata, timeout=timeout or self.timeout
+                request, metadata=metadata, timeout=timeout_for_grpc(timeout or self.timeout)
             )
         except grpc.RpcError:
             raise
@@ -247,7 +250,9 @@ class Channel:
 
     def _stream(self, metadata: Metadata, call: Call[Any], timeout: float | None) -> Any:
         method = getattr(self.connection.get()[1], call.rpc)
-        return method(call.request(self.pb), metadata=metadata, timeout=timeout or self.timeout)
+        return method(
+            call.request(self.pb), metadata=metadata, timeout=timeout_for_grpc(timeout or self.timeout)
+        )
 
     def _open(self, generation: int) -> tuple[grpc.Channel, Any]:
         options = self._options(generation)

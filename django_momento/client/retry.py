@@ -13,7 +13,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import monotonic
-from ..exceptions import AuthenticationFailed, MomentoCacheError
+from ..exceptions import AuthenticationFailed, CallTimedOut, MomentoCacheError
 from .calls import Call, Request
 
 if TYPE_CHECKING:
@@ -164,6 +164,10 @@ class _Attempt:
         self.outcome = outcome
 
 
+def _is_premature(error: MomentoCacheError) -> bool:
+    return isinstance(error, CallTimedOut) and error.is_premature
+
+
 class _Attempts:
     """The calls of one request."""
 
@@ -184,7 +188,7 @@ class _Attempts:
             each
             for each in self._all
             if isinstance(each.outcome, MomentoCacheError)
-            and each.outcome.status in RETRYABLE_STATUSES
+            and (each.outcome.status in RETRYABLE_STATUSES or _is_premature(each.outcome))
             and getattr(each.call, "retryable", False)
         ]
 

@@ -7,6 +7,7 @@ call, such as that of a signal handler. The transport sends nothing twice, becau
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Awaitable
@@ -14,20 +15,23 @@ from typing import Any
 
 from momento import CacheClient, CredentialProvider
 
-from ..clock import monotonic
+from ..clock import monotonic, wall
 from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
-from ..exceptions import MomentoCacheError
+from ..exceptions import CallTimedOut, MomentoCacheError
 from . import sdk
 from .batching import GetBatchers
 from .breaker import Breakers, CircuitBreaker
 from .calls import Call, Get, KeysExist, Request, describe_item
 from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
+from .deadlines import MAX_DIFFERENCE, grpc_clock
 from .errors import Sent, is_foreign, map_error
 from .fork_gate import Passage, gate
 from .futures import wait_for
 from .proxies import bypass_proxies
 from .retry import PartialFailure
+
+logger = logging.getLogger("django_momento")
 
 # Seconds that a probe may take: it is to find out soon, and to hold up no fork and no end of the process.
 PROBE_TIMEOUT = 1.0
@@ -40,6 +44,9 @@ GRACE = 1.0
 
 Started = tuple[PendingCall, Passage | None, int]
 """A call that was sent: its future, its own passage of the fork gate, and the number of its connection."""
+
+# Part of the timeout before which no call times out by itself.
+MIN_ELAPSED = 0.5
 
 _PROBE_KEY = b"\x00django-momento-probe"
 
@@ -61,6 +68,7 @@ class Transport:
         self.credential = credential
         self._options = options
         self._breakers = breakers
+        self._has_warned_of_clock = False
         # Which connection a call goes over if its thread waits for it.
         self._breaker_of = {
             call: breakers.control if getattr(call, "control", True) else breakers.sdk for call in sdk.CALLS
@@ -113,9 +121,12 @@ class Transport:
         started = monotonic()
         try:
             through_sdk = sdk.CALLS.get(type(request))
-            if through_sdk is not None:
+            if through_sdk is not None and (
+                -MAX_DIFFERENCE < wall() - grpc_clock() < MAX_DIFFERENCE or not isinstance(request, Call)
+            ):
                 response = through_sdk(self._sdk.get(), cache, request)
             else:
+                # The SDK's calls come here too under a frozen time, when the SDK's deadlines are wrong.
                 assert isinstance(request, Call)  # noqa: S101 - for mypy
                 response = self._channel(request).call(self._metadata_of(cache), request)
         except BaseException as error:
@@ -312,6 +323,15 @@ class Transport:
     ) -> MomentoCacheError:
         """Return our exception for an error of a call, after the breaker heard of it."""
         failure = self._error_for(cache, request, error)
+        if isinstance(failure, CallTimedOut) and monotonic() - started < MIN_ELAPSED * self.timeout:
+            # It proves nothing of Momento: the time was frozen, say, between the call and its deadline.
+            failure.is_premature = True
+            if not self._has_warned_of_clock:
+                self._has_warned_of_clock = True
+                logger.warning(
+                    "A call to Momento timed out far too early: was the clock of this process set?"
+                )
+            return failure
         self._breakers.record_failure(breaker or self.async_breaker_of(request), failure, started)
         return failure
 

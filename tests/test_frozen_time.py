@@ -1,0 +1,95 @@
+"""The cache under a time that a test has frozen, by the real libraries."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from django_momento.cache import MomentoCache
+from django_momento.client.registry import clients
+from django_momento.exceptions import CallTimedOut, CircuitOpen
+from django_momento.local import LocalServer
+from tests.conftest import CACHE_NAME, MakeCache
+from tests.kit.freezing import FREEZERS, FUTURE, PAST
+from tests.kit.waiting import eventually
+
+pytestmark = pytest.mark.parametrize("freeze", FREEZERS.values(), ids=FREEZERS)
+moments = pytest.mark.parametrize("moment", [PAST, FUTURE], ids=["past", "future"])
+
+Freeze = Callable[[datetime.datetime], Any]
+
+# Each verb, over the SDK or over our own channel, one call or several, and its result.
+VERBS: dict[str, tuple[tuple[Any, ...], Any]] = {
+    "set": (("key", 1, 60), None),
+    "get": (("key",), 1),
+    "add": (("key", 2), False),
+    "incr": (("key",), 2),
+    "touch": (("key", 60), True),
+    "has_key": (("key",), True),
+    "set_many": (({"one": 1, "two": 2},), []),
+    "get_many": ((["one", "two", "three"],), {"one": 1, "two": 2}),
+    "get_or_set": (("three", 3), 3),
+    "delete_many": ((["one", "two"],), None),
+    "delete": (("key",), True),
+    "clear": ((), None),
+}
+
+
+def use(cache: MomentoCache) -> None:
+    for verb, (arguments, result) in VERBS.items():
+        assert result == getattr(cache, verb)(*arguments), verb
+
+
+async def ause(cache: MomentoCache) -> None:
+    for verb, (arguments, result) in VERBS.items():
+        assert result == await getattr(cache, f"a{verb}")(*arguments), verb
+
+
+@moments
+def test_every_verb_works_under_a_frozen_time(
+    freeze: Freeze, moment: datetime.datetime, make_cache: MakeCache
+) -> None:
+    """Also on a client that is made under it, and again when the time goes on."""
+    cache = make_cache()
+    for _ in range(2):
+        with freeze(moment):
+            use(cache)
+            asyncio.run(ause(cache))
+        use(cache)
+        asyncio.run(ause(cache))
+        clients.close()
+
+
+@moments
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_silent_server_times_out_under_a_frozen_time(
+    freeze: Freeze, moment: datetime.datetime, face: str
+) -> None:
+    """No call waits for the frozen time to pass, and the breaker that opens closes again under it."""
+    with LocalServer(caches=[CACHE_NAME]) as server:
+        options = {"CREDENTIALS": "local", "ENDPOINT": server.address, "CLIENT_TIMEOUT": 0.5}
+        cache = MomentoCache(CACHE_NAME, {"OPTIONS": options})
+
+        def get() -> Any:
+            return cache.get("key") if face == "sync" else asyncio.run(cache.aget("key"))
+
+        def is_back() -> bool:
+            try:
+                return get() is None
+            except (CircuitOpen, CallTimedOut):
+                return False
+
+        get()
+        with freeze(moment):
+            server.delay(60_000)
+            with pytest.raises(CallTimedOut):
+                get()
+            with pytest.raises(CircuitOpen):
+                get()
+            server.delay()
+            eventually(is_back)
+        cache.close()
