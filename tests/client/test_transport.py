@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_momento.client.breaker import CircuitBreaker
+from django_momento.client.breaker import Breakers
 from django_momento.client.calls import FlushCache, Get, KeysExist
 from django_momento.client.transport import Transport
 from django_momento.conf.options import ConnectionOptions
@@ -34,7 +34,7 @@ def credential(server: LocalServer, key: str) -> Credential:
 @pytest.fixture
 def transport(server: LocalServer) -> Transport:
     return Transport(
-        credential(server, "old"), ConnectionOptions("local", client_timeout=60), CircuitBreaker()
+        credential(server, "old"), ConnectionOptions("local", client_timeout=60), Breakers()
     )
 
 
