@@ -33,9 +33,7 @@ def credential(server: LocalServer, key: str) -> Credential:
 
 @pytest.fixture
 def transport(server: LocalServer) -> Transport:
-    return Transport(
-        credential(server, "old"), ConnectionOptions("local", client_timeout=60), Breakers()
-    )
+    return Transport(credential(server, "old"), ConnectionOptions("local", client_timeout=60), Breakers())
 
 
 def use(transport: Transport) -> None:
