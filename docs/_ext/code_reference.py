@@ -59,6 +59,12 @@ FIGURES = (
     ("client.breaker", "FAILURE_THRESHOLD", "calls", "unavailable in a row that open the circuit breaker"),
     ("client.breaker", "INITIAL_BACKOFF", "seconds", "at most before the first probe"),
     ("client.breaker", "MAX_BACKOFF", "seconds", "at most between two probes"),
+    (
+        "credentials.boundary",
+        "FETCH_TIMEOUT",
+        "seconds",
+        "at most for a fetch of the API key, from any source",
+    ),
     ("client.transport", "PROBE_TIMEOUT", "seconds", "at most for a probe"),
     (
         "client.rotation",

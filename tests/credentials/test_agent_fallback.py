@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from django_momento.client.registry import clients
 from django_momento.conf.loading import parse
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials import agent as agent_source
@@ -146,3 +147,29 @@ def test_with_fallback_an_error_of_boto3_s_is_the_error(
         fetch(options(AGENT_FALLBACK=True, SECRET_ID=ARN))
 
     assert "in eu-west-1" in refused.value.cause
+
+
+def test_the_warning_of_a_fallback_is_logged_when_the_key_can_be_used(
+    aws: SecretsManager, agent: SecretsManagerAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler may use the very cache whose key was fetched, for one to throttle."""
+    aws.create("momento", DOCUMENT)
+    stop(agent, monkeypatch)
+    client = clients.get(options(AGENT_FALLBACK=True, CLIENT_TIMEOUT=7.5))
+    seen: list[tuple[str, str]] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append((record.getMessage(), str(client.get_credential().api_key)))
+
+    handler = Handler(logging.WARNING)
+    logging.getLogger("django_momento").addHandler(handler)
+    try:
+        client.get_credential()
+    finally:
+        logging.getLogger("django_momento").removeHandler(handler)
+        client.close()
+
+    ((message, key),) = seen
+    assert message.startswith("boto3 read the secret, because AGENT_FALLBACK is set: No AWS Workload")
+    assert V2_KEY == key
