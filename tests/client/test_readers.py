@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from concurrent.futures import wait
+from queue import Empty
 from typing import Any
 
 import pytest
@@ -92,6 +93,48 @@ def test_a_channel_has_at_most_so_many_at_a_time(threads: Threads) -> None:
     assert sorted(running) == [0, 1, 2]
     go.set()
     assert [future.result(HANG_GUARD) for future in futures] == list(range(10))
+
+
+def test_a_function_that_waits_can_be_cancelled(threads: Threads) -> None:
+    """It is not called, and those behind it are."""
+    pool, go = Readers(1), threading.Event()
+    called: list[int] = []
+    first = pool.submit(go.wait, HANG_GUARD)
+    second, third = pool.submit(called.append, 2), pool.submit(called.append, 3)
+    assert second.cancel()
+    go.set()
+    wait([first, third], HANG_GUARD)
+    assert called == [3]
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_thread_waits_for_a_function_that_is_on_its_way(is_late: bool) -> None:
+    """Somebody may choose a thread just before it would have ended. If no function comes, it ends then."""
+    threads = Threads()
+    called: list[threading.Thread] = []
+
+    class Queue:
+        """Loses a race at each odd call: the thread is chosen, and its function is not yet there."""
+
+        gets = 0
+
+        def get(self, timeout: float) -> Any:
+            self.gets += 1
+            if self.gets == 1:
+                threads._idle.pop()
+                raise Empty
+            if self.gets == 2 and is_late:
+                return lambda: called.append(threading.current_thread())
+            raise Empty
+
+    queue: Any = Queue()
+    threads._work = queue
+    threads.run(lambda: called.append(threading.current_thread()))
+    deadline = time.monotonic() + HANG_GUARD
+    while not called or called[0].is_alive():
+        assert time.monotonic() < deadline
+    assert called == [called[0]] * (2 if is_late else 1)
+    assert queue.gets == (3 if is_late else 2)
 
 
 def test_no_function_is_forgotten_however_they_come(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,6 +204,28 @@ def inside(score: Any, lower: Any, upper: Any) -> Any:
     return above and below
 
 
+@table(
+    ("bounds", "length"),
+    [
+        ({}, 3),
+        ({"unbounded_min": {}, "unbounded_max": {}}, 3),
+        ({"inclusive_min": 2}, 2),
+        ({"exclusive_min": 2}, 1),
+        ({"inclusive_max": 2}, 2),
+        ({"exclusive_max": 2}, 1),
+        ({"inclusive_min": 2, "inclusive_max": 2}, 1),
+        ({"exclusive_min": 1, "exclusive_max": 3}, 1),
+        ({"inclusive_min": 3, "inclusive_max": 1}, 0),
+    ],
+)
+def test_a_length_by_score_counts_between_its_bounds(wire: Wire, bounds: Any, length: int) -> None:
+    """Each bound is inclusive, exclusive or missing."""
+    elements = [{"value": value, "score": score} for value, score in ((b"a", 1), (b"b", 2), (b"c", 3))]
+    wire.SortedSetPut(pb._SortedSetPutRequest(set_name=b"z", elements=elements, ttl_milliseconds=1000))
+    response = wire.SortedSetLengthByScore(pb._SortedSetLengthByScoreRequest(set_name=b"z", **bounds))
+    assert response.found.length == length
+
+
 ORDERS: tuple[Any, Any] = (0, 1)  # ascending, descending
 
 
