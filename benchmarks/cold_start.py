@@ -25,7 +25,7 @@ BARE_SECRET = "ten lines: boto3, CacheClient"  # noqa: S105 - a name in a table
 BARE_ENVIRONMENT = "ten lines: CacheClient"
 OURS = "django-momento"
 OURS_WITH_BOTO3 = "django-momento with boto3"
-AGENT = "first get, key from the Secrets Manager Agent, in a process that has started Django"
+AGENT = "first get, key from the AWS Workload Credentials Provider, in a process that has started Django"
 
 
 class Step(NamedTuple):

@@ -75,7 +75,7 @@ def secrets_manager(api_key: str) -> Iterator[int]:
 
 @contextmanager
 def secrets_agent() -> Iterator[int]:
-    """The tests' Secrets Manager Agent, before moto's, where a site looks for it."""
+    """The tests' AWS Workload Credentials Provider, before moto's, where a site looks for it."""
     os.environ["AWS_TOKEN"] = "a-token-of-the-benchmarks"  # noqa: S105 - it protects nothing
     with _announcing(sys.executable, "-m", "tests.kit.agent") as port:
         os.environ["PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"] = str(port)
