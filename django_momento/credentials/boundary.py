@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
@@ -25,7 +26,7 @@ FETCH_TIMEOUT = 15.0
 # A source that never ends leaves a thread behind at each attempt. Attempts are a minute apart after a while.
 MAX_THREADS = 32
 
-# Seconds that a fork waits for an import, which would leave its child with a locked module.
+# Seconds that a fork waits for an import, and an import for another one.
 _IMPORT_TIMEOUT = 2.0
 
 
@@ -132,11 +133,16 @@ class _ImportLock:
         self._lock = threading.RLock()
         self._is_held_for_fork = False
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        # A module that hangs in its import must not hold the imports of other sources.
+        lock = self._lock
+        has_lock = lock.acquire(timeout=_IMPORT_TIMEOUT)
+        try:
+            yield
+        finally:
+            if has_lock:
+                lock.release()
 
     def before_fork(self) -> None:
         self._is_held_for_fork = self._lock.acquire(timeout=_IMPORT_TIMEOUT)

@@ -52,7 +52,7 @@ def call(path: str) -> tuple[SecretStr, SecretStr | None]:
 def _call(path: str) -> tuple[SecretStr, SecretStr | None] | _Failure:
     module, _, name = path.rpartition(".")
     try:
-        with boundary.importing:
+        with boundary.importing():
             function = getattr(import_module(module), name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the import of a module may raise anything
         reason = f"cannot be imported: {type(error).__name__}: {quote(error)}"

@@ -87,7 +87,7 @@ def get_secret_value(
     """
     secret = AwsSecret(secret_id, version_stage, region_of(secret_id, region), role)
     url = ""
-    with boundary.importing:
+    with boundary.importing():
         import boto3
         from botocore.config import Config
         from botocore.exceptions import ClientError

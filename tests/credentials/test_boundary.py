@@ -305,3 +305,23 @@ def test_an_embedded_server_that_cannot_start_is_a_credential_error(monkeypatch:
         "CREDENTIALS 'embedded' cannot be read: RuntimeError: can't start new thread."
         == failure(ConnectionOptions("embedded")).cause
     )
+
+
+def test_a_module_that_hangs_in_its_import_holds_no_other_source(
+    site: Any, release: threading.Event, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "hanging_keys.py").write_text(
+        "import threading\nthreading.is_importing.set()\nthreading.may_go_on.wait()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    is_importing = threading.Event()
+    monkeypatch.setattr(threading, "is_importing", is_importing, raising=False)
+    monkeypatch.setattr(threading, "may_go_on", release, raising=False)
+    monkeypatch.setattr(boundary, "_IMPORT_TIMEOUT", 0.05)
+    thread = threading.Thread(target=failure, args=(ConnectionOptions("hanging_keys.current"),))
+    thread.start()
+    assert is_importing.wait(HANG_GUARD)
+    site.current = lambda: (V2_KEY, CELL)
+
+    assert V2_KEY == fetch(CALLABLE).api_key
+    assert not release.is_set()
