@@ -32,18 +32,13 @@ from .conf.foreign import explain_foreign_method, refuse_foreign_arguments
 from .conf.options import FROM_THE_SECRET
 from .events import events
 from .exceptions import MomentoCacheError, ValueTooLarge
-from .items import MISSING, Item, ItemCache, Key, Value
+from .items import MISSING, ItemCache, Key, Value
 from .policies.subclasses import add_async_methods
 from .policies.timeouts import Timeout, show_default_timeout
 from .redaction import SecretStr
 
 T = TypeVar("T")
 K = TypeVar("K")
-
-_VERBS = (
-    *("get", "set", "add", "touch", "delete", "has_key", "incr", "decr", "get_or_set", "clear"),
-    *("get_many", "set_many", "delete_many", "incr_version", "decr_version"),
-)
 
 
 class MomentoCache(ItemCache):
@@ -61,7 +56,7 @@ class MomentoCache(ItemCache):
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
-        add_async_methods(cls, MomentoCache, _VERBS)
+        add_async_methods(cls, MomentoCache)
 
     def __repr__(self) -> str:
         try:
@@ -118,7 +113,11 @@ class MomentoCache(ItemCache):
         """
         if foreign:
             refuse_foreign_arguments("set", foreign)
-        self._run(self._set(value, partial(self._encode_item, key, value, timeout, version)), None)
+        encode = partial(self._encode_item, key, value, timeout, version)
+        try:
+            self._store(operations.set, encode, None)
+        except ValueTooLarge as error:
+            self._record_page_or_raise(error, value)
 
     async def aset(
         self,
@@ -132,15 +131,10 @@ class MomentoCache(ItemCache):
         if foreign:
             refuse_foreign_arguments("aset", foreign)
         encode = partial(self._encode_item, key, value, timeout, version)
-        await self._astore(partial(self._set, value), encode, None)
-
-    def _set(self, value: Value, encode: Callable[[], Item]) -> Operation[None]:
         try:
-            yield from operations.set(*encode())
+            await self._astore(operations.set, encode, None)
         except ValueTooLarge as error:
-            if not _is_response(value):
-                raise
-            self._record_ignored(error)
+            self._record_page_or_raise(error, value)
 
     def add(
         self, key: Key, value: Value, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
@@ -149,17 +143,14 @@ class MomentoCache(ItemCache):
 
         A value that cannot be read back counts as present.
         """
-        return self._run(self._add(partial(self._encode_item, key, value, timeout, version)), False)
+        return self._store(operations.add, partial(self._encode_item, key, value, timeout, version), False)
 
     async def aadd(
         self, key: Key, value: Value, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         """See add()."""
         encode = partial(self._encode_item, key, value, timeout, version)
-        return await self._astore(self._add, encode, False)
-
-    def _add(self, encode: Callable[[], Item]) -> Operation[bool]:
-        return (yield from operations.add(*encode()))
+        return await self._astore(operations.add, encode, False)
 
     def touch(self, key: Key, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Set a new timeout and return whether the key exists. A timeout of 0 or below deletes the key."""
@@ -280,7 +271,7 @@ class MomentoCache(ItemCache):
         A warning in the log has the cause. Raises if no value was stored.
         """
         encode = partial(self._encode_items, data, timeout, version)
-        return self._run(self._set_many(encode), list(data)) if data else []
+        return self._store(self._set_many, encode, list(data)) if data else []
 
     async def aset_many(
         self, data: Mapping[K, Value], timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
@@ -289,10 +280,7 @@ class MomentoCache(ItemCache):
         encode = partial(self._encode_items, data, timeout, version)
         return await self._astore(self._set_many, encode, list(data)) if data else []
 
-    def _set_many(
-        self, encode: Callable[[], tuple[dict[bytes, K], dict[bytes, bytes], int]]
-    ) -> Operation[list[K]]:
-        names, items, ttl = encode()
+    def _set_many(self, names: dict[bytes, K], items: dict[bytes, bytes], ttl: int) -> Operation[list[K]]:
         failed = yield from operations.set_many(items, ttl)
         if failed:
             causes = " ".join({error.cause: None for error in failed.values()})
@@ -357,20 +345,30 @@ class MomentoCache(ItemCache):
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
-    async def _astore(
-        self, store: Callable[[Callable[[], Any]], Operation[T]], encode: Callable[[], Any], fallback: T
+    def _store(
+        self, store: Callable[..., Operation[T]], encode: Callable[[], tuple[Any, ...]], fallback: T
     ) -> T:
-        """Run an operation that first encodes a value, in a thread if the event loop must not do it."""
+        """Encode values and run the operation that stores them."""
+        try:
+            return self._client.run(self.options.cache_name, store(*encode()))
+        except MomentoCacheError as error:
+            return self._handle_failure(error, fallback)
+
+    async def _astore(
+        self, store: Callable[..., Operation[T]], encode: Callable[[], tuple[Any, ...]], fallback: T
+    ) -> T:
+        """See _store(). If values must not be evaluated in an event loop, encode them in a thread."""
         try:
             if self.options.encryption_key == FROM_THE_SECRET and self._client.credential is None:
                 # encode() needs the encryption keys, and must not wait for them in the event loop.
                 await self._client.aget_credential()
-            return await self._arun(store(encode), fallback)
+            try:
+                encoded = encode()
+            except SynchronousOnlyOperation:  # as pickling a queryset raises
+                encoded = await sync_to_async(encode)()
+            return await self._client.arun(self.options.cache_name, store(*encoded))
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
-        except SynchronousOnlyOperation:  # as pickling a queryset raises; no call has been sent
-            encoded = await sync_to_async(encode)()
-        return await self._arun(store(lambda: encoded), fallback)
 
     def _handle_failure(self, error: MomentoCacheError, fallback: T) -> T:
         """Raise the error, or return the fallback if the cache fails open. All failures pass through here."""
@@ -379,18 +377,20 @@ class MomentoCache(ItemCache):
         self._record_ignored(error)
         return fallback
 
+    def _record_page_or_raise(self, error: ValueTooLarge, value: Value) -> None:
+        """Raise the error unless the value is a response: middleware that stores pages cannot catch it."""
+        from django.http.response import HttpResponseBase
+
+        if not isinstance(value, HttpResponseBase):
+            raise error
+        self._record_ignored(error)
+
     def _record_ignored(self, error: MomentoCacheError) -> None:
         message = "ignored %s: %s" if self.options.log_ignored_exceptions else ""
         events.record(self.options.alias, "ignored_exceptions", message, type(error).__name__, error)
 
 
 show_default_timeout(MomentoCache, DEFAULT_TIMEOUT)
-
-
-def _is_response(value: Value) -> bool:
-    from django.http.response import HttpResponseBase
-
-    return isinstance(value, HttpResponseBase)
 
 
 def _require_found(key: Key, result: int | None) -> int:

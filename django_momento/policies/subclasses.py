@@ -7,16 +7,21 @@ for both. The async methods of this backend do not call the sync ones. Therefore
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
 
 from asgiref.sync import sync_to_async
 
+_VERBS = (
+    *("get", "set", "add", "touch", "delete", "has_key", "incr", "decr", "get_or_set", "clear"),
+    *("get_many", "set_many", "delete_many", "incr_version", "decr_version"),
+)
 
-def add_async_methods(subclass: type, backend: type, verbs: Iterable[str]) -> None:
+
+def add_async_methods(subclass: type, backend: type) -> None:
     """Add an async method to a subclass of ``backend`` for each verb whose sync method alone it overrides."""
-    for verb in verbs:
+    for verb in _VERBS:
         if _overrides(subclass, backend, verb) and not _overrides(subclass, backend, f"a{verb}"):
             setattr(subclass, f"a{verb}", _in_thread(verb, getattr(backend, f"a{verb}")))
 
