@@ -17,6 +17,7 @@ from ..clock import monotonic
 from ..exceptions import MomentoCacheError
 from .calls import Call, Get, GetBatch
 from .operations import chunks_of, may_be_of_one_key
+from .retry import share_jitter
 
 if TYPE_CHECKING:
     from .transport import Started, Transport
@@ -147,6 +148,7 @@ class _Batch:
                     waiter.set_result(value)
 
     def _fail(self, error: MomentoCacheError) -> None:
+        share_jitter(error)  # Or the tasks would send a call each when they retry.
         for waiters in self._wanted.values():
             for waiter in waiters:
                 if not waiter.done():

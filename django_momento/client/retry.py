@@ -56,6 +56,11 @@ def jitter(pause: float) -> float:
     return pause * random.uniform(0.5, 1)  # noqa: S311 - nothing secret about it
 
 
+def share_jitter(error: MomentoCacheError) -> None:
+    """Let all copies of an error wait alike before a retry, so that they can be sent together again."""
+    vars(error)["jitter"] = jitter(1.0)
+
+
 class PartialFailure(Exception):
     """Some of the calls that were sent together failed. ``outcomes`` holds an error in the place of each."""
 
@@ -132,7 +137,7 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
             again = attempts.retryable()
             if not again:
                 break
-            yield Pause(jitter(pause))
+            yield Pause(pause * attempts.jitter())
         transport = client.current or current
         try:
             response = yield Send(transport, cache, attempts.request_for(again))
@@ -182,6 +187,12 @@ class _Attempts:
 
     def refused(self) -> list[_Attempt]:
         return [each for each in self._all if isinstance(each.outcome, AuthenticationFailed)]
+
+    def jitter(self) -> float:
+        """Return a random part of 1, which all callers of one batch share."""
+        errors = [each.outcome for each in self._all if isinstance(each.outcome, Exception)]
+        shared = [vars(error)["jitter"] for error in errors if "jitter" in vars(error)]
+        return float(shared[0]) if shared else jitter(1.0)
 
     def retryable(self) -> list[_Attempt]:
         return [

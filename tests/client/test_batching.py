@@ -6,14 +6,24 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
+from momento import CacheClient, Configurations, CredentialProvider
 
 from django_momento.client import batching, operations
+from django_momento.client.calls import MAX_MESSAGE_BYTES
 from django_momento.client.client import Client
 from django_momento.client.fork_gate import gate
-from django_momento.exceptions import AuthenticationFailed, CacheNotFound, TransportError
+from django_momento.exceptions import (
+    AuthenticationFailed,
+    CacheNotFound,
+    FailedPrecondition,
+    InvalidArgument,
+    TransportError,
+)
 from django_momento.local import LocalServer
+from tests.kit.capture import capturing
 from tests.kit.clients import make_client
 
 KEYS = [f"key{number}".encode() for number in range(10)]
@@ -160,3 +170,26 @@ def test_a_new_event_loop_has_gatherings_of_its_own(server: LocalServer) -> None
     ours = client(server.port)
     for _ in range(3):
         assert [b"value of key0", b"value of key1"] == asyncio.run(asked_together(ours, KEYS[:2]))
+
+
+def test_a_key_that_momento_refuses_fails_alone(server: LocalServer) -> None:
+    """A key that holds a dictionary, or is larger than a message, takes nothing from the other tasks."""
+    host = "127.0.0.1"
+    credentials = CredentialProvider("a-key", host, host, host, server.port)
+    with CacheClient(Configurations.Laptop.v1(), credentials, timedelta(seconds=60)) as sdk:
+        sdk.dictionary_set_field("tests", "a dictionary", "field", "value")
+    huge = b"k" * (MAX_MESSAGE_BYTES + 1)
+    found = asyncio.run(asked_together(client(server.port), [*KEYS[:2], b"a dictionary", huge, KEYS[2]]))
+    assert [b"value of " + key for key in KEYS[:3]] == [found[0], found[1], found[4]]
+    assert isinstance(found[2], FailedPrecondition)
+    assert isinstance(found[3], InvalidArgument)
+    assert f"{len(huge):,} bytes" in found[3].cause
+
+
+def test_tasks_whose_batch_failed_are_sent_together_again() -> None:
+    """Ten tasks that shared a call do not ask ten times for its failure, nor does the breaker count them."""
+    with capturing(failures=1) as server:
+        ours = client(server.port)
+        assert [None] * 10 == asyncio.run(asked_together(ours, [b"key"] * 10))
+    assert ["Get", "Get"] == [seen["rpc"] for seen in server.seen]
+    assert 0 == ours.counts["circuit_openings"]
