@@ -15,7 +15,14 @@ from ..clock import monotonic, wall
 from ..conf.options import ConnectionOptions
 from ..credentials import credential as credentials
 from ..credentials.credential import Credential
-from ..exceptions import AuthenticationFailed, MomentoCacheError, ServerError
+from ..exceptions import (
+    AuthenticationFailed,
+    CacheNotFound,
+    MomentoCacheError,
+    NotPermitted,
+    ServerError,
+    TransportError,
+)
 from .breaker import Breakers
 from .calls import Operation, Request
 from .fork_gate import gate
@@ -31,6 +38,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Errors of an API key that is good for another endpoint, another account or other caches. So are those of a
+# dead endpoint: see ``Recovery``.
+_SUSPICIOUS = (CacheNotFound, NotPermitted)
+
 logger = logging.getLogger("django_momento")
 
 
@@ -44,7 +55,6 @@ class Client:
         self._options = options
         self._transport: Transport | None = None
         self._breakers = Breakers()
-        self._recovery = Recovery(self._breakers, lambda: self.transport, self._replace_transport)
         # Tells a fetch that began before a close() that its key is not wanted any more.
         self._epoch = object()
         self._rotation = Rotation(
@@ -52,6 +62,12 @@ class Client:
             partial(self._use_credential, self._epoch),
             credentials.version_reader(options),
             f"CREDENTIALS={options.credentials!r}",
+        )
+        self._recovery = Recovery(
+            self._breakers,
+            lambda: self.transport,
+            self._replace_transport,
+            self._rotation.refresh_in_background,
         )
         self._replacing = threading.RLock()
 
@@ -126,6 +142,9 @@ class Client:
                     request = operation.send(response)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
+        except _SUSPICIOUS:
+            self._rotation.refresh_in_background(cache)
+            raise
         except BaseException as error:
             # From a signal's handler, perhaps, which interrupted gRPC between any two of its instructions.
             release_interrupted_locks(error.__traceback__)
@@ -152,6 +171,9 @@ class Client:
                     request = operation.send(response)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
+        except _SUSPICIOUS:
+            self._rotation.refresh_in_background(cache)
+            raise
 
     def refresh(self, cache: str) -> Effect:
         """Return the effect that fetches the API key again, for one that Momento refused."""
@@ -227,10 +249,15 @@ class Client:
             # Its first call is made here, while the old one still holds the connection that they may share.
             try:
                 fresh.warm_up(cache)
-            except AuthenticationFailed:
-                raise
+            except (*_SUSPICIOUS, AuthenticationFailed, TransportError) as error:
+                # An outage of the endpoint in use says nothing of the new key.
+                if not (is_same_place and isinstance(error, TransportError)):
+                    fresh.close(old)
+                    raise
             except MomentoCacheError:
                 logger.debug("The first call with the new API key failed.", exc_info=True)
+            else:
+                self._breakers.close(monotonic())
         self._replace_transport(old, fresh)
         logger.info("The API key of Momento was replaced: %s.", credential.source)
         return True

@@ -37,7 +37,8 @@ MAX_PROBE_TIME = 1.3
 class Recovery:
     """Refuses calls while a breaker is open, and closes all breakers after a probe that was answered.
 
-    ``in_use`` returns the transport in use, and ``adopt`` puts another in its place.
+    ``in_use`` returns the transport in use, and ``adopt`` puts another in its place. ``suspect``
+    is called after a probe without an answer: the API key may be for an endpoint that is dead.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class Recovery:
         breakers: Breakers,
         in_use: Callable[[], Transport],
         adopt: Callable[[Transport, Transport], None],
+        suspect: Callable[[str], None],
     ) -> None:
         self._breakers = breakers
         self._in_use = in_use
         self._adopt = adopt
+        self._suspect = suspect
         self._candidates: list[Transport] = []
 
     def check(self, breaker: CircuitBreaker, cache: str) -> None:
@@ -109,6 +112,8 @@ class Recovery:
             probe.end(has_answered=has_answered)
             if has_answered:
                 self._breakers.close(probe.began)
+            else:
+                self._suspect(cache)
 
     def _is_answered(self, cache: str) -> bool:
         in_use = self._in_use()

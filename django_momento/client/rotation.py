@@ -59,6 +59,8 @@ class Rotation:
         self._flight: SingleFlight[None] = SingleFlight(self._run_refresh, "momento-key")
         self._backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         self._not_before = 0.0
+        self._suspicion_backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
+        self._not_suspected_before = 0.0
         self._ahead_at = NEVER
         self._last_error: Exception | None = None
         # Whether the fetch that is going on used the cache that it is for.
@@ -96,6 +98,14 @@ class Rotation:
             self.due_at = NEVER  # Until the fetch has ended.
             self._flight.run_in_background(cache)
 
+    def refresh_in_background(self, cache: str) -> None:
+        """Begin a fetch because calls fail as they do if the source names a wrong endpoint.
+
+        Such fetches have pauses of their own, so that a key that is refused later is fetched at once.
+        """
+        if self._has_credential and monotonic() >= self._not_suspected_before:
+            self._flight.run_in_background(cache, True)
+
     def _may_refresh(self, is_urgent: bool) -> bool:
         pause = self._not_before - monotonic()
         if pause <= 0 or is_urgent or self._flight.is_running:
@@ -113,7 +123,7 @@ class Rotation:
     def _next_look(self) -> float:
         return min(self._ahead_at, wall() + LOOK_EVERY) if self._source_version else self._ahead_at
 
-    def _run_refresh(self, cache: str) -> None:
+    def _run_refresh(self, cache: str, is_suspicion: bool = False) -> None:
         """Fetch the key and put it to use.
 
         Raises the error of a fetch only if there is no key to use, or if the fetch used the cache itself: a
@@ -137,7 +147,14 @@ class Rotation:
             if was_first or self._has_used_itself:
                 raise
         finally:
-            self._finish_refresh(has_replaced, problem, was_first)
+            if is_suspicion and not has_replaced:
+                self._not_suspected_before = monotonic() + self._suspicion_backoff.next()
+                self._last_error = problem
+                if problem is not None:
+                    self._log(problem)
+            else:
+                self._suspicion_backoff.reset()
+                self._finish_refresh(has_replaced, problem, was_first)
 
     def _finish_refresh(self, has_replaced: bool, problem: Exception | None, was_first: bool) -> None:
         self._last_error = problem

@@ -221,7 +221,18 @@ class Transport:
 
     def warm_up(self, cache: str) -> None:
         """Make the SDK's client connect and use its API key once. Raises MomentoCacheError."""
-        self.call(cache, Get(_PROBE_KEY))
+        # Not by call(): the breakers judge the endpoint in use, which may be another.
+        call = Get(_PROBE_KEY)
+        with gate.enter(self):
+            try:
+                if -MAX_DIFFERENCE < wall() - grpc_clock() < MAX_DIFFERENCE:
+                    sdk.CALLS[Get](self._sdk.get(), cache, call)
+                else:
+                    self._cache.call(self._metadata_of(cache), call)
+            except Exception as error:
+                if _is_to_pass(error):
+                    raise
+                raise self._error_for(cache, call, error) from error
 
     def start_probe(self, cache: str) -> PendingCall:
         """Ask, over a channel of our own, for something that any API key may ask for."""
