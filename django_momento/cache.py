@@ -32,13 +32,14 @@ from .conf.foreign import explain_foreign_method, refuse_foreign_arguments
 from .conf.options import FROM_THE_SECRET
 from .events import events
 from .exceptions import MomentoCacheError, ValueTooLarge
-from .items import MISSING, ItemCache, Key, Value
+from .items import MISSING, ItemCache, K, Key, Value
 from .policies.subclasses import add_async_methods
 from .policies.timeouts import Timeout, show_default_timeout
 from .redaction import SecretStr
 
 T = TypeVar("T")
-K = TypeVar("K")
+# The beginning of the keys of sessions that are in the database as well.
+_CACHED_DB_SESSION = "django.contrib.sessions.cached_db"
 
 
 class MomentoCache(ItemCache):
@@ -108,8 +109,8 @@ class MomentoCache(ItemCache):
     ) -> None:
         """Store a value. If the timeout is 0 or below, delete the key.
 
-        If key and value have more than 5 MiB, delete the key and raise ValueTooLarge. For a response object,
-        which middleware stores, log a warning instead, so that the page is served.
+        If key and value have more than 5 MiB, delete the key and raise ValueTooLarge. For a page or a session
+        that Django stores beside another copy, log a warning instead, so that the page is served.
         """
         if foreign:
             refuse_foreign_arguments("set", foreign)
@@ -117,7 +118,7 @@ class MomentoCache(ItemCache):
         try:
             self._store(operations.set, encode, None)
         except ValueTooLarge as error:
-            self._record_page_or_raise(error, value)
+            self._record_copy_or_raise(error, key, value)
 
     async def aset(
         self,
@@ -134,7 +135,7 @@ class MomentoCache(ItemCache):
         try:
             await self._astore(operations.set, encode, None)
         except ValueTooLarge as error:
-            self._record_page_or_raise(error, value)
+            self._record_copy_or_raise(error, key, value)
 
     def add(
         self, key: Key, value: Value, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
@@ -377,11 +378,11 @@ class MomentoCache(ItemCache):
         self._record_ignored(error)
         return fallback
 
-    def _record_page_or_raise(self, error: ValueTooLarge, value: Value) -> None:
-        """Raise the error unless the value is a response: middleware that stores pages cannot catch it."""
+    def _record_copy_or_raise(self, error: ValueTooLarge, key: Key, value: Value) -> None:
+        """Raise the error, unless Django stores a mere copy here and would not catch the error."""
         from django.http.response import HttpResponseBase
 
-        if not isinstance(value, HttpResponseBase):
+        if not (isinstance(value, HttpResponseBase) or str(key).startswith(_CACHED_DB_SESSION)):
             raise error
         self._record_ignored(error)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -17,6 +19,7 @@ from django.utils.asyncio import async_unsafe
 
 from django_momento.cache import MomentoCache
 from django_momento.client import operations
+from django_momento.client.client import Client
 from django_momento.client.registry import clients
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache, local_options
@@ -238,11 +241,11 @@ import django
 from django.conf import settings
 
 options = {"CREDENTIALS": "local", "ENDPOINT": sys.argv[1], "SERIALIZER": sys.argv[2]}
-cache = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "tests"}
+config = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "tests", "OPTIONS": options}
 settings.configure(
     SECRET_KEY="only-for-tests",
     INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.sessions", "django_momento"],
-    CACHES={"default": {**cache, "OPTIONS": {**options, "IGNORE_EXCEPTIONS": "save(" in sys.argv[3]}}},
+    CACHES={"default": config},
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": tempfile.mkdtemp() + "/site"}},
 )
 django.setup()
@@ -299,7 +302,7 @@ def test_a_site_with_a_database_stores_querysets_and_sessions(
 ) -> None:
     """From an event loop too. If a session is too large, no older one is read from the cache."""
     command = [sys.executable, "-W", "error::RuntimeWarning", "-c", SITE + script]
-    arguments = [momento.address, serializer, script]
+    arguments = [momento.address, serializer]
     ended = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
 
     assert (expected, 0) == (ended.stdout.splitlines(), ended.returncode), ended.stderr
@@ -411,3 +414,36 @@ def test_partial_failures_are_throttled_and_counted(
     (record,) = caplog.records
     assert "set_many() did not store 1 of 2 keys" in record.getMessage()
     assert {"partial_failures": 3} == events.counts("default")
+
+
+def test_encryption_keys_are_not_waited_for_in_the_event_loop(
+    settings: Any, tmp_path: Path, momento: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come with the API key, which the first call fetches on a thread of its own."""
+    secret = {"api_key": "any", "endpoint": momento.address, "encryption_key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    (tmp_path / "secret").write_text(json.dumps(secret))
+    options = {
+        "CREDENTIALS": "file",
+        "API_KEY_FILE": str(tmp_path / "secret"),
+        "ENDPOINT": momento.address,
+        "ENCRYPTION_KEY": "secret",
+    }
+    backend = "django_momento.cache.MomentoCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
+    get_credential = Client.get_credential
+
+    def refuse_to_block(client: Client) -> Any:
+        assert client.credential is not None
+        return get_credential(client)
+
+    monkeypatch.setattr(Client, "get_credential", refuse_to_block)
+
+    async def store(verb: str, *arguments: Any) -> Any:
+        clients.close()
+        await getattr(caches["default"], verb)(*arguments)
+        return await caches["default"].aget("key")
+
+    for verb in ("aset", "aadd"):
+        assert "value" == asyncio.run(store(verb, "key", "value"))
+        caches["default"].clear()
+    assert "value" == asyncio.run(store("aset_many", {"key": "value"}))

@@ -22,7 +22,7 @@ class Report:
     messages: list[CheckMessage] = field(default_factory=list)
 
     @property
-    def failed(self) -> list[str]:
+    def failed_aliases(self) -> list[str]:
         """The aliases with a step that failed."""
         return [alias for alias, steps in self.caches.items() if not steps[-1].ok]
 
@@ -33,14 +33,16 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        return not (self.failed or self.errors)
+        return not (self.failed_aliases or self.errors)
 
     def __str__(self) -> str:
         if self.ok:
             return f"All caches work: {', '.join(self.caches)}"
         parts = []
-        if self.failed:
-            parts.append(f"{len(self.failed)} of {len(self.caches)} caches failed: {', '.join(self.failed)}")
+        if self.failed_aliases:
+            parts.append(
+                f"{len(self.failed_aliases)} of {len(self.caches)} caches failed: {', '.join(self.failed_aliases)}"
+            )
         if self.errors:
             parts.append(f"system checks failed: {', '.join(str(message.id) for message in self.errors)}")
         return "; ".join(parts)
