@@ -40,9 +40,8 @@ class Report:
             return f"All caches work: {', '.join(self.caches)}"
         parts = []
         if self.failed_aliases:
-            parts.append(
-                f"{len(self.failed_aliases)} of {len(self.caches)} caches failed: {', '.join(self.failed_aliases)}"
-            )
+            failed = ", ".join(self.failed_aliases)
+            parts.append(f"{len(self.failed_aliases)} of {len(self.caches)} caches failed: {failed}")
         if self.errors:
             parts.append(f"system checks failed: {', '.join(str(message.id) for message in self.errors)}")
         return "; ".join(parts)
