@@ -182,10 +182,11 @@ def test_the_function_on_lambda_serves_the_site(
     write_files(LAMBDA, site.directory)
     template = yaml.load((site.directory / "template.yaml").read_text(), Template)
     variables = template["Resources"]["Site"]["Properties"]["Environment"]["Variables"]
-    assert variables.pop("SECRET_KEY") == "!Ref SecretKey"
+    assert variables.pop("SECRET_KEY_ARN") == "!Ref SecretKey"
     site.environment |= {
+        **{name: value for name, value in os.environ.items() if name.startswith("AWS_")},
         **variables,
-        "SECRET_KEY": SECRET_KEY,
+        "SECRET_KEY_ARN": aws.create("Secret_Key", SECRET_KEY),
         "AWS_LAMBDA_FUNCTION_NAME": "site",
         "AWS_SESSION_TOKEN": AGENT_TOKEN,
         "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(agent.port),
@@ -215,7 +216,8 @@ def test_the_task_on_fargate_serves_the_site(
     variables = {it["Name"]: it["Value"] for it in container["Environment"]}
     url = variables["CACHE_URL"].removeprefix("!Sub ").replace("${AWS::Region}", "us-west-2")
     site.environment |= {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
-    site.environment |= {"CACHE_URL": url, "SECRET_KEY": SECRET_KEY}
+    assert variables["SECRET_KEY_ARN"] == "!Ref SecretKey"
+    site.environment |= {"CACHE_URL": url, "SECRET_KEY_ARN": aws.create("Secret_Key", SECRET_KEY)}
     port = free_port()
     (command,) = re.findall(r"(?m)^CMD (.*)$", (site.directory / "Dockerfile").read_text())
     words = [word.replace("0.0.0.0:8000", f"127.0.0.1:{port}") for word in json.loads(command)]
