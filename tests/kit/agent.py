@@ -59,7 +59,7 @@ class SecretsManagerAgent:
         self._cache: dict[tuple[str, str, str], tuple[float, str]] = {}
         self._lock = threading.Lock()
         self._to_say: list[tuple[int, str]] = []
-        self._server = ThreadingHTTPServer((HOST, 0), _handler(self))
+        self._server = _Server((HOST, 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property
@@ -129,6 +129,13 @@ class SecretsManagerAgent:
         else:
             document["SecretBinary"] = base64.b64encode(answer["SecretBinary"]).decode()
         return json.dumps(document)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print no traceback if a client has hung up."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _handler(agent: SecretsManagerAgent) -> type[BaseHTTPRequestHandler]:
