@@ -34,7 +34,7 @@ _QUOTES = {
     "\u201c": "typographic quotes (\u201c \u201d)",
 }
 _CLOSING = {"\u2018": "\u2019", "\u201c": "\u201d"}
-_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,63})\s*[=:]\s*['\"]?(?=ey)")
+_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,63}\s*[=:])\s*['\"]?(?=ey)")
 
 # As seconds the year 5138, as milliseconds 1973: keys expire near neither.
 _FIRST_IN_MILLISECONDS = 1e11
@@ -178,7 +178,7 @@ def _problem_with(text: str) -> str:
         return "begins with 'Bearer', and must hold the API key alone"
     assignment = _ASSIGNMENT.match(text)
     if assignment:
-        return f"begins with {_quote_name(assignment[1])} and a sign, and must hold the API key alone"
+        return f"begins with {_quote_name(assignment[1])}, and must hold the API key alone"
     return ""
 
 

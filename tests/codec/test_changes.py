@@ -54,7 +54,7 @@ def is_documented_as_read(written: Configuration, reader: Configuration) -> bool
 
 
 def is_read(codec: Codec, data: bytes, value: object) -> bool:
-    """Answer whether a codec reads stored data as the value that it was, rather than as a miss."""
+    """Return whether a codec reads stored data as the value that it was, rather than as a miss."""
     try:
         answer = codec.decode(KEY, data)
     except UnreadableValue:

@@ -63,7 +63,7 @@ def signing(serializer: str, *keys: bytes) -> Codec:
 
 
 def accepted(codec: Codec, forgeries: list[bytes]) -> list[bytes]:
-    """Answer which of the forgeries a codec reads, but for integers, which anybody may set."""
+    """Return which of the forgeries a codec reads, but for integers, which anybody may set."""
     read = []
     for data in forgeries:
         try:

@@ -68,7 +68,7 @@ class Forger:
         self.compressed_tag = compressing.encode(b":1:list", VALUES[b":1:list"])[:tag_length]
 
     def forgery(self, key: bytes) -> bytes:
-        """Answer what to put under a key instead of what is there."""
+        """Return what to put under a key instead of what is there."""
         # Digits are an integer, which whoever can write to the cache may set.
         while _DIGITS.fullmatch(data := self.random.choices(FORGERIES, WEIGHTS)[0](self, key)):
             pass
@@ -164,7 +164,7 @@ _DIGITS = re.compile(rb"-?[0-9]+")
 
 
 def answers(codec: Codec, forger: Forger) -> list[tuple[bytes, bytes, Any]]:
-    """Answer key, forgery and value of what a codec read, of MUTATIONS forgeries."""
+    """Return key, forgery and value of what a codec read, of MUTATIONS forgeries."""
     read = []
     for _ in range(MUTATIONS):
         key = forger.random.choice(list(VALUES))

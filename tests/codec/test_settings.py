@@ -22,12 +22,12 @@ LONG = ["value"] * 1000
 
 
 def stored(cache: MomentoCache, value: object) -> bytes:
-    """Answer the bytes that a cache would send to Momento."""
+    """Return the bytes that a cache would send to Momento."""
     return cache._codec.encode(b":1:key", value)
 
 
 def refusal(**options: Any) -> ConfigurationError:
-    """Answer why a cache with these OPTIONS cannot be used."""
+    """Return the reason why a cache with these OPTIONS cannot be used."""
     config: dict[str, Any] = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "my-cache"}
     # A length of its own: a codec that another test has made would not be made again.
     config["OPTIONS"] = {"CREDENTIALS": "env", "COMPRESS_MIN_LENGTH": 4321} | options

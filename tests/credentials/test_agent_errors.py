@@ -39,7 +39,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failure(secret_id: str = "momento", region: str | None = "us-west-2") -> CredentialError:
-    """Fetch a secret that cannot be had; answer the error, after making sure that it shows nothing."""
+    """Fetch a secret that cannot be had; return the error, after making sure that it shows nothing."""
     with pytest.raises(CredentialError) as failed:
         get_secret_value(secret_id, "AWSCURRENT", region)
     assert failed.value.fix

@@ -51,7 +51,7 @@ AGENT_TOKEN = base64.b64encode(bytes(range(120))).decode()
 
 
 def shown_of(key: str, text: str) -> list[str]:
-    """Answer every run of eight characters of a key that a text shows; there must be none."""
+    """Return every run of eight characters of a key that a text shows; there must be none."""
     return [key[start : start + 8] for start in range(len(key) - 7) if key[start : start + 8] in text]
 
 
@@ -91,7 +91,7 @@ class SecretsManager:
         return self._clients[region]
 
     def create(self, name: str, value: str | bytes, region: str = REGION) -> str:
-        """Create a secret and answer its ARN."""
+        """Create a secret and return its ARN."""
         kind = "SecretString" if isinstance(value, str) else "SecretBinary"
         return str(self.client(region).create_secret(Name=name, **{kind: value})["ARN"])
 
@@ -155,7 +155,7 @@ class FakeAws:
         self.port = 0
 
     def refuse(self, code: str, message: str = "No.", status: int = 400) -> None:
-        """Answer with an error as services of the JSON 1.1 protocol do."""
+        """Return with an error as services of the JSON 1.1 protocol do."""
         self.status = status
         self.body = json.dumps(
             {"__type": f"com.amazonaws.secretsmanager#{code}", "message": message}
@@ -209,7 +209,7 @@ def answering(*pieces: bytes) -> Iterator[int]:
 
 
 def failure(secret_id: str = "momento", stage: str = "AWSCURRENT", region: str | None = REGION) -> str:
-    """Fetch a secret that cannot be had; answer the message, after making sure that it shows no key."""
+    """Fetch a secret that cannot be had; return the message, after making sure that it shows no key."""
     with pytest.raises(CredentialError) as failed:
         get_secret_value(secret_id, stage, region)
     assert failed.value.fix

@@ -79,7 +79,7 @@ class Touchy:
 
 
 def refusal(codec: Codec, data: bytes, key: bytes = KEY) -> str:
-    """Answer for what reason a codec does not read stored data, which it must not."""
+    """Return the reason why a codec refuses stored data."""
     with pytest.raises(UnreadableValue) as refused:
         codec.decode(key, data)
     return str(refused.value)
