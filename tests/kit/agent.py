@@ -67,7 +67,7 @@ class SecretsManagerAgent:
         return self._server.server_port
 
     def say(self, status: int, text: str, times: int = 1) -> None:
-        """Return the next requests so, whatever they ask for."""
+        """Respond to the next requests so, whatever they ask for."""
         self._to_say += [(status, text)] * times
 
     def start(self) -> SecretsManagerAgent:
@@ -80,7 +80,7 @@ class SecretsManagerAgent:
         self._server.server_close()
 
     def answer(self, request: Request) -> str:
-        """Return a request as the agent does; raises Refused."""
+        """Return the response to a request, as the agent does; raises Refused."""
         self.requests.append(request)
         if self._to_say:
             status, text = self._to_say.pop(0)

@@ -155,7 +155,7 @@ class FakeAws:
         self.port = 0
 
     def refuse(self, code: str, message: str = "No.", status: int = 400) -> None:
-        """Return with an error as services of the JSON 1.1 protocol do."""
+        """Respond with an error as services of the JSON 1.1 protocol do."""
         self.status = status
         self.body = json.dumps(
             {"__type": f"com.amazonaws.secretsmanager#{code}", "message": message}
