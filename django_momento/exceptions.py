@@ -143,6 +143,8 @@ class CallTimedOut(TransportError):
 
     # Whether it came long before CLIENT_TIMEOUT had passed, because the clock of the process was set.
     is_premature = False
+    # Whether the connection was being made, for less than CONNECT_TIMEOUT.
+    is_connecting = False
 
 
 class UnreadableValue(Exception):

@@ -38,6 +38,7 @@ SPELLINGS: dict[str, list[tuple[Any, list[str]]]] = {
     ],
     "CONFIGURATION": [("low-latency", ["low-latency"])],
     "CLIENT_TIMEOUT": [(2.5, ["2.5", "2.50", "2.5s", "2500ms"]), (2, ["2", "2.0", "2 s", "2sec"])],
+    "CONNECT_TIMEOUT": [(2.5, ["2.5", "2.50", "2.5s", "2500ms"]), (2, ["2", "2.0", "2 s", "2sec"])],
     "ROOT_CERTIFICATES": [(__file__, [__file__])],
     "READ_CONCERN": [("consistent", ["consistent"])],
     "MAX_TTL": [

@@ -25,7 +25,7 @@ from momento_wire_types import (
     controlclient_pb2_grpc,
 )
 
-from ..clock import wall
+from ..clock import monotonic, wall
 from ..credentials.credential import Credential
 from ..endpoint import TLS_PORT, Endpoint
 from ..exceptions import ServerError
@@ -81,6 +81,8 @@ class Recycled(Generic[T]):
         self._lock = threading.RLock()
         self._is_closed = False
         self._is_suspect = False
+        # When the connection was made, by ``clock.monotonic``.
+        self.opened_at = 0.0
         self.generation = next(_generations) if generation is None else generation
 
     def get(self) -> T:
@@ -125,6 +127,7 @@ class Recycled(Generic[T]):
                 self.generation = next(_generations)
             if self._current is None:
                 self._current = self._connect(self.generation)
+                self.opened_at = monotonic()
             self._used = now
             return self._current
 

@@ -219,6 +219,11 @@ def is_foreign(error: BaseException) -> bool:
     return _has_passed_signal_handler(error.__traceback__)
 
 
+def is_to_pass(error: BaseException) -> bool:
+    """Return whether an exception of a call is to be raised as it is."""
+    return isinstance(error, MomentoCacheError) or is_foreign(error)
+
+
 def _innermost_frame(traceback: TracebackType | None) -> FrameType | None:
     frame = None
     while traceback is not None:

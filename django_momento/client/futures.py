@@ -7,6 +7,7 @@ belongs to the loop it was made in. So async calls are sent over the former and 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -52,3 +53,20 @@ async def wait_for(futures: Sequence[Any], *, shared: bool = False, timeout: flo
 def _settle(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
+
+
+def wait_on_this_thread(pending: Any, seconds: float) -> bool:
+    """Wait on this thread until a call is done; return False if it is not done in time."""
+    add_done_callback = getattr(pending, "add_done_callback", None)
+    if add_done_callback is None:
+        return True  # A stream, which the reader's own thread ends.
+    # A bare lock: the exception of a signal's handler cannot leave it locked for the thread that releases it.
+    is_done = threading.Lock()
+    is_done.acquire()
+
+    def end(_: object) -> None:
+        if is_done.locked():
+            is_done.release()
+
+    add_done_callback(end)
+    return is_done.acquire(timeout=max(0.0, seconds))

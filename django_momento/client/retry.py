@@ -119,10 +119,14 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
     """Send what failed again if that may help; return the response, or raise the error that remains.
 
     A call whose key was refused is sent again with another key, if there is one. A retryable call that met
-    one of RETRYABLE_STATUSES is sent again after a pause. Limits and timeouts are never sent again.
+    one of RETRYABLE_STATUSES is sent again after a pause. One that timed out while the connection was being
+    made is sent again until CONNECT_TIMEOUT has passed. Limits and other timeouts are never sent again.
     """
     attempts = _Attempts(request, sent.failure)
     transport = sent.transport
+    while client.current is not None and (again := attempts.connecting()):
+        transport = client.current
+        yield from _send_again(transport, cache, attempts, again)
     for pause in RETRY_BACKOFF:
         refused = attempts.refused()
         if refused and client.current is transport:
@@ -139,15 +143,19 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
                 break
             yield Pause(pause * attempts.jitter())
         transport = client.current or current
-        try:
-            response = yield Send(transport, cache, attempts.request_for(again))
-        except MomentoCacheError as error:
-            again[0].outcome = error
-        except PartialFailure as failure:
-            attempts.record(again, failure.outcomes)
-        else:
-            attempts.record(again, response if attempts.is_list else [response])
+        yield from _send_again(transport, cache, attempts, again)
     return attempts.result()
+
+
+def _send_again(transport: Transport, cache: str, attempts: _Attempts, again: list[_Attempt]) -> Policy:
+    try:
+        response = yield Send(transport, cache, attempts.request_for(again))
+    except MomentoCacheError as error:
+        again[0].outcome = error
+    except PartialFailure as failure:
+        attempts.record(again, failure.outcomes)
+    else:
+        attempts.record(again, response if attempts.is_list else [response])
 
 
 class Sent:
@@ -193,6 +201,15 @@ class _Attempts:
         errors = [each.outcome for each in self._all if isinstance(each.outcome, Exception)]
         shared = [vars(error)["jitter"] for error in errors if "jitter" in vars(error)]
         return float(shared[0]) if shared else jitter(1.0)
+
+    def connecting(self) -> list[_Attempt]:
+        return [
+            each
+            for each in self._all
+            if isinstance(each.outcome, CallTimedOut)
+            and each.outcome.is_connecting
+            and getattr(each.call, "retryable", False)
+        ]
 
     def retryable(self) -> list[_Attempt]:
         return [

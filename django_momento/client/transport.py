@@ -25,9 +25,9 @@ from .breaker import Breakers, CircuitBreaker
 from .calls import Call, Get, KeysExist, Request, describe_item
 from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
 from .deadlines import MAX_DIFFERENCE, grpc_clock
-from .errors import Sent, is_foreign, map_error
+from .errors import Sent, is_foreign, is_to_pass, map_error
 from .fork_gate import Passage, gate
-from .futures import wait_for
+from .futures import wait_for, wait_on_this_thread
 from .proxies import bypass_proxies
 from .retry import PartialFailure
 
@@ -47,6 +47,9 @@ Started = tuple[PendingCall, Passage | None, int]
 
 # Part of the timeout before which no call times out by itself.
 MIN_ELAPSED = 0.5
+
+# Seconds: the start of a connection's first call comes less than this before the start of the connection.
+CONNECTION_SETUP = 0.5
 
 _PROBE_KEY = b"\x00django-momento-probe"
 
@@ -131,7 +134,7 @@ class Transport:
                 response = self._channel(request).call(self._metadata_of(cache), request)
         except BaseException as error:
             passage.leave()
-            if _is_to_pass(error):
+            if is_to_pass(error):
                 raise
             raise self._map_error(cache, request, error, started, self.breaker_of(request)) from error
         # On the way of a success the passage ends with this frame.
@@ -189,7 +192,7 @@ class Transport:
             generation = channel.connection.generation
         except BaseException as error:
             passage.leave()
-            if _is_to_pass(error):
+            if is_to_pass(error):
                 raise
             raise self._map_error(cache, call, error, started) from error
         pending.add_done_callback(passage.leave)
@@ -203,7 +206,7 @@ class Transport:
         try:
             result = call.answer(pending.result(), (self._control if call.control else self._cache).pb)
         except Exception as error:
-            if _is_to_pass(error):
+            if is_to_pass(error):
                 raise
             raise self._map_error(cache, call, error, started) from error
         self.async_breaker_of(call).last_success = started
@@ -230,7 +233,7 @@ class Transport:
                 else:
                     self._cache.call(self._metadata_of(cache), call)
             except Exception as error:
-                if _is_to_pass(error):
+                if is_to_pass(error):
                     raise
                 raise self._error_for(cache, call, error) from error
 
@@ -244,7 +247,7 @@ class Transport:
         try:
             pending.result()
         except Exception as error:
-            if _is_to_pass(error):
+            if is_to_pass(error):
                 raise
             return self._error_for(cache, KeysExist((_PROBE_KEY,)), error)
         return None
@@ -318,7 +321,7 @@ class Transport:
         if isinstance(sent, MomentoCacheError):
             return sent
         try:
-            if not _wait(sent[0], started + self.bound(call) - monotonic()):
+            if not wait_on_this_thread(sent[0], started + self.bound(call) - monotonic()):
                 return self.abandon(cache, call, sent)
             return self.finish(cache, call, sent[0], started)
         except MomentoCacheError as error:
@@ -343,8 +346,20 @@ class Transport:
                     "A call to Momento timed out far too early: was the clock of this process set?"
                 )
             return failure
-        self._breakers.record_failure(breaker or self.async_breaker_of(request), failure, started)
+        breaker = breaker or self.async_breaker_of(request)
+        if isinstance(failure, CallTimedOut) and self._is_connecting(breaker):
+            failure.is_connecting = True
+            return failure
+        self._breakers.record_failure(breaker, failure, started)
         return failure
+
+    def _is_connecting(self, breaker: CircuitBreaker) -> bool:
+        """Return whether the first connection that a breaker judges is being made, within CONNECT_TIMEOUT."""
+        connection = self._sdk if breaker is self._breakers.sdk else self._cache.connection
+        opened = connection.opened_at
+        has_worked = breaker.last_success > opened - CONNECTION_SETUP
+        is_control = breaker is self._breakers.control
+        return not (has_worked or is_control) and monotonic() - opened < self._options.connect_timeout
 
     def _error_for(self, cache: str, request: Any, error: BaseException) -> MomentoCacheError:
         return map_error(self._sent(cache, request), error)
@@ -375,28 +390,6 @@ class Transport:
                 ("read-concern", self._options.read_concern),
             )
         return metadata
-
-
-def _wait(pending: PendingCall, seconds: float) -> bool:
-    """Wait on this thread until a call is done; return False if it is not done in time."""
-    add_done_callback = getattr(pending, "add_done_callback", None)
-    if add_done_callback is None:
-        return True  # A stream, which the reader's own thread ends.
-    # A bare lock: the exception of a signal's handler cannot leave it locked for the thread that releases it.
-    is_done = threading.Lock()
-    is_done.acquire()
-
-    def end(_: object) -> None:
-        if is_done.locked():
-            is_done.release()
-
-    add_done_callback(end)
-    return is_done.acquire(timeout=max(0.0, seconds))
-
-
-def _is_to_pass(error: BaseException) -> bool:
-    """Return whether an exception of a call is to be raised as it is."""
-    return isinstance(error, MomentoCacheError) or is_foreign(error)
 
 
 def _all_or_partial_failure(outcomes: list[Any]) -> list[Any]:

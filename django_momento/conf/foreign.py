@@ -105,7 +105,6 @@ FOREIGN_OPTIONS = (
     *(
         ForeignOption("pymemcache and pylibmc", names, replacement)
         for names, replacement in (
-            (("CONNECT_TIMEOUT",), _TIMEOUT),
             (("IGNORE_EXC",), _IGNORE),
             (("SERDE", "DESERIALIZER"), _SERIALIZER),
             (

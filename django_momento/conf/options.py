@@ -131,6 +131,12 @@ class ConnectionOptions:
     client_timeout: float | None = _option(
         SECONDS, None, "seconds one call may take", default_text="the configuration's"
     )
+    connect_timeout: float = _option(
+        SECONDS,
+        5.0,
+        "seconds that making the first connection may take; until then, calls that may be repeated wait "
+        "beyond `CLIENT_TIMEOUT`, and a timeout is not taken for an outage",
+    )
     root_certificates: Path | None = _option(
         FILE, None, "PEM file with the root certificates to trust", default_text="grpc's own"
     )

@@ -69,6 +69,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "API_KEY_FILE": ({"CREDENTIALS": "file"}, "E002", "Give API_KEY_FILE, the path of the file"),
     "ENDPOINT": ({"CREDENTIALS": "env", "ENDPOINT": "http://a.example"}, "E003", "a Momento endpoint, or"),
     "CONFIGURATION": ({"CREDENTIALS": "env", "CONFIGURATION": "fast"}, "E003", "'auto', 'in-region'"),
+    "CONNECT_TIMEOUT": ({"CREDENTIALS": "env", "CONNECT_TIMEOUT": 0}, "E003", "a number of seconds"),
     "CLIENT_TIMEOUT": ({"CREDENTIALS": "env", "CLIENT_TIMEOUT": "2s"}, "E003", "a number of seconds"),
     "ROOT_CERTIFICATES": ({"CREDENTIALS": "env", "ROOT_CERTIFICATES": "/no.pem"}, "E003", "an existing file"),
     "READ_CONCERN": ({"CREDENTIALS": "env", "READ_CONCERN": "strong"}, "E003", "'balanced', 'consistent'"),

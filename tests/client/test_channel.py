@@ -9,18 +9,23 @@ import grpc
 import pytest
 from momento.config.transport.transport_strategy import StaticGrpcConfiguration
 
-from django_momento.client.calls import Increment, KeysExist
+from django_momento.client import operations
+from django_momento.client.calls import Increment, Operation
 from django_momento.client.channel import CACHE, CONTROL, Channel
 from django_momento.credentials.credential import Credential
+from django_momento.exceptions import ServerUnavailable
 from django_momento.redaction import SecretStr
+from tests.kit import sites as fixtures
 from tests.kit.capture import capturing
+from tests.kit.clients import make_client
+from tests.kit.sites import Run
 
 PATIENT = StaticGrpcConfiguration(timedelta(seconds=10))
 NO_KEEPALIVE = StaticGrpcConfiguration(
     timedelta(seconds=10), keepalive_permit_without_calls=None, keepalive_time=None, keepalive_timeout=None
 )
 
-METADATA = (("cache", "tests"), ("authorization", "a-key"))
+run = fixtures.run
 
 
 def channel(port: int, configuration: StaticGrpcConfiguration = PATIENT) -> Channel:
@@ -28,23 +33,28 @@ def channel(port: int, configuration: StaticGrpcConfiguration = PATIENT) -> Chan
     return Channel(CACHE, credential, configuration)
 
 
-def test_a_read_is_repeated_until_it_is_answered() -> None:
+def test_a_read_is_repeated_until_it_is_answered(run: Run) -> None:
     """A server that is briefly unavailable costs a pause, not an error."""
     with capturing(failures=2) as server:
-        ours = channel(server.port)
-        assert ours.ask(METADATA, KeysExist((b"k",))) == [False]
-        ours.close()
+        client = make_client(server.port, client_timeout=10.0)
+        assert run(client, operations.has_key(b"k")) is False
+        client.close()
     assert len(server.seen) == 3
 
 
-def test_a_call_that_counts_is_never_repeated() -> None:
+def test_a_call_that_counts_is_never_repeated(run: Run) -> None:
     """Increment may have taken effect although its answer was lost: twice would be once too often."""
+
+    def increment() -> Operation[int]:
+        total: int = yield Increment(b"k", 1, 5)
+        return total
+
     with capturing(failures=1) as server:
-        ours = channel(server.port)
-        with pytest.raises(grpc.RpcError) as caught:
-            ours.send(METADATA, Increment(b"k", 1, 5)).result()
-        ours.close()
-    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        client = make_client(server.port, client_timeout=10.0)
+        with pytest.raises(ServerUnavailable) as caught:
+            run(client, increment())
+        client.close()
+    assert caught.value.status == "UNAVAILABLE"
     assert len(server.seen) == 1
 
 
@@ -68,7 +78,12 @@ def test_the_port_of_tls_means_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything but a loopback port is encrypted, with the configured root certificates."""
     opened: list[Any] = []
     monkeypatch.setattr(grpc, "ssl_channel_credentials", lambda roots: ("tls", roots))
-    monkeypatch.setattr(grpc, "secure_channel", lambda *args: opened.append(args[:2]))
+
+    def secure_channel(*args: Any) -> grpc.Channel:
+        opened.append(args[:2])
+        return grpc.insecure_channel("127.0.0.1:1")
+
+    monkeypatch.setattr(grpc, "secure_channel", secure_channel)
     credential = Credential(SecretStr("a-key"), "v2", "test", "cache.example.com", "control.example.com")
     configuration = StaticGrpcConfiguration(timedelta(seconds=1), root_certificates_pem=b"roots")
     Channel(CACHE, credential, configuration)._open(0)

@@ -41,7 +41,6 @@ MIGRATED = {
     "use_pooling": "no pool",
     "max_pool_size": "no pool",
     "no_delay": "CONFIGURATION",
-    "connect_timeout": "TIMEOUT",
     "serde": "SERIALIZER",
     "tls_context": "ROOT_CERTIFICATES",
     "allow_unicode_keys": "any character",

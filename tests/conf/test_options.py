@@ -63,6 +63,7 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
         ["", "Lambda", None, 1],
     ),
     "CLIENT_TIMEOUT": ([(1, 1.0), (0.5, 0.5), (Fraction(1, 2), 0.5)], NOT_SECONDS),
+    "CONNECT_TIMEOUT": ([(1, 1.0), (0.5, 0.5), (Fraction(1, 2), 0.5)], NOT_SECONDS),
     "ROOT_CERTIFICATES": (
         [(HERE, Path(HERE)), (Path(HERE), Path(HERE))],
         ["", None, 1, "/no/such/file", str(Path(HERE).parent), "a" * 5000, "nul\0byte", Path()],
@@ -166,6 +167,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         endpoint=None,
         configuration="auto",
         client_timeout=None,
+        connect_timeout=5.0,
         root_certificates=None,
         read_concern="balanced",
     )
