@@ -45,6 +45,17 @@ def test_one_of_many_events_is_logged_with_the_number_of_the_others(
     assert {"unreadable_values": 4000} == ours.counts("default")
 
 
+def test_an_event_of_every_call_may_be_logged_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """Of each alias, however long it goes on; all are counted."""
+    ours = Events()
+    for alias in ("default", "pages"):
+        for _ in range(3):
+            ours.record(alias, "cut_timeouts", "cut", once=True)
+            clock.advance(1000 * PAUSE)
+    assert ["Cache 'default': cut", "Cache 'pages': cut"] == messages(caplog)
+    assert {"cut_timeouts": 3} == ours.counts("pages")
+
+
 def test_caches_and_kinds_of_events_do_not_silence_each_other(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

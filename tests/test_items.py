@@ -328,6 +328,26 @@ def test_repr_has_the_alias_the_cache_and_the_endpoint(make_cache: MakeCache, mo
     assert momento.address in repr(cache)
 
 
+def test_repr_of_a_client_has_its_endpoint_and_no_key(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So do the reprs of the registry and of the transport and its channels."""
+    monkeypatch.setenv("MOMENTO_API_KEY", "a-key-that-is-secret")
+    with LocalServer(api_keys=["a-key-that-is-secret"], caches=[CACHE_NAME]) as server:
+        options = {"CREDENTIALS": "env", "ENDPOINT": server.address}
+        backend = "django_momento.cache.MomentoCache"
+        settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
+        cache = caches.create_connection("default")
+        assert isinstance(cache, MomentoCache)
+        client = clients.get(cache.options.connection)
+        assert "not connected, key from env" in repr(client)
+        cache.get("key")
+        shown = repr([clients, client, client.transport, *vars(client.transport).values()])
+
+        assert f"<Client to {server.address}, key from env>" in shown
+        assert f"<Transport to {server.address}>" in shown
+        assert f"<Channel to {server.address}>" in shown
+        assert "a-key-that-is-secret" not in shown
+
+
 @pytest.mark.parametrize(
     "options", [{"CREDENTIALS": "env", "ENDPOINT": "cell.example"}, {"SECRET_ID": "momento"}, {"SECRET": 1}]
 )

@@ -194,6 +194,9 @@ class Channel:
         self.connection = Recycled(self._open, _close)
         self._readers = Readers(_MAX_READERS)
 
+    def __repr__(self) -> str:
+        return f"<Channel to {self._host}:{self._port}>"
+
     def call(self, metadata: Metadata, call: Call[T], timeout: float | None = None) -> T:
         """Send a call and return its result. Raises ``grpc.RpcError``.
 

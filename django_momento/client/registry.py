@@ -16,6 +16,9 @@ class ClientRegistry:
     def __init__(self) -> None:
         self._clients: dict[ConnectionOptions, Client] = {}
 
+    def __repr__(self) -> str:
+        return f"<ClientRegistry of {[*self._clients.values()]}>"
+
     def get(self, options: ConnectionOptions) -> Client:
         """Return the client for these options: the same one for as long as the process lives."""
         client = self._clients.get(options)
