@@ -49,7 +49,7 @@ def run_async(ours: Client, cache: str, steps: Operation[Any]) -> Any:
 @pytest.fixture(params=[run_sync, run_async], ids=["sync", "async"])
 def run(request: pytest.FixtureRequest) -> Run:
     """Both drivers must do the same."""
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture

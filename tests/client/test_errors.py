@@ -232,7 +232,7 @@ class Limit(Exception):
     """Of a package that is neither gRPC's nor the SDK's."""
 
 
-def raise_in_handler(raise_: Callable[..., None], wait: Callable[[], None]) -> BaseException:
+def raise_in_handler(raise_: Callable[..., None], wait: Callable[[], object]) -> BaseException:
     """Return the exception that a signal's handler raises while this thread is inside library code."""
     before = signal.signal(signal.SIGALRM, raise_)
     signal.setitimer(signal.ITIMER_REAL, 0.02)

@@ -208,6 +208,7 @@ def test_delete_many_deletes_all_it_can_before_it_raises() -> None:
     keys = [b"%d" % number for number in range(operations.MAX_CONCURRENT_CALLS + 1)]
     steps = operations.delete_many(keys)
     first = next(steps)
+    assert isinstance(first, list)
     assert len(first) == operations.MAX_CONCURRENT_CALLS
     outcomes: list[Any] = [None] * operations.MAX_CONCURRENT_CALLS
     outcomes[3] = ServerUnavailable("gone")

@@ -99,7 +99,7 @@ def test_a_function_that_waits_can_be_cancelled(threads: Threads) -> None:
     """It is not called, and those behind it are."""
     pool, go = Readers(1), threading.Event()
     called: list[int] = []
-    first = pool.submit(go.wait, HANG_GUARD)
+    first: Any = pool.submit(go.wait, HANG_GUARD)
     second, third = pool.submit(called.append, 2), pool.submit(called.append, 3)
     assert second.cancel()
     go.set()

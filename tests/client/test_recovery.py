@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_a_probe_that_dies_of_anything_is_sent_again(
     go_silent(site, proxy, run)
     proxy.is_silent = False
     reconnected = transport.Transport.reconnected
-    died = []
+    died: list[Any] = []
 
     def die(link: transport.Transport) -> transport.Transport:
         if len(died) < 2:

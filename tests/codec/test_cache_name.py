@@ -13,7 +13,7 @@ from tests.kit.tables import table
 
 KEY = b":1:key"
 VALUES = ["text", ["x" * 50] * 100]
-SECRETS = {
+SECRETS: dict[str, dict[str, Any]] = {
     "signed": {"signing_secrets": ("secret",)},
     "encrypted with 32 bytes": {"encryption_key": SecretStr("A" * 43)},
     "encrypted with 16 bytes": {"encryption_key": SecretStr("A" * 22)},

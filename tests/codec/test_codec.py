@@ -210,7 +210,7 @@ def test_numbers_that_json_lacks_are_unreadable(data: bytes) -> None:
         CODECS["plain json"].decode(KEY, data)
 
 
-@table("value", [threading.Lock(), lambda: None, types, (x for x in ())])
+@table("value", [threading.Lock(), lambda: None, types, (number for number in range(0))])
 @table("name", ["signed pickle", "unsigned pickle"])
 def test_a_value_that_cannot_be_pickled_raises(name: str, value: object) -> None:
     """An unpicklable value is a bug of the caller's, and loud."""

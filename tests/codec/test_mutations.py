@@ -77,7 +77,7 @@ class Forger:
     def _any(self, most: int) -> bytes:
         return self.random.randbytes(self.random.randint(1, most))
 
-    def _place(self, data: bytes) -> int:
+    def _place(self, data: bytes | bytearray) -> int:
         return self.random.randrange(len(data))
 
     def flip_bits(self, key: bytes) -> bytes:

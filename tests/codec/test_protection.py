@@ -49,7 +49,7 @@ def test_a_seal_is_for_one_key_and_one_tag(protection: Protection, key: bytes, t
 @every_seal
 def test_what_a_seal_adds_is_documented(protection: Protection) -> None:
     """docs/values.md counts the bytes."""
-    added = {Signature: 16, Encryption: 28}[type(protection)]  # type: ignore[index]
+    added = {Signature: 16, Encryption: 28}[type(protection)]
 
     assert len(TAG) + added + 7 == len(protection.seal(KEY, TAG, b"payload"))
 

@@ -13,17 +13,23 @@ from django.test import override_settings
 
 from django_momento.cache import MomentoCache
 from django_momento.codec.compressors import find_compressor
-from django_momento.exceptions import ConfigurationError, UnreadableValue
-from tests.conftest import MakeCache
+from django_momento.events import events
+from django_momento.exceptions import ConfigurationError
+from django_momento.local import LocalServer
+from tests.conftest import MakeCache, local_options
 from tests.kit.codecs import DOTTED_PATH
+from tests.kit.raw import read_bytes, write_bytes
 
 KEYS = [base64.b64encode(bytes((number,)) * 32).decode() for number in range(3)]
 LONG = ["value"] * 1000
 
 
 def stored(cache: MomentoCache, value: object) -> bytes:
-    """Return the bytes that a cache would send to Momento."""
-    return cache._codec.encode(b":1:key", value)
+    """Return the bytes that Momento has after a cache stored a value."""
+    cache.set("key", value)
+    data = read_bytes(cache, "key")
+    assert data is not None
+    return data
 
 
 def refusal(**options: Any) -> ConfigurationError:
@@ -31,8 +37,11 @@ def refusal(**options: Any) -> ConfigurationError:
     config: dict[str, Any] = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "my-cache"}
     # A length of its own: a codec that another test has made would not be made again.
     config["OPTIONS"] = {"CREDENTIALS": "env", "COMPRESS_MIN_LENGTH": 4321} | options
-    with override_settings(CACHES={"pages": config}), pytest.raises(ConfigurationError) as refused:
-        caches["pages"].check_settings()
+    with override_settings(CACHES={"pages": config}):
+        cache = caches["pages"]
+        assert isinstance(cache, MomentoCache)
+        with pytest.raises(ConfigurationError) as refused:
+            cache.check_settings()
     return refused.value
 
 
@@ -181,7 +190,10 @@ def test_a_serializer_that_needs_a_seal_is_not_used_without(monkeypatch: pytest.
 def test_a_cache_shows_no_key(make_cache: MakeCache) -> None:
     """Neither the options nor the codec nor the cache show a key where they are printed."""
     cache = make_cache(OPTIONS={"ENCRYPTION_KEY": ",".join(KEYS)})
-    shown = f"{cache!r} {cache.options!r} {cache.options} {cache._codec!r} {vars(cache._codec)!r}"
+    cache.set("key", "value")
+    parts = [cache, cache.options, *vars(cache).values()]
+    shown = " ".join(f"{part} {part!r} {getattr(part, '__dict__', '')!r}" for part in parts)
+    assert "Codec" in shown
 
     assert [] == [key for key in KEYS if key in shown or repr(base64.b64decode(key)) in shown]
 
@@ -189,14 +201,21 @@ def test_a_cache_shows_no_key(make_cache: MakeCache) -> None:
 @pytest.mark.parametrize("options", [{}, {"ENCRYPTION_KEY": KEYS[0]}], ids=["signed", "encrypted"])
 def test_a_value_copied_to_another_momento_cache_is_not_read(options: dict[str, Any]) -> None:
     """LOCATION is part of the signature, and of the encryption."""
-    config = {
-        "BACKEND": "django_momento.cache.MomentoCache",
-        "OPTIONS": {"CREDENTIALS": "env"} | options,
-    }
-    aliases = {"one": {**config, "LOCATION": "one"}, "other": {**config, "LOCATION": "other"}}
-    with override_settings(CACHES=aliases):
-        data = stored(caches["one"], "value")
+    with LocalServer(caches=["one", "other"]) as server:
+        config = {
+            "BACKEND": "django_momento.cache.MomentoCache",
+            "OPTIONS": local_options(server, **options),
+        }
+        aliases = {name: {**config, "LOCATION": name} for name in ("one", "other")}
+        with override_settings(CACHES=aliases):
+            one, other = caches["one"], caches["other"]
+            assert isinstance(one, MomentoCache)
+            assert isinstance(other, MomentoCache)
+            data = stored(one, "value")
+            write_bytes(one, "copy", data)
+            write_bytes(other, "key", data)
 
-        assert "value" == caches["one"]._codec.decode(b":1:key", data)
-        with pytest.raises(UnreadableValue):
-            caches["other"]._codec.decode(b":1:key", data)
+            assert one.get("key") == "value"
+            assert other.get("key", "missing") == "missing"
+            assert events.counts("other") == {"unreadable_values": 1}
+            assert one.get("copy", "missing") == "missing"

@@ -174,7 +174,7 @@ def test_in_lambda_an_extension_that_does_not_listen_yet_is_waited_for(
         pauses.append(seconds)
         monkeypatch.setenv(agent_source.PORT_VARIABLE, str(port))
 
-    monkeypatch.setattr(agent_source.time, "sleep", sleep)
+    monkeypatch.setattr(f"{agent_source.__name__}.time.sleep", sleep)
 
     assert V2_KEY == get_secret_value("momento", "AWSCURRENT", None)[0]
     assert 1 == len(pauses)

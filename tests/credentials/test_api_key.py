@@ -135,7 +135,7 @@ def test_a_json_secret_may_name_the_endpoint(name: str, endpoint: str) -> None:
     """A v2 key names none itself, so that the secret may say it beside the key."""
     document = SecretDocument.read(SecretStr(json.dumps({name: V2_KEY, "endpoint": endpoint})))
 
-    assert SecretDocument(SecretStr(V2_KEY), endpoint.strip()) == document
+    assert SecretDocument(SecretStr(V2_KEY), SecretStr(endpoint.strip())) == document
 
 
 @table("text", ["", " ", '""', '" "', '{"api_key": " "}'])

@@ -167,7 +167,7 @@ def test_a_denial_of_the_secret_names_the_role(aws: SecretsManager, monkeypatch:
 def _deny(denial: ClientError, _: object) -> Any:
     from botocore.client import BaseClient
 
-    original = BaseClient._make_api_call
+    original = getattr(BaseClient, "_make_api_call")  # noqa: B009 - its stubs do not have it
 
     def call(self: Any, operation: str, arguments: Any) -> Any:
         if operation == "GetSecretValue":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-import botocore.endpoint
 import pytest
 
 from django_momento.credentials import secrets_manager
@@ -291,7 +290,7 @@ def test_passing_errors_are_retried_a_few_times_only(
 ) -> None:
     """A hiccup of AWS is no error of the site's; an outage costs a request seconds, not minutes."""
     monkeypatch.setattr(secrets_manager, "ATTEMPTS", 3)
-    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
     fake_aws.refuse(code, status=500)
     failure()
 

@@ -282,7 +282,9 @@ def test_the_counters_are_all_there(apply: Apply, momento: LocalServer) -> None:
     caches["unsigned"].set("foreign", ["value"])
     assert cache.get("foreign") is None
     cache.set_many({"large": "x" * 6_000_000, "small": 1}, timeout=10**9)
-    client = clients.get(caches["default"].options.connection)
+    default = caches["default"]
+    assert isinstance(default, MomentoCache)
+    client = clients.get(default.options.connection)
     momento.stop()
     cache.get("foreign")
     documented = [name.strip("`") for name, _ in table("how-to/monitor.md", "counter")]
