@@ -35,7 +35,7 @@ FREEZES: dict[str, Freeze] = {
 
 @pytest.fixture(params=FREEZES.values(), ids=list(FREEZES))
 def freeze(request: pytest.FixtureRequest) -> Freeze:
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ WRONG: dict[str, Callable[[ExitStack], LocalServer]] = {
 }
 
 
-@pytest.fixture(params=WRONG.values(), ids=WRONG)
+@pytest.fixture(params=WRONG.values(), ids=[*WRONG])
 def wrong(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
     with ExitStack() as stack:
         yield request.param(stack)
