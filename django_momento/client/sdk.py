@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 from momento import CacheClient, Configurations, CredentialProvider
@@ -36,6 +37,7 @@ from momento.retry import RetryableProps, RetryStrategy
 from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
 from ..exceptions import ServerError
+from ..redaction import quote
 from . import sdk_log
 from .calls import (
     CONTROL_TIMEOUT,
@@ -57,6 +59,9 @@ _PRESETS: dict[str, Callable[[], Configuration]] = {
     "laptop": Configurations.Laptop.latest,
 }
 
+# The SDK sends this with the first call of a client, and so does our own channel.
+AGENT = f"python:cache:{version('momento')}"
+
 # Not used, because every call carries its own TTL. The SDK checks that it is positive.
 _DEFAULT_TTL = timedelta(days=1)
 
@@ -69,15 +74,15 @@ sdk_log.install()
 def configuration(options: ConnectionOptions, generation: int = 0) -> Configuration:
     """Return the SDK's configuration: a preset, with the timeout and the certificates from the options.
 
-    Clients of one ``generation`` may share a connection: see ``channel``. Raises OSError if the file of
-    ROOT_CERTIFICATES cannot be read.
+    Clients of one ``generation`` may share a connection: see ``channel``. Raises ServerError if the
+    file of ROOT_CERTIFICATES cannot be read.
     """
     preset = _PRESETS[_preset_name(options)]()
     grpc = preset.get_transport_strategy().get_grpc_configuration()
     deadline = grpc.get_deadline()
     if options.client_timeout is not None:
         deadline = timedelta(seconds=options.client_timeout)
-    certificates = options.root_certificates.read_bytes() if options.root_certificates else None
+    certificates = _read_certificates(options)
     permit = grpc.get_keepalive_permit_without_calls()
     # Built whole: the SDK's own with_client_timeout() and the like forget the other settings.
     transport = StaticTransportStrategy(
@@ -96,6 +101,18 @@ def configuration(options: ConnectionOptions, generation: int = 0) -> Configurat
         [_ReadConcern(options.read_concern)] if options.read_concern != "balanced" else []
     )
     return Configuration(transport, _NoRetries(), middlewares)
+
+
+def _read_certificates(options: ConnectionOptions) -> bytes | None:
+    if options.root_certificates is None:
+        return None
+    try:
+        return options.root_certificates.read_bytes()
+    except OSError as error:
+        raise ServerError(
+            f"ROOT_CERTIFICATES, {quote(options.root_certificates)}, cannot be read: {error.strerror}.",
+            "Restore the file, or give this process the right to read it.",
+        ) from error
 
 
 def _preset_name(options: ConnectionOptions) -> str:

@@ -384,11 +384,13 @@ class Transport:
     def _metadata_of(self, cache: str) -> Metadata:
         metadata = self._metadata.get(cache)
         if metadata is None:
+            once = () if self._metadata else (("agent", sdk.AGENT),)
             metadata = self._metadata[cache] = (
                 ("cache", cache),
                 ("authorization", self.credential.api_key),
                 ("read-concern", self._options.read_concern),
             )
+            return metadata + once
         return metadata
 
 

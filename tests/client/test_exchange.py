@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from django_momento.client import channel, operations
 from django_momento.client.channel import MAX_IDLE
 from django_momento.exceptions import AuthenticationFailed, CredentialError
 from django_momento.local import LocalServer
+from django_momento.local.errors import InjectedFault
 from tests.kit import sites as fixtures
 from tests.kit.clock import Clock
 from tests.kit.sites import (
@@ -24,6 +28,7 @@ from tests.kit.sites import (
     run_sync,
     use,
 )
+from tests.kit.waiting import HANG_GUARD
 
 run, server, site = fixtures.run, fixtures.server, fixtures.site
 
@@ -124,6 +129,49 @@ def test_a_changed_endpoint_moves_all_calls_and_closes_the_old_connections(
         assert ["The API key of Momento was replaced: the test."] == [
             record.getMessage() for record in caplog.records if record.levelno == logging.INFO
         ]
+
+
+def test_an_idle_thread_keeps_no_connection_to_the_old_endpoint(server: LocalServer, site: Site) -> None:
+    """A thread that once called an async verb, as a WSGI worker with an async view, may never call again."""
+    use(site, run_sync)
+    go_on = threading.Event()
+    with ThreadPoolExecutor(4) as pool, LocalServer(caches=["tests"], api_keys=["new"]) as other:
+        used = threading.Barrier(5)
+
+        def use_and_idle() -> None:
+            use(site, run_async)
+            used.wait(HANG_GUARD)
+            go_on.wait(HANG_GUARD)
+
+        for _ in range(4):
+            pool.submit(use_and_idle)
+        used.wait(HANG_GUARD)
+        site.move(other, "new")
+        server.accept_only("new")
+        use(site, run_sync)
+        eventually(lambda: connected(server) == 0)
+        go_on.set()
+
+
+@pytest.mark.parametrize("verb", ["get", "has_key", "get_many"])
+def test_a_call_with_the_new_key_is_retried_like_any_other(
+    server: LocalServer, site: Site, run: Run, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both faces send it again after UNAVAILABLE too, and a list of calls call by call."""
+    use(site, run)
+    site.move(server, "new")
+    server.accept_only("new")
+    authenticate = server._dispatcher._authenticate
+    failures = [InjectedFault(grpc.StatusCode.UNAVAILABLE)]
+
+    def refuse_once(metadata: dict[str, str]) -> None:
+        authenticate(metadata)
+        if failures and site.client.counts["keys_replaced"]:
+            raise failures.pop()
+
+    monkeypatch.setattr(server._dispatcher, "_authenticate", refuse_once)
+    run(site.client, VERBS[verb]())
+    assert ([], 1) == (failures, site.fetches)
 
 
 def test_a_fetch_that_ends_after_close_puts_nothing_to_use(server: LocalServer, site: Site, run: Run) -> None:

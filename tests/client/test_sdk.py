@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from django_momento.client import operations, sdk
 from django_momento.conf.options import ConnectionOptions
+from django_momento.exceptions import MomentoCacheError, ServerError
 from tests.kit.capture import capturing
 from tests.kit.clients import make_client
 
@@ -72,3 +74,27 @@ def test_the_read_concern_goes_with_every_call(verb: Any, concern: str, sent: st
     (seen,) = server.seen
     assert (seen["cache"], seen["authorization"]) == ("tests", "a-key")
     assert seen.get("read-concern") in {sent, concern}
+
+
+def test_certificates_that_are_gone_are_our_error(tmp_path: Path) -> None:
+    """The file was there when the settings were read, and a new connection reads it again."""
+    pem = tmp_path / "roots.pem"
+    with pytest.raises(ServerError, match=r"ROOT_CERTIFICATES, .*roots.pem, cannot be read: No such file"):
+        transport(root_certificates=pem)
+    client = make_client(1, root_certificates=pem)
+    for verb in (operations.get, operations.has_key):
+        with pytest.raises(MomentoCacheError, match="ROOT_CERTIFICATES"):
+            client.run("tests", verb(b"k"))
+        with pytest.raises(MomentoCacheError, match="ROOT_CERTIFICATES"):
+            asyncio.run(client.arun("tests", verb(b"k")))
+
+
+@pytest.mark.parametrize("verb", [operations.get, operations.has_key])
+def test_the_first_call_names_its_agent(verb: Any) -> None:
+    """Both ways of sending do as Momento's SDKs do, once."""
+    with capturing() as server:
+        client = make_client(server.port)
+        for _ in range(2):
+            client.run("tests", verb(b"k"))
+        client.close()
+    assert [sdk.AGENT, None] == [seen.get("agent") for seen in server.seen]
