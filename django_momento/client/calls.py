@@ -72,7 +72,7 @@ class Call(Struct, Generic[T]):
         """Return the protobuf request."""
         raise NotImplementedError
 
-    def answer(self, response: Any, pb: Any) -> T:
+    def parse(self, response: Any, pb: Any) -> T:
         """Return the result of a protobuf response, or of the list of responses if ``streamed``.
 
         Raises ServerError if the protocol does not allow such a response.
@@ -89,7 +89,7 @@ class Get(Call[bytes | None]):
     def request(self, pb: Any) -> Any:
         return pb._GetRequest(cache_key=self.key)
 
-    def answer(self, response: Any, pb: Any) -> bytes | None:
+    def parse(self, response: Any, pb: Any) -> bytes | None:
         return _hit(response, pb)
 
 
@@ -104,7 +104,7 @@ class Set(Call[None]):
     def request(self, pb: Any) -> Any:
         return pb._SetRequest(cache_key=self.key, cache_body=self.value, ttl_milliseconds=self.ttl)
 
-    def answer(self, response: Any, pb: Any) -> None:
+    def parse(self, response: Any, pb: Any) -> None:
         return None
 
 
@@ -124,7 +124,7 @@ class SetIfAbsent(Call[bool]):
     def request(self, pb: Any) -> Any:
         return pb._SetIfNotExistsRequest(cache_key=self.key, cache_body=self.value, ttl_milliseconds=self.ttl)
 
-    def answer(self, response: Any, pb: Any) -> bool:
+    def parse(self, response: Any, pb: Any) -> bool:
         return _oneof(response, "result") == "stored"
 
 
@@ -139,7 +139,7 @@ class Delete(Call[None]):
     def request(self, pb: Any) -> Any:
         return pb._DeleteRequest(cache_key=self.key)
 
-    def answer(self, response: Any, pb: Any) -> None:
+    def parse(self, response: Any, pb: Any) -> None:
         return None
 
 
@@ -158,7 +158,7 @@ class Increment(Call[int]):
     def request(self, pb: Any) -> Any:
         return pb._IncrementRequest(cache_key=self.key, amount=self.amount, ttl_milliseconds=self.ttl)
 
-    def answer(self, response: Any, pb: Any) -> int:
+    def parse(self, response: Any, pb: Any) -> int:
         return int(response.value)
 
 
@@ -175,7 +175,7 @@ class GetBatch(Call[list[bytes | None]]):
     def request(self, pb: Any) -> Any:
         return pb._GetBatchRequest(items=[pb._GetRequest(cache_key=key) for key in self.keys])
 
-    def answer(self, response: Iterable[Any], pb: Any) -> list[bytes | None]:
+    def parse(self, response: Iterable[Any], pb: Any) -> list[bytes | None]:
         return _one_each(self.keys, [_hit(item, pb) for item in response])
 
 
@@ -198,7 +198,7 @@ class SetBatch(Call[list[bool]]):
             ]
         )
 
-    def answer(self, response: Iterable[Any], pb: Any) -> list[bool]:
+    def parse(self, response: Iterable[Any], pb: Any) -> list[bool]:
         return _one_each(self.items, [item.result == pb.Ok for item in response])
 
 
@@ -211,7 +211,7 @@ class KeysExist(Call[list[bool]]):
     def request(self, pb: Any) -> Any:
         return pb._KeysExistRequest(cache_keys=self.keys)
 
-    def answer(self, response: Any, pb: Any) -> list[bool]:
+    def parse(self, response: Any, pb: Any) -> list[bool]:
         return _one_each(self.keys, list(response.exists))
 
 
@@ -229,7 +229,7 @@ class UpdateTtl(Call[bool]):
     def request(self, pb: Any) -> Any:
         return pb._UpdateTtlRequest(cache_key=self.key, overwrite_to_milliseconds=self.ttl)
 
-    def answer(self, response: Any, pb: Any) -> bool:
+    def parse(self, response: Any, pb: Any) -> bool:
         return _oneof(response, "result") != "missing"
 
 
@@ -244,7 +244,7 @@ class ItemGetTtl(Call[int | None]):
     def request(self, pb: Any) -> Any:
         return pb._ItemGetTtlRequest(cache_key=self.key)
 
-    def answer(self, response: Any, pb: Any) -> int | None:
+    def parse(self, response: Any, pb: Any) -> int | None:
         if _oneof(response, "result") == "missing":
             return None
         return int(response.found.remaining_ttl_millis)
@@ -264,7 +264,7 @@ class FlushCache(Call[None]):
     def request(self, pb: Any) -> Any:
         return pb._FlushCacheRequest(cache_name=self.cache)
 
-    def answer(self, response: Any, pb: Any) -> None:
+    def parse(self, response: Any, pb: Any) -> None:
         return None
 
 

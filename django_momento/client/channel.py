@@ -66,8 +66,8 @@ CONTROL = Service("control_client.ScsControl", controlclient_pb2, controlclient_
 class Recycled(Generic[T]):
     """Something that connects: made when it is first used, and anew after it was idle for ``MAX_IDLE``.
 
-    ``connect`` takes a generation, and ``close`` closes what ``connect`` returned. What is replaced for its
-    idleness is only dropped: gRPC closes it with the last call on it.
+    ``connect`` takes a generation, and ``close`` closes what ``connect`` returned. A connection that is
+    replaced for its idleness is only dropped: gRPC closes it with the last call on it.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class Channel:
         response = method(
             call.request(self.pb), metadata=metadata, timeout=timeout_for_grpc(timeout or self.timeout)
         )
-        return call.answer(response, self.pb)
+        return call.parse(response, self.pb)
 
     def start(self, metadata: Metadata, call: Call[Any], timeout: float | None = None) -> Any:
         """Send a call without waiting. ``result()`` of the returned call blocks this thread."""
@@ -245,8 +245,8 @@ class Channel:
     def _discard(self, connection: tuple[grpc.Channel, Any]) -> None:
         # gRPC delivers the results and the deadlines of futures by one thread a channel. If that thread could
         # not be started, no later call on the channel ends, and closing the channel waits for ever. So the
-        # channel is kept until the process ends. Nothing but its object must do that: at the exit, modules
-        # drop what they hold.
+        # channel is kept until the process ends. A module must not hold it, because modules drop their
+        # values at the exit.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection[0]))
         self.connection.discard(connection)
 

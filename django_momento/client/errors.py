@@ -68,7 +68,7 @@ _TEXTS = {
         "Check ENDPOINT, that the server runs if it is a local one, and outbound access to its port.",
     ),
     "DEADLINE_EXCEEDED": (
-        "Momento at {endpoint} did not answer {rpc} within {timeout:g} s.",
+        "Momento at {endpoint} did not respond to {rpc} within {timeout:g} s.",
         "Check the network between here and there, and CLIENT_TIMEOUT.",
     ),
 }

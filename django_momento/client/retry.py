@@ -116,7 +116,7 @@ class Connected(Protocol):
 
 
 def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Policy:
-    """Send what failed again if that may help; return the response, or raise the error that remains.
+    """Send the failed calls again if that may help; return the response, or raise the error that remains.
 
     A call whose key was refused is sent again with another key, if there is one. A retryable call that met
     one of RETRYABLE_STATUSES is sent again after a pause. One that timed out while the connection was being

@@ -142,7 +142,7 @@ class Transport:
         return response
 
     def acall(self, cache: str, request: Request) -> Awaitable[Any]:
-        """Return an awaitable of what call() returns, on any event loop.
+        """Return an awaitable of the result of call(), on any event loop.
 
         Cancelling it cancels the calls in flight.
         """
@@ -204,7 +204,7 @@ class Transport:
         ``started`` is the time when it was sent, by ``clock.monotonic``.
         """
         try:
-            result = call.answer(pending.result(), (self._control if call.control else self._cache).pb)
+            result = call.parse(pending.result(), (self._control if call.control else self._cache).pb)
         except Exception as error:
             if is_to_pass(error):
                 raise

@@ -85,14 +85,14 @@ def test_a_call_builds_its_request(call: calls.Call[Any], request_: Any) -> None
 @table(("call", "response", "answer"), ANSWERS)
 def test_a_call_reads_its_answer(call: calls.Call[Any], response: Any, answer: Any) -> None:
     """An answer is plain Python."""
-    assert answer == call.answer(response, pb)
+    assert answer == call.parse(response, pb)
 
 
 @table(("call", "response"), NONSENSE)
 def test_an_answer_that_makes_no_sense_is_a_server_error(call: calls.Call[Any], response: Any) -> None:
     """An answer that the protocol does not allow is never taken for a miss."""
     with pytest.raises(ServerError):
-        call.answer(response, pb)
+        call.parse(response, pb)
 
 
 def test_every_call_is_one_of_the_protocols() -> None:

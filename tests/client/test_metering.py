@@ -46,7 +46,7 @@ CASES: list[tuple[Call[Any], int, int]] = [
 def send(wire: Wire, call: Call[Any], read_concern: str) -> Any:
     """Send a call to the server. Return its result."""
     metadata = {"read-concern": read_concern} if read_concern else {}
-    return call.answer(getattr(wire, call.rpc)(call.request(pb), **metadata), pb)
+    return call.parse(getattr(wire, call.rpc)(call.request(pb), **metadata), pb)
 
 
 @pytest.mark.parametrize(("read_concern", "column"), [("", 0), ("balanced", 0), ("consistent", 1)])

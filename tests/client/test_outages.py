@@ -65,7 +65,9 @@ def test_of_a_thousand_calls_to_a_silent_server_one_waits(
         run(impatient.client, VERBS[verb]())
     sent = server.calls.total()
     for _ in range(999):
-        with pytest.raises(CircuitOpen, match=r"because of: Momento at \S+ did not answer .* within 0.3 s"):
+        with pytest.raises(
+            CircuitOpen, match=r"because of: Momento at \S+ did not respond to .* within 0.3 s"
+        ):
             run_sync(impatient.client, VERBS[verb]())
     assert sent == server.calls.total() <= 2
     assert 1 == impatient.client.counts["circuit_openings"]
