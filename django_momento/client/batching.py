@@ -72,10 +72,22 @@ class GetBatcher:
                 self._start({key: waiters}, Get(key))
 
     def _start(self, wanted: Waiters, call: Call[Any]) -> None:
-        batch = _Batch(self, self._transport, self._cache, wanted, call)
-        batch.send()
-        if self._timer is None and self.in_flight:
-            self._timer = self.loop.call_later(self._transport.bound(call), self._give_up)
+        batch, transport = _Batch(self, self._transport, self._cache, wanted, call), self._transport
+        try:
+            batch.sent = transport.start(self._cache, call)
+        except BaseException as error:
+            batch.fail(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for waiters in wanted.values():
+            for waiter in waiters:
+                batch.waiting += 1
+                waiter.add_done_callback(batch.forget_waiter)
+        self.in_flight[batch] = batch.started + transport.timeout + transport.grace
+        batch.sent[0].add_done_callback(batch.schedule_delivery)
+        if self._timer is None:
+            self._timer = self.loop.call_later(transport.bound(call), self._give_up)
 
     def _give_up(self) -> None:
         """Give up the batches whose end is overdue, and look again when the next one may be."""
@@ -98,34 +110,20 @@ class _Batch:
         self._cache = cache
         self._wanted = wanted
         self._call = call
-        self._started = monotonic()
-        self._sent: Started
-        self._waiting = 0
-
-    def send(self) -> None:
-        try:
-            self._sent = self._transport.start(self._cache, self._call)
-        except MomentoCacheError as error:
-            self._fail(error)
-            return
-        for waiters in self._wanted.values():
-            for waiter in waiters:
-                self._waiting += 1
-                waiter.add_done_callback(self._forget_waiter)
-        transport = self._transport
-        self._batcher.in_flight[self] = self._started + transport.timeout + transport.grace
-        self._sent[0].add_done_callback(self._schedule_delivery)
+        self.started = monotonic()
+        self.sent: Started
+        self.waiting = 0
 
     def give_up(self) -> None:
         del self._batcher.in_flight[self]
-        self._fail(self._transport.abandon(self._cache, self._call, self._sent))
+        self.fail(self._transport.abandon(self._cache, self._call, self.sent))
 
-    def _forget_waiter(self, waiter: asyncio.Future[bytes | None]) -> None:
-        self._waiting -= 1
-        if not self._waiting and waiter.cancelled():
-            self._sent[0].cancel()
+    def forget_waiter(self, waiter: asyncio.Future[bytes | None]) -> None:
+        self.waiting -= 1
+        if not self.waiting and waiter.cancelled():
+            self.sent[0].cancel()
 
-    def _schedule_delivery(self, _: Any) -> None:
+    def schedule_delivery(self, _: Any) -> None:
         # Called on a thread of gRPC's. On a loop that was closed meanwhile, no task waits any more.
         with suppress(RuntimeError):
             self._batcher.loop.call_soon_threadsafe(self._deliver)
@@ -134,12 +132,14 @@ class _Batch:
         if self._batcher.in_flight.pop(self, None) is None:
             return  # It was given up.
         try:
-            result = self._transport.finish(self._cache, self._call, self._sent[0], self._started)
-        except MomentoCacheError as error:
-            if may_be_of_one_key(error, self._wanted):
+            result = self._transport.finish(self._cache, self._call, self.sent[0], self.started)
+        except BaseException as error:
+            if isinstance(error, MomentoCacheError) and may_be_of_one_key(error, self._wanted):
                 self._batcher.send_alone(self._wanted)
             else:
-                self._fail(error)
+                self.fail(error)
+            if not isinstance(error, Exception):
+                raise
             return
         values = result if self._call.streamed else [result]
         for waiters, value in zip(self._wanted.values(), values, strict=True):
@@ -147,15 +147,27 @@ class _Batch:
                 if not waiter.done():
                     waiter.set_result(value)
 
-    def _fail(self, error: MomentoCacheError) -> None:
-        share_jitter(error)  # Or the tasks would send a call each when they retry.
+    def fail(self, error: BaseException) -> None:
+        """Raise an error in every task that waits. The end of the process cancels them instead."""
+        if isinstance(error, MomentoCacheError):
+            share_jitter(error)  # Or the tasks would send a call each when they retry.
         for waiters in self._wanted.values():
             for waiter in waiters:
-                if not waiter.done():
-                    # A copy for each: each is raised on its own and gathers its own traceback.
-                    failure = copy(error)
-                    failure.__cause__ = error.__cause__
-                    waiter.set_exception(failure)
+                if waiter.done():
+                    continue
+                if isinstance(error, Exception):
+                    waiter.set_exception(_copy_of(error))
+                else:
+                    waiter.cancel()
+
+
+def _copy_of(error: Exception) -> Exception:
+    """Return a copy of an error of ours: each is raised on its own and gathers its own traceback."""
+    if not isinstance(error, MomentoCacheError):
+        return error
+    failure = copy(error)
+    failure.__cause__ = error.__cause__
+    return failure
 
 
 def _are_done(waiters: list[asyncio.Future[bytes | None]]) -> bool:

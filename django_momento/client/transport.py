@@ -209,7 +209,7 @@ class Transport:
             if is_to_pass(error):
                 raise
             raise self._map_error(cache, call, error, started) from error
-        self.async_breaker_of(call).last_success = started
+        (self._breakers.control if call.control else self._breakers.own).last_success = started
         return result
 
     @property

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 from momento import CacheClient, Configurations, CredentialProvider
@@ -25,6 +26,7 @@ from django_momento.exceptions import (
 from django_momento.local import LocalServer
 from tests.kit.capture import capturing
 from tests.kit.clients import make_client
+from tests.kit.waiting import HANG_GUARD
 
 KEYS = [f"key{number}".encode() for number in range(10)]
 
@@ -193,3 +195,19 @@ def test_tasks_whose_batch_failed_are_sent_together_again() -> None:
         assert [None] * 10 == asyncio.run(asked_together(ours, [b"key"] * 10))
     assert ["Get", "Get"] == [seen["rpc"] for seen in server.seen]
     assert 0 == ours.counts["circuit_openings"]
+
+
+@pytest.mark.parametrize("where", ["start", "finish"])
+def test_an_exception_from_outside_comes_out_of_every_task(server: LocalServer, where: str) -> None:
+    """A signal's handler may raise while the loop sends a batch or delivers it: no task waits for ever."""
+    ours = client(server.port)
+
+    class TimeLimit(Exception):
+        pass
+
+    def raise_it(*_: object) -> None:
+        raise TimeLimit
+
+    with mock.patch.object(ours.current, where, raise_it):
+        failures = asyncio.run(asyncio.wait_for(asked_together(ours, KEYS[:3]), HANG_GUARD))
+    assert [TimeLimit] * 3 == [type(failure) for failure in failures]
