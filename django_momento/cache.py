@@ -14,10 +14,10 @@ client of the process. ``client.operations`` has the calls of each verb, and ``i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -28,16 +28,19 @@ from .client import operations
 from .client.calls import Operation
 from .client.client import Client
 from .client.registry import clients
-from .conf.foreign import explain_foreign_method, refuse_foreign_arguments
+from .conf.foreign import refuse_foreign_arguments
 from .conf.options import FROM_THE_SECRET
-from .events import events
+from .events import events, observers
 from .exceptions import MomentoCacheError, ValueTooLarge
-from .items import MISSING, ItemCache, K, Key, Value
+from .items import MISSING, ItemCache, K, Key, Value, require_found
+from .policies.observing import Observed
 from .policies.subclasses import add_async_methods
 from .policies.timeouts import Timeout, show_default_timeout
 from .redaction import SecretStr
 
 T = TypeVar("T")
+Store = Callable[..., Operation[T]]
+Encode = Callable[[], tuple[Any, ...]]
 # The beginning of the keys of sessions that are in the database as well.
 _CACHED_DB_SESSION = "django.contrib.sessions.cached_db"
 
@@ -69,16 +72,6 @@ class MomentoCache(ItemCache):
         known = "" if endpoint is None else f" endpoint={str(endpoint)!r}"
         return f"<{type(self).__name__} alias={options.alias!r} cache={options.cache_name!r}{known}>"
 
-    if not TYPE_CHECKING:  # A type checker should know no other attributes.
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Raise AttributeError, with the replacement if ``name`` is a method of another backend."""
-            text = explain_foreign_method(type(self).__name__, name)
-            if text is not None:
-                raise AttributeError(text)
-            # Raises again the error of a property, if it was a property that raised AttributeError.
-            return object.__getattribute__(self, name)
-
     @cached_property
     def _client(self) -> Client:
         return clients.get(self.options.connection)
@@ -89,12 +82,16 @@ class MomentoCache(ItemCache):
 
     def get(self, key: Key, default: Value = None, version: int | None = None) -> Value:
         """Return the value, or ``default`` if the key is missing or the value cannot be read back."""
-        return self._run(operations.get(self._momento_key(key, version), self._decode, default), default)
+        return self._run(
+            "get", (key,), operations.get(self._momento_key(key, version), self._decode, default), default
+        )
 
     async def aget(self, key: Key, default: Value = None, version: int | None = None) -> Value:
         """See get()."""
         operation = operations.get(self._momento_key(key, version), self._decode, default)
         try:  # as _arun() does, without the cost of another coroutine
+            if observers or self.options.observers:
+                return await self._arun("get", (key,), operation, default)
             return await self._client.arun(self.options.cache_name, operation)
         except MomentoCacheError as error:
             return self._handle_failure(error, default)
@@ -116,7 +113,7 @@ class MomentoCache(ItemCache):
             refuse_foreign_arguments("set", foreign)
         encode = partial(self._encode_item, key, value, timeout, version)
         try:
-            self._store(operations.set, encode, None)
+            self._store("set", (key,), operations.set, encode, None)
         except ValueTooLarge as error:
             self._record_copy_or_raise(error, key, value)
 
@@ -133,7 +130,7 @@ class MomentoCache(ItemCache):
             refuse_foreign_arguments("aset", foreign)
         encode = partial(self._encode_item, key, value, timeout, version)
         try:
-            await self._astore(operations.set, encode, None)
+            await self._astore("set", (key,), operations.set, encode, None)
         except ValueTooLarge as error:
             self._record_copy_or_raise(error, key, value)
 
@@ -144,39 +141,43 @@ class MomentoCache(ItemCache):
 
         A value that cannot be read back counts as present.
         """
-        return self._store(operations.add, partial(self._encode_item, key, value, timeout, version), False)
+        return self._store(
+            "add", (key,), operations.add, partial(self._encode_item, key, value, timeout, version), False
+        )
 
     async def aadd(
         self, key: Key, value: Value, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         """See add()."""
         encode = partial(self._encode_item, key, value, timeout, version)
-        return await self._astore(operations.add, encode, False)
+        return await self._astore("add", (key,), operations.add, encode, False)
 
     def touch(self, key: Key, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Set a new timeout and return whether the key exists. A timeout of 0 or below deletes the key."""
-        return self._run(operations.touch(self._momento_key(key, version), self._ttl(key, timeout)), False)
+        return self._run(
+            "touch", (key,), operations.touch(self._momento_key(key, version), self._ttl(key, timeout)), False
+        )
 
     async def atouch(self, key: Key, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """See touch()."""
         operation = operations.touch(self._momento_key(key, version), self._ttl(key, timeout))
-        return await self._arun(operation, False)
+        return await self._arun("touch", (key,), operation, False)
 
     def delete(self, key: Key, version: int | None = None) -> bool:
         """Delete a key and return whether it existed."""
-        return self._run(operations.delete(self._momento_key(key, version)), False)
+        return self._run("delete", (key,), operations.delete(self._momento_key(key, version)), False)
 
     async def adelete(self, key: Key, version: int | None = None) -> bool:
         """See delete()."""
-        return await self._arun(operations.delete(self._momento_key(key, version)), False)
+        return await self._arun("delete", (key,), operations.delete(self._momento_key(key, version)), False)
 
     def has_key(self, key: Key, version: int | None = None) -> bool:
         """Return whether the key exists, without fetching its value."""
-        return self._run(operations.has_key(self._momento_key(key, version)), False)
+        return self._run("has_key", (key,), operations.has_key(self._momento_key(key, version)), False)
 
     async def ahas_key(self, key: Key, version: int | None = None) -> bool:
         """See has_key()."""
-        return await self._arun(operations.has_key(self._momento_key(key, version)), False)
+        return await self._arun("has_key", (key,), operations.has_key(self._momento_key(key, version)), False)
 
     def incr(self, key: Key, delta: int = 1, version: int | None = None, **foreign: NoReturn) -> int:
         """Add to an integer and return the sum. The expiry of the key does not change.
@@ -185,12 +186,12 @@ class MomentoCache(ItemCache):
         OverflowError if the sum does not fit 64 bits.
         """
         refuse_foreign_arguments("incr", foreign)
-        return _require_found(key, self._run(self._incr(key, delta, version), None))
+        return require_found(key, self._run("incr", (key,), self._incr(key, delta, version), None))
 
     async def aincr(self, key: Key, delta: int = 1, version: int | None = None, **foreign: NoReturn) -> int:
         """See incr()."""
         refuse_foreign_arguments("aincr", foreign)
-        return _require_found(key, await self._arun(self._incr(key, delta, version), None))
+        return require_found(key, await self._arun("incr", (key,), self._incr(key, delta, version), None))
 
     def _incr(self, key: Key, delta: int, version: int | None) -> Operation[int | None]:
         try:
@@ -252,12 +253,12 @@ class MomentoCache(ItemCache):
     def get_many(self, keys: Iterable[K], version: int | None = None) -> dict[K, Value]:
         """Return a dict of the keys that exist, with one call to Momento for up to 1,000 keys."""
         names = self._keys_by_momento_key(keys, version)
-        return self._run(self._get_many(names), {}) if names else {}
+        return self._run("get_many", names.values(), self._get_many(names), {}) if names else {}
 
     async def aget_many(self, keys: Iterable[K], version: int | None = None) -> dict[K, Value]:
         """See get_many()."""
         names = self._keys_by_momento_key(keys, version)
-        return await self._arun(self._get_many(names), {}) if names else {}
+        return await self._arun("get_many", names.values(), self._get_many(names), {}) if names else {}
 
     def _get_many(self, names: dict[bytes, K]) -> Operation[dict[K, Value]]:
         found = yield from operations.get_many(list(names))
@@ -272,14 +273,14 @@ class MomentoCache(ItemCache):
         A warning in the log has the cause. Raises if no value was stored.
         """
         encode = partial(self._encode_items, data, timeout, version)
-        return self._store(self._set_many, encode, list(data)) if data else []
+        return self._store("set_many", data.keys(), self._set_many, encode, list(data)) if data else []
 
     async def aset_many(
         self, data: Mapping[K, Value], timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[K]:
         """See set_many()."""
         encode = partial(self._encode_items, data, timeout, version)
-        return await self._astore(self._set_many, encode, list(data)) if data else []
+        return await self._astore("set_many", data.keys(), self._set_many, encode, list(data)) if data else []
 
     def _set_many(self, names: dict[bytes, K], items: dict[bytes, bytes], ttl: int) -> Operation[list[K]]:
         failed = yield from operations.set_many(items, ttl)
@@ -292,23 +293,27 @@ class MomentoCache(ItemCache):
     def delete_many(self, keys: Iterable[Key], version: int | None = None) -> None:
         """Delete keys, with several calls in flight at a time."""
         if names := self._keys_by_momento_key(keys, version):
-            self._run(operations.delete_many(list(names)), None)
+            self._run("delete_many", names.values(), operations.delete_many(list(names)), None)
 
     async def adelete_many(self, keys: Iterable[Key], version: int | None = None) -> None:
         """See delete_many()."""
         if names := self._keys_by_momento_key(keys, version):
-            await self._arun(operations.delete_many(list(names)), None)
+            await self._arun("delete_many", names.values(), operations.delete_many(list(names)), None)
 
     def incr_version(self, key: Key, delta: int = 1, version: int | None = None) -> int:
         """Move a value to another version with its remaining time, and return the version.
 
         Raises ValueError if the key is missing.
         """
-        return _require_found(key, self._run(self._incr_version(key, delta, version), None))
+        return require_found(
+            key, self._run("incr_version", (key,), self._incr_version(key, delta, version), None)
+        )
 
     async def aincr_version(self, key: Key, delta: int = 1, version: int | None = None) -> int:
         """See incr_version()."""
-        return _require_found(key, await self._arun(self._incr_version(key, delta, version), None))
+        return require_found(
+            key, await self._arun("incr_version", (key,), self._incr_version(key, delta, version), None)
+        )
 
     async def adecr_version(self, key: Key, delta: int = 1, version: int | None = None) -> int:
         """See decr_version()."""
@@ -328,46 +333,50 @@ class MomentoCache(ItemCache):
 
     def clear(self) -> None:
         """Empty the Momento cache named by LOCATION, including the keys of other prefixes and other sites."""
-        self._run(operations.clear(self.options.cache_name), None)
+        self._run("clear", (), operations.clear(self.options.cache_name), None)
 
     async def aclear(self) -> None:
         """See clear()."""
-        await self._arun(operations.clear(self.options.cache_name), None)
+        await self._arun("clear", (), operations.clear(self.options.cache_name), None)
 
-    def _run(self, operation: Operation[T], fallback: T) -> T:
+    def _run(self, verb: str, keys: Collection[object], operation: Operation[T], fallback: T) -> T:
         try:
+            if observers or self.options.observers:
+                with Observed(self.options, verb, keys) as tally:
+                    return self._client.run(self.options.cache_name, operation, tally)
             return self._client.run(self.options.cache_name, operation)
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
-    async def _arun(self, operation: Operation[T], fallback: T) -> T:
+    async def _arun(self, verb: str, keys: Collection[object], operation: Operation[T], fallback: T) -> T:
         try:
-            return await self._client.arun(self.options.cache_name, operation)
+            with self._observe(verb, keys) as tally:
+                return await self._client.arun(self.options.cache_name, operation, tally)
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
-    def _store(
-        self, store: Callable[..., Operation[T]], encode: Callable[[], tuple[Any, ...]], fallback: T
-    ) -> T:
+    def _store(self, verb: str, keys: Collection[object], store: Store[T], encode: Encode, fallback: T) -> T:
         """Encode values and run the operation that stores them."""
         try:
-            return self._client.run(self.options.cache_name, store(*encode()))
+            with self._observe(verb, keys) as tally:
+                return self._client.run(self.options.cache_name, store(*encode()), tally)
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
     async def _astore(
-        self, store: Callable[..., Operation[T]], encode: Callable[[], tuple[Any, ...]], fallback: T
+        self, verb: str, keys: Collection[object], store: Store[T], encode: Encode, fallback: T
     ) -> T:
         """See _store(). If values must not be evaluated in an event loop, encode them in a thread."""
         try:
-            if self.options.encryption_key == FROM_THE_SECRET and self._client.credential is None:
-                # encode() needs the encryption keys, and must not wait for them in the event loop.
-                await self._client.aget_credential()
-            try:
-                encoded = encode()
-            except SynchronousOnlyOperation:  # as pickling a queryset raises
-                encoded = await sync_to_async(encode)()
-            return await self._client.arun(self.options.cache_name, store(*encoded))
+            with self._observe(verb, keys) as tally:
+                if self.options.encryption_key == FROM_THE_SECRET and self._client.credential is None:
+                    # encode() needs the encryption keys, and must not wait for them in the event loop.
+                    await self._client.aget_credential()
+                try:
+                    encoded = encode()
+                except SynchronousOnlyOperation:  # as pickling a queryset raises
+                    encoded = await sync_to_async(encode)()
+                return await self._client.arun(self.options.cache_name, store(*encoded), tally)
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
@@ -386,15 +395,5 @@ class MomentoCache(ItemCache):
             raise error
         self._record_ignored(error)
 
-    def _record_ignored(self, error: MomentoCacheError) -> None:
-        message = "ignored %s: %s" if self.options.log_ignored_exceptions else ""
-        events.record(self.options.alias, "ignored_exceptions", message, type(error).__name__, error)
-
 
 show_default_timeout(MomentoCache, DEFAULT_TIMEOUT)
-
-
-def _require_found(key: Key, result: int | None) -> int:
-    if result is None:
-        raise ValueError(f"Key {key!r} not found")
-    return result

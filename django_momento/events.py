@@ -1,5 +1,6 @@
-"""Events of a cache that raise no error: all are counted, and few are logged.
+"""Events of a cache that raise no error, and the events of its calls.
 
+Events that raise no error are all counted, and few are logged.
 While Momento cannot be reached, a site makes thousands of calls a minute. The log has one warning every few
 seconds for each kind of event, with the number of events since the warning before.
 """
@@ -9,7 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable
 from math import inf
+from typing import TypeAlias
 
 from . import forking
 from .clock import monotonic
@@ -55,6 +58,85 @@ class Events:
     def forget(self) -> None:
         """Forget all events, as in a forked child."""
         self.__init__()  # type: ignore[misc]  # this very class: nothing subclasses it
+
+
+class CallEvent:
+    """A call of a cache's verb that has finished, for observers.
+
+    ``verb`` is the name of the sync method, for both faces. ``key_group`` is the group of its keys, ``""``
+    for a call without keys, and ``mixed`` for keys of several groups. ``finished_at`` is in seconds of
+    ``clock.monotonic``, and ``seconds`` is the duration. ``keys`` is the number of keys of the call.
+
+    ``requests`` counts the requests that were sent to Momento, and ``operations`` what Momento counts for
+    them. Both include retries. ``bytes_sent`` and ``bytes_received`` count keys and values as they are
+    stored, and ``largest`` is the size of the largest value in bytes. ``hits`` and ``misses`` count keys that
+    ``get``, ``get_many`` and ``has_key`` looked up.
+
+    ``error`` is the name of the exception that ended the call, or None. It is there also if IGNORE_EXCEPTIONS
+    hid the exception. ``served_from`` is ``momento``.
+    """
+
+    __slots__ = (
+        *("alias", "bytes_received", "bytes_sent", "error", "finished_at", "hits", "key_group", "keys"),
+        *("largest", "misses", "operations", "requests", "seconds", "served_from", "verb"),
+    )
+
+    def __init__(
+        self,
+        alias: str,
+        verb: str,
+        key_group: str = "",
+        *,
+        keys: int = 0,
+        finished_at: float = 0.0,
+        seconds: float = 0.0,
+        requests: int = 0,
+        operations: int = 0,
+        bytes_sent: int = 0,
+        bytes_received: int = 0,
+        largest: int = 0,
+        hits: int = 0,
+        misses: int = 0,
+        error: str | None = None,
+        served_from: str = "momento",
+    ) -> None:
+        self.alias = alias
+        self.verb = verb
+        self.key_group = key_group
+        self.keys = keys
+        self.finished_at = finished_at
+        self.seconds = seconds
+        self.requests = requests
+        self.operations = operations
+        self.bytes_sent = bytes_sent
+        self.bytes_received = bytes_received
+        self.largest = largest
+        self.hits = hits
+        self.misses = misses
+        self.error = error
+        self.served_from = served_from
+
+    def __repr__(self) -> str:
+        fields = " ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"<CallEvent {fields}>"
+
+
+Observer: TypeAlias = Callable[[CallEvent], object]
+
+# The observers of all caches of this process. While it is empty, a call is not measured, unless its alias has
+# observers of its own in OBSERVERS.
+observers: list[Observer] = []
+
+
+def notify(event: CallEvent, told: list[Observer]) -> None:
+    """Call each observer with an event. Log one that raises once, and remove it from the list."""
+    for observer in tuple(told):
+        try:
+            observer(event)
+        except Exception:
+            if observer in told:
+                told.remove(observer)
+                logger.exception("The cache observer %r raised, and is not called any more.", observer)
 
 
 events = Events()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, TypeVar
 
 from django.core.cache.backends.base import (
     DEFAULT_TIMEOUT,
@@ -15,11 +15,15 @@ from django.core.cache.backends.base import (
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import cached_property
 
+from .client.metering import Tally
 from .codec.codec import ValueCodec
+from .conf.foreign import explain_foreign_method
 from .conf.loading import Settings, load_codec, load_options
 from .conf.options import CacheOptions
-from .events import events
+from .events import events, observers
 from .exceptions import MomentoCacheError, UnreadableValue
+from .policies.key_groups import default_key_group
+from .policies.observing import Observed, load_key_group, load_observers
 from .policies.timeouts import Timeout, exceeds, show_default_timeout, to_milliseconds
 from .redaction import MASK, SecretStr, looks_like_a_key, quote
 
@@ -34,8 +38,10 @@ Item: TypeAlias = tuple[bytes, bytes, int]
 # The default of a read that has to tell a missing key from any value.
 MISSING = object()
 
+# The context of a call without observers.
+_UNOBSERVED: AbstractContextManager[None] = nullcontext()
+
 _MAX_UNREADABLE = 1000
-_NO_DIGITS = re.compile(r"\D*")
 
 # A key is made without Django's hooks only while these are the hooks.
 _MAKE_KEY = BaseCache.make_key
@@ -59,11 +65,23 @@ class ItemCache(BaseCache):
             self.key_prefix = MASK
         self._unreadable: set[bytes] = set()
 
+    if not TYPE_CHECKING:  # A type checker should know no other attributes.
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise AttributeError, with the replacement if ``name`` is a method of another backend."""
+            text = explain_foreign_method(type(self).__name__, name)
+            if text is not None:
+                raise AttributeError(text)
+            # Raises again the error of a property, if it was a property that raised AttributeError.
+            return object.__getattribute__(self, name)
+
     def check_settings(self, alias: str | None = None) -> None:
         """Raise ConfigurationError if the settings are wrong, naming ``alias`` if it is given. Do no I/O."""
         if alias is not None:
             self.options = load_options(type(self), self._settings, alias)
         self._codec  # noqa: B018 - made of all other settings
+        load_key_group(self.options)
+        load_observers(self.options)
 
     @cached_property
     def options(self) -> CacheOptions:
@@ -122,7 +140,7 @@ class ItemCache(BaseCache):
                 "cut_timeouts",
                 "MAX_TTL cut the timeout of a key of the group %r from %s to %.12g seconds, after which the "
                 "value ends. Pass a shorter timeout, or raise MAX_TTL if the cache has provisioned storage.",
-                _key_group(str(key)),
+                default_key_group(str(key)),
                 timeout,
                 self.options.max_ttl,
                 once=True,
@@ -176,6 +194,14 @@ class ItemCache(BaseCache):
             self._unreadable.add(key)
             return default
 
+    def _record_ignored(self, error: MomentoCacheError) -> None:
+        message = "ignored %s: %s" if self.options.log_ignored_exceptions else ""
+        events.record(self.options.alias, "ignored_exceptions", message, type(error).__name__, error)
+
+    def _observe(self, verb: str, keys: Collection[object]) -> AbstractContextManager[Tally | None]:
+        """Return the context of one call, which makes its event if there are observers."""
+        return Observed(self.options, verb, keys) if observers or self.options.observers else _UNOBSERVED
+
     def _was_unreadable(self, key: Key, version: int | None) -> bool:
         """Return whether the last value read for a key could not be read back, and forget it."""
         momento_key = self._momento_key(key, version)
@@ -188,13 +214,8 @@ class ItemCache(BaseCache):
 show_default_timeout(ItemCache, DEFAULT_TIMEOUT)
 
 
-def _key_group(key: str) -> str:
-    """Return the text before the first colon. If there is none, cut before the first digit.
-
-    Keys of sessions have no colon, and a session key must not be logged.
-    """
-    group, colon, _ = key.partition(":")
-    letters = _NO_DIGITS.match(group)
-    if not colon and letters is not None and letters[0] != group:
-        group = f"{letters[0]}..."
-    return quote(group, 60)
+def require_found(key: Key, result: int | None) -> int:
+    """Return the result of a call on a number. Raises ValueError if the key was missing."""
+    if result is None:
+        raise ValueError(f"Key {key!r} not found")
+    return result

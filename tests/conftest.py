@@ -12,6 +12,7 @@ from django_momento.cache import MomentoCache
 from django_momento.client.registry import clients
 from django_momento.events import events
 from django_momento.local import LocalServer
+from django_momento.monitoring.meter import meter
 
 CACHE_NAME = "tests"
 
@@ -36,6 +37,7 @@ def _no_clients_left() -> Iterator[None]:
     yield
     clients.close()
     events.forget()
+    meter.forget()
 
 
 def local_options(server: LocalServer, **options: Any) -> dict[str, Any]:

@@ -49,6 +49,8 @@ SPELLINGS: dict[str, list[tuple[Any, list[str]]]] = {
     "SIGN": FLAGS,
     "ENCRYPTION_KEY": [("+/AA+/AA+/AA+/AA+/AA+w==", ["+/AA+/AA+/AA+/AA+/AA+w=="]), ("secret", ["secret"])],
     "COMPRESSOR": [("zlib", ["zlib"])],
+    "KEY_GROUP": [("mysite.meter.group", ["mysite.meter.group"])],
+    "OBSERVERS": [("a.b,c.d", ["a.b,c.d"])],
     "COMPRESS_MIN_LENGTH": [
         (65536, ["65536", "64k", "64K", "64kB", "64 KiB"]),
         (1024, ["1024", "1KiB", "1k", "1024B"]),

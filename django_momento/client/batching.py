@@ -20,12 +20,14 @@ from .operations import chunks_of, may_be_of_one_key
 from .retry import share_jitter
 
 if TYPE_CHECKING:
+    from .metering import Tally
     from .transport import Started, Transport
 
 # Keys in one call. One task's large value holds up the others behind it.
 MAX_BATCHED_KEYS = 64
 
 Waiters = dict[bytes, list["asyncio.Future[bytes | None]"]]
+Tallies = dict["asyncio.Future[bytes | None]", "Tally"]
 
 
 class GetBatcher:
@@ -36,12 +38,14 @@ class GetBatcher:
         self._transport = transport
         self._cache = cache
         self._wanted: Waiters = {}
+        # Of the waiters whose calls are observed.
+        self._tallies: Tallies = {}
         self._last: Get
         # Batches in flight, each with the time at which it is given up. One timer looks at all of them.
         self.in_flight: dict[_Batch, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def get(self, call: Get) -> asyncio.Future[bytes | None]:
+    def get(self, call: Get, tally: Tally | None = None) -> asyncio.Future[bytes | None]:
         """Return the future of a value, which fails with MomentoCacheError.
 
         Cancelling it concerns its own waiter alone.
@@ -50,29 +54,35 @@ class GetBatcher:
             self.loop.call_soon(self._send)
         waiter: asyncio.Future[bytes | None] = self.loop.create_future()
         self._wanted.setdefault(call.key, []).append(waiter)
+        if tally is not None:
+            self._tallies[waiter] = tally
         self._last = call
         return waiter
 
     def _send(self) -> None:
         wanted, self._wanted = self._wanted, {}
+        tallies = self._tallies
+        if tallies:
+            self._tallies = {}
         if len(wanted) == 1:
             for waiters in wanted.values():
                 if waiters[0].done() and _are_done(waiters):
                     return
-            self._start(wanted, self._last)
+            self._start(wanted, self._last, tallies)
             return
         keys = [key for key, waiters in wanted.items() if not _are_done(waiters)]
         for chunk in chunks_of(keys, len, MAX_BATCHED_KEYS):
-            self._start({key: wanted[key] for key in chunk}, _call_for(chunk))
+            self._start({key: wanted[key] for key in chunk}, _call_for(chunk), tallies)
 
-    def send_alone(self, wanted: Waiters) -> None:
+    def send_alone(self, wanted: Waiters, tallies: Tallies) -> None:
         """Send one call for each key, because a batch of them failed for a reason that may be one key's."""
         for key, waiters in wanted.items():
             if not _are_done(waiters):
-                self._start({key: waiters}, Get(key))
+                self._start({key: waiters}, Get(key), tallies)
 
-    def _start(self, wanted: Waiters, call: Call[Any]) -> None:
-        batch, transport = _Batch(self, self._transport, self._cache, wanted, call), self._transport
+    def _start(self, wanted: Waiters, call: Call[Any], tallies: Tallies) -> None:
+        transport = self._transport
+        batch = _Batch(self, transport, self._cache, wanted, call, tallies)
         try:
             batch.sent = transport.start(self._cache, call)
         except BaseException as error:
@@ -80,6 +90,8 @@ class GetBatcher:
             if not isinstance(error, Exception):
                 raise
             return
+        if tallies and (tally := batch.find_payer()) is not None:
+            tally.record_sent(call)
         for waiters in wanted.values():
             for waiter in waiters:
                 batch.waiting += 1
@@ -103,13 +115,20 @@ class _Batch:
     """One call that was sent for several tasks; it is cancelled when none of them waits any more."""
 
     def __init__(
-        self, batcher: GetBatcher, transport: Transport, cache: str, wanted: Waiters, call: Call[Any]
+        self,
+        batcher: GetBatcher,
+        transport: Transport,
+        cache: str,
+        wanted: Waiters,
+        call: Call[Any],
+        tallies: Tallies,
     ) -> None:
         self._batcher = batcher
         self._transport = transport
         self._cache = cache
         self._wanted = wanted
         self._call = call
+        self._tallies = tallies
         self.started = monotonic()
         self.sent: Started
         self.waiting = 0
@@ -134,18 +153,44 @@ class _Batch:
         try:
             result = self._transport.finish(self._cache, self._call, self.sent[0], self.started)
         except BaseException as error:
+            if self._tallies and (tally := self.find_payer()) is not None:
+                tally.record_failure(self._call, error)
             if isinstance(error, MomentoCacheError) and may_be_of_one_key(error, self._wanted):
-                self._batcher.send_alone(self._wanted)
+                self._batcher.send_alone(self._wanted, self._tallies)
             else:
                 self.fail(error)
             if not isinstance(error, Exception):
                 raise
             return
         values = result if self._call.streamed else [result]
+        if self._tallies:
+            self._record_values(values)
         for waiters, value in zip(self._wanted.values(), values, strict=True):
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(value)
+
+    def find_payer(self) -> Tally | None:
+        """Return the tally for the cost of the batch, or None if no observed task waits any more."""
+        for waiters in self._wanted.values():
+            if (tally := self._find_tally(waiters)) is not None:
+                return tally
+        return None
+
+    def _record_values(self, values: list[bytes | None]) -> None:
+        """Add the cost of each key to the tally of the first task that waits for it, or of another one."""
+        concern = self._transport.read_concern
+        for (key, waiters), value in zip(self._wanted.items(), values, strict=True):
+            tally = self._find_tally(waiters) or self.find_payer()
+            if tally is not None:
+                tally.record_response(Get(key), value, concern)
+
+    def _find_tally(self, waiters: list[asyncio.Future[bytes | None]]) -> Tally | None:
+        for waiter in waiters:
+            # The event of a task that was cancelled has been made already.
+            if not waiter.done() and (tally := self._tallies.get(waiter)) is not None:
+                return tally
+        return None
 
     def fail(self, error: BaseException) -> None:
         """Raise an error in every task that waits. The end of the process cancels them instead."""

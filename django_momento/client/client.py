@@ -27,6 +27,7 @@ from .breaker import Breakers
 from .calls import Operation, Request
 from .fork_gate import gate
 from .interrupts import release_interrupted_locks
+from .metering import Tally
 from .recovery import Recovery
 from .retry import Effect, PartialFailure, Policy, Sent, recover
 from .rotation import Rotation
@@ -118,9 +119,10 @@ class Client:
             await self._rotation.arefresh("", is_urgent=True)
         return self.transport.credential
 
-    def run(self, cache: str, operation: Operation[T]) -> T:
+    def run(self, cache: str, operation: Operation[T], tally: Tally | None = None) -> T:
         """Run an operation on the cache of that name and return its result.
 
+        Adds the cost of each request to the tally, if there is one.
         Raises MomentoCacheError, or whatever the operation makes of one.
         """
         try:
@@ -132,13 +134,15 @@ class Client:
                         transport = _run(self._prepare(cache, request))
                     started = monotonic()
                     try:
-                        response = transport.call(cache, request)
+                        response = transport.call(cache, request, tally)
                     except (MomentoCacheError, PartialFailure) as failure:
-                        sent = Sent(transport, started, failure)
+                        sent = Sent(transport, started, failure, tally)
                         response = _run(recover(self, cache, request, sent))
                 except MomentoCacheError as error:
                     request = operation.throw(error)
                 else:
+                    if tally is not None:
+                        tally.record_lookup(request, response)
                     request = operation.send(response)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
@@ -150,7 +154,7 @@ class Client:
             release_interrupted_locks(error.__traceback__)
             raise
 
-    async def arun(self, cache: str, operation: Operation[T]) -> T:
+    async def arun(self, cache: str, operation: Operation[T], tally: Tally | None = None) -> T:
         """See run(). Works on any number of event loops; cancelling the task cancels its calls in flight."""
         try:
             request = next(operation)
@@ -161,13 +165,15 @@ class Client:
                         transport = await _arun(self._prepare(cache, request))
                     started = monotonic()
                     try:
-                        response = await transport.acall(cache, request)
+                        response = await transport.acall(cache, request, tally)
                     except (MomentoCacheError, PartialFailure) as failure:
-                        sent = Sent(transport, started, failure)
+                        sent = Sent(transport, started, failure, tally)
                         response = await _arun(recover(self, cache, request, sent))
                 except MomentoCacheError as error:
                     request = operation.throw(error)
                 else:
+                    if tally is not None:
+                        tally.record_lookup(request, response)
                     request = operation.send(response)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic

@@ -1,4 +1,4 @@
-"""Count the operations of a call, the unit in which Momento limits and bills.
+"""Count the operations of a call, the unit in which Momento limits and bills, and add up those of a verb.
 
 ``django_momento.local.metering`` describes the rule, and where Momento's documentation leaves it open. The
 local server applies the same rule to the messages on the wire.
@@ -9,22 +9,113 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..exceptions import InvalidArgument, MomentoCacheError, ValueTooLarge
 from ..local.metering import READS, item_operations, read_factor
-from .calls import Call
+from .calls import Call, Get, GetBatch, KeysExist
+
+# A call that ended with one of these has reached an item or looked for one, and costs an operation.
+_CHARGED_STATUSES = frozenset({"NOT_FOUND", "INVALID_ARGUMENT", "OUT_OF_RANGE", "FAILED_PRECONDITION"})
 
 
 def operations(call: Call[Any], response: Any, read_concern: str = "") -> int:
     """Return the operations that Momento counts for a call, as an estimate of August 2026.
 
     ``response`` is the result of the call: the value of a Get or None for a miss, the list of values of a
-    GetBatch. ``read_concern`` is the request metadata of that name. A call that failed costs one operation,
-    whatever its size, so that there is no need to ask. Control calls have a limit of their own and count 0.
+    GetBatch. ``read_concern`` is the request metadata of that name. For a call that failed see
+    ``failed_operations``. Control calls have a limit of their own and count 0.
     """
     if call.control:
         return 0
     count = _COUNTS.get(call.rpc)
     total = _one_item(call) if count is None else count(call, response)
     return total * read_factor(read_concern) if call.rpc in READS else total
+
+
+def failed_operations(call: Call[Any], error: BaseException) -> int:
+    """Return the operations of a call that failed: 1 if Momento looked at its item, else 0.
+
+    Nothing is counted for a refused key, a limit that was hit, a server that cannot be reached, a timeout and
+    a call that was cancelled. Whether Momento charges for the last two is not documented.
+    """
+    if call.control or not isinstance(error, MomentoCacheError):
+        return 0
+    return int(error.status in _CHARGED_STATUSES or (isinstance(error, ValueTooLarge) and bool(error.status)))
+
+
+class Tally:
+    """The cost of one call of a verb: each request that was sent for it, retries included.
+
+    ``requests`` counts the requests to Momento. ``bytes_sent`` and ``bytes_received`` count keys and values.
+    ``largest`` is the size of the largest value, in bytes. ``hits`` and ``misses`` count the keys that
+    were looked up, after all retries.
+    """
+
+    __slots__ = ("bytes_received", "bytes_sent", "hits", "largest", "misses", "operations", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.operations = 0
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.largest = 0
+        self.hits = 0
+        self.misses = 0
+
+    def record_sent(self, call: Any) -> None:
+        """Count a request that is sent now."""
+        self.requests += 1
+        keys, values = _sizes(call)
+        self.bytes_sent += keys + sum(values)
+        if values:
+            self.largest = max(self.largest, *values)
+
+    def record_response(self, call: Any, response: Any, read_concern: str) -> None:
+        """Count the operations of a request that succeeded."""
+        if not isinstance(call, Call):
+            return  # CreateCache
+        self.operations += operations(call, response, read_concern)
+        for value in response if type(response) is list else (response,):
+            if type(value) is bytes:
+                self.bytes_received += len(value)
+                self.largest = max(self.largest, len(value))
+
+    def record_failure(self, call: Any, error: BaseException) -> None:
+        """Count a request that failed. One that gRPC or the SDK refused to send is not counted at all."""
+        if isinstance(error, InvalidArgument) and not error.status:
+            self.requests -= 1
+            keys, values = _sizes(call)
+            self.bytes_sent -= keys + sum(values)
+        elif isinstance(call, Call):
+            self.operations += failed_operations(call, error)
+
+    def record_lookup(self, request: Any, response: Any) -> None:
+        """Count the keys that a request has found and not found."""
+        if type(request) is list:
+            for call, outcome in zip(request, response, strict=True):
+                if not isinstance(outcome, BaseException):
+                    self.record_lookup(call, outcome)
+        elif isinstance(request, Get):
+            self._count_found([response is not None])
+        elif isinstance(request, GetBatch):
+            self._count_found([value is not None for value in response])
+        elif isinstance(request, KeysExist):
+            self._count_found(response)
+
+    def _count_found(self, found: list[bool]) -> None:
+        hits = sum(found)
+        self.hits += hits
+        self.misses += len(found) - hits
+
+
+def _sizes(call: Any) -> tuple[int, list[int]]:
+    """Return the size of all keys of a call, and the size of each of its values."""
+    if hasattr(call, "key"):
+        value = getattr(call, "value", None)
+        return len(call.key), [] if value is None else [len(value)]
+    if hasattr(call, "keys"):
+        return sum(map(len, call.keys)), []
+    items = getattr(call, "items", ())
+    return sum(len(key) for key, _ in items), [len(value) for _, value in items]
 
 
 def _one_item(call: Any) -> int:

@@ -17,6 +17,7 @@ from ..exceptions import AuthenticationFailed, CallTimedOut, MomentoCacheError
 from .calls import Call, Request
 
 if TYPE_CHECKING:
+    from .metering import Tally
     from .transport import Transport
 
 # Momento's SDKs send a call again if it ended with one of these, and after nothing else.
@@ -92,16 +93,17 @@ class Pause:
 class Send:
     """Sends a request over one transport. Raises MomentoCacheError or PartialFailure."""
 
-    def __init__(self, transport: Transport, cache: str, request: Request) -> None:
+    def __init__(self, transport: Transport, cache: str, request: Request, tally: Tally | None) -> None:
         self._transport = transport
         self._cache = cache
         self._request = request
+        self._tally = tally
 
     def run(self) -> Any:
-        return self._transport.call(self._cache, self._request)
+        return self._transport.call(self._cache, self._request, self._tally)
 
     async def arun(self) -> Any:
-        return await self._transport.acall(self._cache, self._request)
+        return await self._transport.acall(self._cache, self._request, self._tally)
 
 
 Policy = Generator[Effect, Any, Any]
@@ -126,7 +128,7 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
     transport = sent.transport
     while client.current is not None and (again := attempts.connecting()):
         transport = client.current
-        yield from _send_again(transport, cache, attempts, again)
+        yield from _send_again(transport, cache, attempts, again, sent.tally)
     for pause in RETRY_BACKOFF:
         refused = attempts.refused()
         if refused and client.current is transport:
@@ -143,13 +145,15 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
                 break
             yield Pause(pause * attempts.jitter())
         transport = client.current or current
-        yield from _send_again(transport, cache, attempts, again)
+        yield from _send_again(transport, cache, attempts, again, sent.tally)
     return attempts.result()
 
 
-def _send_again(transport: Transport, cache: str, attempts: _Attempts, again: list[_Attempt]) -> Policy:
+def _send_again(
+    transport: Transport, cache: str, attempts: _Attempts, again: list[_Attempt], tally: Tally | None
+) -> Policy:
     try:
-        response = yield Send(transport, cache, attempts.request_for(again))
+        response = yield Send(transport, cache, attempts.request_for(again), tally)
     except MomentoCacheError as error:
         again[0].outcome = error
     except PartialFailure as failure:
@@ -159,14 +163,22 @@ def _send_again(transport: Transport, cache: str, attempts: _Attempts, again: li
 
 
 class Sent:
-    """A request that failed: the transport it was sent over, when by ``clock.monotonic``, and the failure."""
+    """A request that failed: the transport it was sent over, when by ``clock.monotonic``, and the failure.
+
+    ``tally`` receives the cost of each further attempt.
+    """
 
     def __init__(
-        self, transport: Transport, started: float, failure: MomentoCacheError | PartialFailure
+        self,
+        transport: Transport,
+        started: float,
+        failure: MomentoCacheError | PartialFailure,
+        tally: Tally | None = None,
     ) -> None:
         self.transport = transport
         self.started = started
         self.failure = failure
+        self.tally = tally
 
 
 class _Attempt:

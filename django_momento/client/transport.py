@@ -27,9 +27,10 @@ from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
 from .deadlines import MAX_DIFFERENCE, grpc_clock
 from .errors import Sent, is_foreign, is_to_pass, map_error
 from .fork_gate import Passage, gate
-from .futures import wait_for, wait_on_this_thread
+from .futures import wait_for
+from .metering import Tally
 from .proxies import bypass_proxies
-from .retry import PartialFailure
+from .together import acall_all, call_all
 
 logger = logging.getLogger("django_momento")
 
@@ -86,6 +87,7 @@ class Transport:
             Channel(CONTROL, credential, grpc_configuration),
         )
         self._batchers = GetBatchers()
+        self.read_concern = options.read_concern
         self.grace = GRACE
 
     def __repr__(self) -> str:
@@ -113,15 +115,17 @@ class Transport:
         """Return the circuit breaker of the connection that acall() uses for a request."""
         return self._breakers.control if getattr(request, "control", False) else self._breakers.own
 
-    def call(self, cache: str, request: Request) -> Any:
-        """Send a request and wait for its response on this thread.
+    def call(self, cache: str, request: Request, tally: Tally | None = None) -> Any:
+        """Send a request and wait for its response on this thread. Add its cost to the tally, if any.
 
         Raises MomentoCacheError, or PartialFailure if some of a list of calls failed.
         """
         if type(request) is list:
-            return self._call_all(cache, request)
+            return call_all(self, cache, request, tally)
         passage = gate.enter(self)
         started = monotonic()
+        if tally is not None:
+            tally.record_sent(request)
         try:
             through_sdk = sdk.CALLS.get(type(request))
             if through_sdk is not None and (
@@ -134,31 +138,39 @@ class Transport:
                 response = self._channel(request).call(self._metadata_of(cache), request)
         except BaseException as error:
             passage.leave()
-            if is_to_pass(error):
+            passes = is_to_pass(error)
+            failure = (
+                error if passes else self._map_error(cache, request, error, started, self.breaker_of(request))
+            )
+            if tally is not None:
+                tally.record_failure(request, failure)
+            if passes:
                 raise
-            raise self._map_error(cache, request, error, started, self.breaker_of(request)) from error
+            raise failure from error
         # On the way of a success the passage ends with this frame.
         self._breaker_of.get(type(request), self._breakers.own).last_success = started
+        if tally is not None:
+            tally.record_response(request, response, self.read_concern)
         return response
 
-    def acall(self, cache: str, request: Request) -> Awaitable[Any]:
+    def acall(self, cache: str, request: Request, tally: Tally | None = None) -> Awaitable[Any]:
         """Return an awaitable of the result of call(), on any event loop.
 
         Cancelling it cancels the calls in flight.
         """
         if type(request) is Get:
-            return self._batchers.get(self, cache).get(request)
+            return self._batchers.get(self, cache).get(request, tally)
         if type(request) is list:
-            return self._acall_all(cache, request)
+            return acall_all(self, cache, request, tally)
         assert isinstance(request, Call)  # noqa: S101 - for mypy
-        return self._acall_one(cache, request)
+        return self._acall_one(cache, request, tally)
 
-    async def _acall_one(self, cache: str, request: Call[Any]) -> Any:
+    async def _acall_one(self, cache: str, request: Call[Any], tally: Tally | None) -> Any:
         started = monotonic()
-        sent = self.start(cache, request)
+        sent = self.start(cache, request, tally)
         if not await wait_for((sent[0],), timeout=self.bound(request)):
             raise self.abandon(cache, request, sent)
-        return self.finish(cache, request, sent[0], started)
+        return self.finish(cache, request, sent[0], started, tally)
 
     def bound(self, call: Call[Any]) -> float:
         """Return the seconds after which a call is given up: its deadline, and a second for its delivery."""
@@ -177,7 +189,7 @@ class Transport:
             self._channel(call).discard(generation)
         return self._sent(cache, call).error_for_status("DEADLINE_EXCEEDED", "")
 
-    def start(self, cache: str, call: Call[Any]) -> Started:
+    def start(self, cache: str, call: Call[Any], tally: Tally | None = None) -> Started:
         """Send a call without waiting; ``finish`` returns its result once it is done.
 
         The call is in flight until then, on whichever thread: the task that waits for it may run on the very
@@ -195,10 +207,14 @@ class Transport:
             if is_to_pass(error):
                 raise
             raise self._map_error(cache, call, error, started) from error
+        if tally is not None:
+            tally.record_sent(call)
         pending.add_done_callback(passage.leave)
         return pending, passage, generation
 
-    def finish(self, cache: str, call: Call[Any], pending: Any, started: float) -> Any:
+    def finish(
+        self, cache: str, call: Call[Any], pending: Any, started: float, tally: Tally | None = None
+    ) -> Any:
         """Return the result of a call that was sent; blocks if it is not done. Raises MomentoCacheError.
 
         ``started`` is the time when it was sent, by ``clock.monotonic``.
@@ -206,10 +222,16 @@ class Transport:
         try:
             result = call.parse(pending.result(), (self._control if call.control else self._cache).pb)
         except Exception as error:
-            if is_to_pass(error):
+            passes = is_to_pass(error)
+            failure = error if passes else self._map_error(cache, call, error, started)
+            if tally is not None:
+                tally.record_failure(call, failure)
+            if passes:
                 raise
-            raise self._map_error(cache, call, error, started) from error
+            raise failure from error
         (self._breakers.control if call.control else self._breakers.own).last_success = started
+        if tally is not None:
+            tally.record_response(call, result, self.read_concern)
         return result
 
     @property
@@ -281,51 +303,21 @@ class Transport:
             self._cache.close()
             self._control.close()
 
-    def _call_all(self, cache: str, calls: list[Call[Any]]) -> list[Any]:
-        outcomes = []
-        with gate.enter(self):
-            started = monotonic()
-            sent = [self._start_for_this_thread(cache, call) for call in calls]
-            for call, each in zip(calls, sent, strict=True):
-                outcomes.append(self._outcome(cache, call, each, started))
-        return _all_or_partial_failure(outcomes)
-
-    async def _acall_all(self, cache: str, calls: list[Call[Any]]) -> list[Any]:
-        started = monotonic()
-        sent: list[Any] = []
-        for call in calls:
-            try:
-                sent.append(self.start(cache, call))
-            except MomentoCacheError as error:
-                sent.append(error)
-        pending = [each[0] for each in sent if not isinstance(each, MomentoCacheError)]
-        await wait_for(pending, timeout=max(self.bound(call) for call in calls))
-        outcomes = [self._outcome(cache, call, each, started) for call, each in zip(calls, sent, strict=True)]
-        return _all_or_partial_failure(outcomes)
-
-    def _start_for_this_thread(self, cache: str, call: Call[Any]) -> Any:
+    def start_for_this_thread(self, cache: str, call: Call[Any], tally: Tally | None) -> Any:
         """Return a call that was sent, or the error that it could not be sent for."""
         started = monotonic()
         try:
             channel = self._channel(call)
-            return channel.start(self._metadata_of(cache), call), None, channel.connection.generation
+            pending = channel.start(self._metadata_of(cache), call)
+            if tally is not None:
+                tally.record_sent(call)
+            return pending, None, channel.connection.generation
         except MomentoCacheError as error:
             return error
         except Exception as error:
             if is_foreign(error):
                 raise
             return self._map_error(cache, call, error, started)
-
-    def _outcome(self, cache: str, call: Call[Any], sent: Any, started: float) -> Any:
-        """Return the result of a call that was sent with others, or its error."""
-        if isinstance(sent, MomentoCacheError):
-            return sent
-        try:
-            if not wait_on_this_thread(sent[0], started + self.bound(call) - monotonic()):
-                return self.abandon(cache, call, sent)
-            return self.finish(cache, call, sent[0], started)
-        except MomentoCacheError as error:
-            return error
 
     def _map_error(
         self,
@@ -388,13 +380,7 @@ class Transport:
             metadata = self._metadata[cache] = (
                 ("cache", cache),
                 ("authorization", self.credential.api_key),
-                ("read-concern", self._options.read_concern),
+                ("read-concern", self.read_concern),
             )
             return metadata + once
         return metadata
-
-
-def _all_or_partial_failure(outcomes: list[Any]) -> list[Any]:
-    if any(isinstance(outcome, MomentoCacheError) for outcome in outcomes):
-        raise PartialFailure(outcomes)
-    return outcomes

@@ -21,6 +21,8 @@ from ..redaction import SecretStr
 from .types import (
     BOOLEAN,
     BYTES,
+    DOTTED_PATH,
+    DOTTED_PATHS,
     ENCRYPTION_KEYS,
     ENDPOINT,
     FILE,
@@ -187,6 +189,18 @@ class CacheOptions:
     )
     log_ignored_exceptions: bool = _option(
         BOOLEAN, True, "log errors that `IGNORE_EXCEPTIONS` hides, as warnings"
+    )
+    key_group: str | None = _option(
+        DOTTED_PATH,
+        None,
+        "function that returns the name under which the meter counts a key, of which 100 are told apart",
+        default_text="the text before the first `:`",
+    )
+    observers: tuple[str, ...] = _option(
+        DOTTED_PATHS,
+        (),
+        "functions that get an event for each finished call of this alias",
+        default_text="none",
     )
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 

@@ -145,6 +145,21 @@ def one_of_or_dotted_path(*choices: str) -> OptionType:
     )
 
 
+def _dotted_path(value: object) -> str:
+    if not isinstance(value, str) or _DOTTED_PATH.fullmatch(value) is None:
+        raise ValueError
+    return value
+
+
+def _dotted_paths(value: Any) -> tuple[str, ...]:
+    """Return the paths of a text with commas, or of a list or tuple."""
+    if isinstance(value, str):
+        value = [path.strip() for path in value.split(",")]
+    if not isinstance(value, list | tuple):
+        raise ValueError
+    return tuple(map(_dotted_path, value))
+
+
 TEXT = OptionType("a string that is not empty", _converter(_is_text, str))
 BOOLEAN = OptionType(
     "True or False",
@@ -164,6 +179,8 @@ BYTES = OptionType(
     parse_bytes,
     in_url="1024, 64k, 1KiB, 2M",
 )
+DOTTED_PATH = OptionType("a dotted path", _dotted_path)
+DOTTED_PATHS = OptionType("dotted paths with commas between them, or a list of them", _dotted_paths)
 PATH = OptionType("the path of a file", _converter(_is_path, Path))
 FILE = OptionType("the path of an existing file", _converter(_is_path, _existing_file))
 ENDPOINT = OptionType("a Momento endpoint, or HOST:PORT of a local server", _converter(_is_text, _endpoint))

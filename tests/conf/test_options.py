@@ -86,6 +86,17 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
     "COMPRESS_MIN_LENGTH": ([(0, 0), (1024, 1024)], [-1, 1.5, None, "1024", True]),
     "IGNORE_EXCEPTIONS": ([(True, True), (False, False)], NOT_FLAGS),
     "LOG_IGNORED_EXCEPTIONS": ([(True, True), (False, False)], NOT_FLAGS),
+    "KEY_GROUP": ([("mysite.meter.group", "mysite.meter.group")], [*NOT_TEXT, "group", "mysite.", "a b.c"]),
+    "OBSERVERS": (
+        [
+            ("a.b", ("a.b",)),
+            ("a.b, c.d", ("a.b", "c.d")),
+            (["a.b", "c.d"], ("a.b", "c.d")),
+            (("a.b",), ("a.b",)),
+            ([], ()),
+        ],
+        ["", "a", "a.b,", "a.b;c.d", None, 1, True, b"a.b", [1], ["a.b,c.d"], {"a.b": 1}],
+    ),
 }
 
 

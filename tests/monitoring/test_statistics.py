@@ -17,6 +17,14 @@ from django_momento.monitoring import stats
 from tests.conftest import CACHE_NAME, MakeCache
 
 KEY = "the-key-of-the-server"
+NO_CALLS = {
+    **dict.fromkeys(("calls", "requests", "operations", "hits", "misses"), 0),
+    **dict.fromkeys(("bytes_sent", "bytes_received", "largest"), 0),
+    "hit_rate": None,
+    "errors": {},
+    "seconds": 0.0,
+    "latency": dict.fromkeys(("p50", "p95", "p99", "max")),
+}
 
 
 def test_a_cache_that_was_never_used_has_counts_of_zero(make_cache: MakeCache) -> None:
@@ -34,6 +42,12 @@ def test_a_cache_that_was_never_used_has_counts_of_zero(make_cache: MakeCache) -
         "credential_source": None,
         "credential_age": None,
         "credential_expires_in": None,
+        "totals": NO_CALLS,
+        "verbs": {},
+        "groups": {},
+        "operations_per_second": {"1": 0.0, "10": 0.0, "60": 0.0},
+        "largest_values": [],
+        "costliest_groups": [],
     } == stats("pages")
     assert clients.peek(cache.options.connection) is None
 

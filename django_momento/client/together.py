@@ -1,0 +1,66 @@
+"""Calls that are sent together over one transport: all are sent before the first one is waited for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..clock import monotonic
+from ..exceptions import MomentoCacheError
+from .calls import Call
+from .fork_gate import gate
+from .futures import wait_for, wait_on_this_thread
+from .metering import Tally
+from .retry import PartialFailure
+
+if TYPE_CHECKING:
+    from .transport import Transport
+
+
+def call_all(transport: Transport, cache: str, calls: list[Call[Any]], tally: Tally | None) -> list[Any]:
+    """Send calls and wait on this thread; return their results. Raises PartialFailure."""
+    outcomes = []
+    with gate.enter(transport):
+        started = monotonic()
+        sent = [transport.start_for_this_thread(cache, call, tally) for call in calls]
+        for call, each in zip(calls, sent, strict=True):
+            outcomes.append(_outcome(transport, cache, call, each, started, tally))
+    return _all_or_partial_failure(outcomes)
+
+
+async def acall_all(
+    transport: Transport, cache: str, calls: list[Call[Any]], tally: Tally | None
+) -> list[Any]:
+    """See call_all(). The results are awaited."""
+    started = monotonic()
+    sent: list[Any] = []
+    for call in calls:
+        try:
+            sent.append(transport.start(cache, call, tally))
+        except MomentoCacheError as error:
+            sent.append(error)
+    pending = [each[0] for each in sent if not isinstance(each, MomentoCacheError)]
+    await wait_for(pending, timeout=max(transport.bound(call) for call in calls))
+    pairs = zip(calls, sent, strict=True)
+    return _all_or_partial_failure(
+        [_outcome(transport, cache, call, each, started, tally) for call, each in pairs]
+    )
+
+
+def _outcome(
+    transport: Transport, cache: str, call: Call[Any], sent: Any, started: float, tally: Tally | None
+) -> Any:
+    """Return the result of a call that was sent with others, or its error."""
+    if isinstance(sent, MomentoCacheError):
+        return sent
+    try:
+        if not wait_on_this_thread(sent[0], started + transport.bound(call) - monotonic()):
+            return transport.abandon(cache, call, sent)
+        return transport.finish(cache, call, sent[0], started, tally)
+    except MomentoCacheError as error:
+        return error
+
+
+def _all_or_partial_failure(outcomes: list[Any]) -> list[Any]:
+    if any(isinstance(outcome, MomentoCacheError) for outcome in outcomes):
+        raise PartialFailure(outcomes)
+    return outcomes

@@ -1,0 +1,405 @@
+"""The events of calls: equal to an independent count at the server, for all verbs and both faces."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+
+from django_momento import events
+from django_momento.cache import MomentoCache
+from django_momento.events import CallEvent
+from django_momento.exceptions import ConfigurationError, LimitExceeded, MomentoCacheError
+from django_momento.local import LocalServer
+from django_momento.local.limits import ON_DEMAND
+from tests.conftest import CACHE_NAME, MakeCache
+
+KIB = 1024
+BIG = b"x" * (3 * KIB)
+
+# Each verb with arguments that reach all of its ways, and the state that earlier ones leave.
+CALLS: list[tuple[str, tuple[Any, ...]]] = [
+    ("get", ("a:missing",)),
+    ("set", ("a:1", BIG)),
+    ("get", ("a:1",)),
+    ("set", ("a:over", 1, 0)),
+    ("add", ("a:1", 1)),
+    ("add", ("a:2", BIG)),
+    ("add", ("a:3", 1, 0)),
+    ("touch", ("a:1", 60)),
+    ("touch", ("a:missing", 60)),
+    ("touch", ("a:2", 0)),
+    ("has_key", ("a:1",)),
+    ("set", ("n:1", 1)),
+    ("incr", ("n:1",)),
+    ("decr", ("n:1", 5)),
+    ("get_or_set", ("b:1", BIG)),
+    ("get_or_set", ("b:1", BIG)),
+    ("set_many", ({f"m:{number}": BIG for number in range(20)},)),
+    ("set_many", ({"m:over": 1}, 0)),
+    ("get_many", ([f"m:{number}" for number in range(25)],)),
+    ("get_many", ([f"m:{number}" for number in range(1500)],)),
+    ("incr_version", ("a:1",)),
+    ("delete", ("a:1",)),
+    ("delete_many", (["m:1", "m:2", "m:missing"],)),
+    ("clear", ()),
+]
+
+
+@pytest.fixture
+def seen() -> Iterator[list[CallEvent]]:
+    """Return the list to which each event of this process is added."""
+    found: list[CallEvent] = []
+    events.observers.append(found.append)
+    yield found
+    events.observers.remove(found.append)
+
+
+def call(face: str, cache: MomentoCache, verb: str, *arguments: Any) -> Any:
+    """Call a verb by one of its two faces, and return its result."""
+    if face == "sync":
+        return getattr(cache, verb)(*arguments)
+    return asyncio.run(getattr(cache, f"a{verb}")(*arguments))
+
+
+def assert_equal(seen: list[CallEvent], server: LocalServer) -> None:
+    """Assert that the requests and the operations of all events are those that the server has counted."""
+    assert sum(event.requests for event in seen) == server.calls.total()
+    assert sum(event.operations for event in seen) == server.operations.total()
+
+
+@pytest.mark.parametrize("concern", ["balanced", "consistent"])
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_the_events_of_each_verb_equal_the_count_at_the_server(
+    face: str, concern: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
+) -> None:
+    """After every single call, so that no two mistakes cancel out."""
+    cache = make_cache(OPTIONS={"READ_CONCERN": concern})
+
+    for verb, arguments in CALLS:
+        seen.clear()
+        momento.reset_calls()
+        call(face, cache, verb, *arguments)
+        assert seen, verb
+        assert_equal(seen, momento)
+        # composed verbs are seen as their parts
+        if verb not in ("get_or_set", "decr"):
+            assert [event.verb for event in seen] == [verb]
+        assert {event.error for event in seen} == {None}
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_hits_and_misses_and_bytes_are_those_of_the_keys(
+    face: str, make_cache: MakeCache, seen: list[CallEvent]
+) -> None:
+    """Of the three verbs that look keys up; a delete of a missing key is no miss."""
+    cache = make_cache()
+    cache.set_many({"g:1": BIG, "g:2": 1})
+    seen.clear()
+
+    def event_of(verb: str, *arguments: Any) -> CallEvent:
+        call(face, cache, verb, *arguments)
+        return seen.pop()
+
+    get = event_of("get", "g:1")
+    assert (get.hits, get.misses, get.keys, get.key_group) == (1, 0, 1, "g")
+    assert get.bytes_sent == len(b":1:g:1")
+    assert get.bytes_received >= len(BIG)
+    assert get.largest == get.bytes_received
+    many = event_of("get_many", ["g:1", "g:2", "h:3"])
+    assert (many.hits, many.misses, many.keys, many.key_group) == (2, 1, 3, "mixed")
+    assert (event_of("has_key", "g:2").hits, event_of("has_key", "h:3").misses) == (1, 1)
+    delete = event_of("delete", "g:missing")
+    assert (delete.hits, delete.misses, delete.requests) == (0, 0, 2)
+    stored = event_of("set", "g:3", BIG)
+    assert stored.bytes_sent == len(b":1:g:3") + stored.largest
+    assert stored.largest >= len(BIG)
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+@pytest.mark.parametrize("status", ["unavailable", "internal", "resource_exhausted", "unauthenticated"])
+def test_failed_calls_equal_the_count_at_the_server(
+    face: str, status: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
+) -> None:
+    """Their retries included."""
+    cache = make_cache()
+    momento.fail(status, 1.0)
+    try:
+        for verb, arguments in (("get", ("k",)), ("set", ("k", 1)), ("get_many", (["a", "b"],))):
+            with pytest.raises(MomentoCacheError):
+                call(face, cache, verb, *arguments)
+        assert_equal(seen, momento)
+        assert all(event.error for event in seen)
+        assert len(seen) == 3
+    finally:
+        momento.fail()
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_missing_cache_and_a_wrong_type_cost_what_the_server_counts(
+    face: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
+) -> None:
+    with pytest.raises(MomentoCacheError):
+        call(face, make_cache("nowhere"), "get", "k")
+    with pytest.raises(MomentoCacheError):
+        call(face, make_cache("nowhere"), "set", "k", BIG)
+    with pytest.raises(MomentoCacheError):
+        call(face, make_cache("nowhere"), "get_many", ["a", "b"])
+    cache = make_cache()
+    call(face, cache, "set", "text", "x")
+    with pytest.raises(TypeError):
+        call(face, cache, "incr", "text")
+
+    assert_equal(seen, momento)
+    assert [event.error for event in seen] == ["CacheNotFound"] * 3 + [None, "TypeError"]
+
+
+def test_an_error_that_a_cache_hides_is_in_its_event(make_cache: MakeCache, seen: list[CallEvent]) -> None:
+    cache = make_cache("nowhere", OPTIONS={"IGNORE_EXCEPTIONS": True})
+    assert cache.get("k", "default") == "default"
+    assert [event.error for event in seen] == ["CacheNotFound"]
+
+
+def test_a_limit_that_is_hit_costs_nothing(settings: Any, seen: list[CallEvent]) -> None:
+    """As at the server, which counts the call."""
+    with LocalServer(caches=[CACHE_NAME], limits=ON_DEMAND) as server:
+        settings.CACHES = {
+            "default": {
+                "BACKEND": "django_momento.cache.MomentoCache",
+                "LOCATION": CACHE_NAME,
+                "OPTIONS": {"CREDENTIALS": "local", "ENDPOINT": server.address},
+            }
+        }
+        cache = caches["default"]
+        cache.get("k")
+        cache.set_many({f"k{number}": bytes(200 * KIB) for number in range(3)})
+        with pytest.raises(LimitExceeded):
+            cache.set("k", 1)
+        assert_equal(seen, server)
+    assert seen[-1].error == "LimitExceeded"
+    assert seen[-1].operations == 0
+
+
+def test_calls_of_eight_threads_and_fifty_tasks_equal_the_count_at_the_server(
+    make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
+) -> None:
+    """Tasks share batches, in which the cost of a key that several want is counted once."""
+    cache = make_cache()
+    cache.set_many({f"k:{number}": BIG for number in range(10)})
+    seen.clear()
+    momento.reset_calls()
+
+    async def task(number: int) -> None:
+        for round_ in range(10):
+            await cache.aget(f"k:{(number + round_) % 12}")
+            if not number % 7:
+                await cache.aset(f"t:{number}", BIG)
+
+    async def tasks() -> None:
+        await asyncio.gather(*map(task, range(50)))
+
+    def thread(number: int) -> None:
+        for round_ in range(20):
+            cache.get(f"k:{(number + round_) % 12}")
+            cache.set(f"s:{number}", BIG)
+
+    threads = [threading.Thread(target=thread, args=(number,)) for number in range(8)]
+    for each in threads:
+        each.start()
+    asyncio.run(tasks())
+    for each in threads:
+        each.join()
+
+    assert_equal(seen, momento)
+    count = Counter(event.verb for event in seen)
+    assert count == {"get": 50 * 10 + 8 * 20, "set": 8 * 10 + 8 * 20}
+    gets = [event for event in seen if event.verb == "get"]
+    assert sum(event.hits + event.misses for event in gets) == len(gets)
+
+
+def test_cancelled_calls_equal_the_count_at_the_server(
+    make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
+) -> None:
+    """Each has an event, and a key that other tasks want is paid for by one of them."""
+    cache = make_cache()
+    cache.set("k", BIG)
+    seen.clear()
+    momento.reset_calls()
+    momento.delay(300)
+
+    async def tasks() -> None:
+        waiting = [asyncio.ensure_future(cache.aget("k")) for _ in range(5)]
+        waiting += [asyncio.ensure_future(cache.aget(f"m:{number}")) for number in range(5)]
+        alone = asyncio.ensure_future(cache.aset("s", BIG))
+        while momento.calls.total() < 2:  # noqa: ASYNC110 - the server is in another thread
+            await asyncio.sleep(0.01)
+        for task in (waiting[0], waiting[1], waiting[-1], alone):
+            task.cancel()
+        outcomes = await asyncio.gather(*waiting, alone, return_exceptions=True)
+        assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) == 4
+
+    try:
+        asyncio.run(tasks())
+    finally:
+        momento.delay()
+    assert_equal(seen, momento)
+    assert Counter(event.error for event in seen) == {None: 7 + 0, "CancelledError": 4}
+    assert {event.operations for event in seen if event.error} == {0}
+
+
+def test_a_cancelled_batch_of_one_request_counts_that_request(
+    make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
+) -> None:
+    """Though no task is left to pay for it."""
+    cache = make_cache()
+    cache.get("warm")
+    seen.clear()
+    momento.reset_calls()
+    momento.delay(300)
+
+    async def tasks() -> None:
+        waiting = [asyncio.ensure_future(cache.aget(f"m:{number}")) for number in range(3)]
+        while not momento.calls.total():  # noqa: ASYNC110 - the server is in another thread
+            await asyncio.sleep(0.01)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    try:
+        asyncio.run(tasks())
+    finally:
+        momento.delay()
+    assert len(seen) == 3
+    assert_equal(seen, momento)
+
+
+def test_an_observer_that_raises_is_logged_once_and_dropped(
+    make_cache: MakeCache, seen: list[CallEvent], caplog: pytest.LogCaptureFixture
+) -> None:
+    """And never fails the call, nor keeps the event from other observers."""
+    told = []
+
+    def broken(event: CallEvent) -> None:
+        told.append(event)
+        raise RuntimeError("broken")
+
+    events.observers.insert(0, broken)
+    cache = make_cache()
+    with caplog.at_level(logging.ERROR, "django_momento"):
+        cache.set("k", 1)
+        assert cache.get("k") == 1
+        asyncio.run(cache.aget("k"))
+
+    assert len(told) == 1
+    assert len(seen) == 3
+    assert len(caplog.records) == 1
+    assert broken not in events.observers
+
+
+def test_an_observer_that_uses_the_cache_makes_no_events(
+    make_cache: MakeCache, seen: list[CallEvent]
+) -> None:
+    cache = make_cache()
+
+    def curious(event: CallEvent) -> None:
+        cache.get("curious")
+
+    events.observers.append(curious)
+    try:
+        cache.get("k")
+    finally:
+        events.observers.remove(curious)
+    assert len(seen) == 1
+
+
+_told: list[CallEvent] = []
+_tell = _told.append
+
+
+async def _coroutine_function(event: CallEvent) -> None:
+    """An observer that nobody would await."""
+
+
+@pytest.mark.parametrize(
+    "option", [f"{__name__}._tell,{__name__}._tell", [f"{__name__}._tell", f"{__name__}._tell"]]
+)
+def test_observers_of_an_alias_hear_of_both_faces(option: Any, make_cache: MakeCache) -> None:
+    """And of no other alias; a list and a text with commas say the same."""
+    _told.clear()
+    cache = make_cache(OPTIONS={"OBSERVERS": option})
+    cache.get("k")
+    asyncio.run(cache.aget("k"))
+    make_cache(alias="default").get("k")
+    assert [event.alias for event in _told] == ["default"] * 4
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "word"),
+    [
+        ("OBSERVERS", "nowhere.found", "cannot be imported"),
+        ("OBSERVERS", f"{__name__}._coroutine_function", "coroutine function"),
+        ("OBSERVERS", f"{__name__}._told", "of type list"),
+        ("OBSERVERS", "no path", "dotted paths"),
+        ("OBSERVERS", 5, "dotted paths"),
+        ("KEY_GROUP", "nowhere.found", "cannot be imported"),
+        ("KEY_GROUP", "no path", "dotted path"),
+        ("KEY_GROUP", f"{__name__}.KIB", "of type int"),
+    ],
+)
+def test_a_wrong_observer_or_key_group_is_refused_with_its_option(
+    option: str, value: Any, word: str, make_cache: MakeCache
+) -> None:
+    with pytest.raises(ConfigurationError, match=option) as caught:
+        make_cache(OPTIONS={option: value}).check_settings()
+    assert word in str(caught.value)
+
+
+def _first_letter(key: str) -> str:
+    if key == "broken":
+        raise ValueError
+    return key[0]
+
+
+def test_key_group_names_the_groups(make_cache: MakeCache, seen: list[CallEvent]) -> None:
+    """And a key for which it raises is of the group `other`."""
+    cache = make_cache(OPTIONS={"KEY_GROUP": f"{__name__}._first_letter"})
+    for key in ("abc", "xyz", "broken"):
+        cache.get(key)
+    assert [event.key_group for event in seen] == ["a", "x", "other"]
+
+
+def test_at_most_a_hundred_groups_are_told_apart(make_cache: MakeCache, seen: list[CallEvent]) -> None:
+    cache = make_cache(alias="bounded")
+    cache.get_many([f"group{number}:k" for number in range(3)])
+    for number in range(150):
+        cache.get(f"group{number}:k")
+    groups = {event.key_group for event in seen}
+    assert len(groups - {"mixed", "other"}) == 100
+    assert "other" in groups
+
+
+@pytest.mark.parametrize(
+    ("key", "group"),
+    [
+        ("user:5:name", "user"),
+        ("home", "home"),
+        ("user_42", "user_..."),
+        ("django.contrib.sessions.cacheabcdefxyz12", "django.contrib.sessions.cache"),
+        ("django.contrib.sessions.cached_dbabcxyz12", "django.contrib.sessions.cached_db"),
+        ("template.cache.sidebar.d41d8cd98f", "template.cache.sidebar"),
+        ("views.decorators.cache.cache_page.site.GET.abc", "views.decorators.cache.cache_page"),
+        (":x", ""),
+        (5, "..."),
+    ],
+)
+def test_the_default_group_shows_no_secret_part_of_a_key(
+    key: object, group: str, make_cache: MakeCache, seen: list[CallEvent]
+) -> None:
+    make_cache().get(key)
+    assert [event.key_group for event in seen] == [group]

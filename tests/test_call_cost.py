@@ -1,0 +1,71 @@
+"""The number of calls inside this package that a cache call takes: what a plain get may cost."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from django_momento import events
+from tests.conftest import MakeCache
+
+MAX_CALLS_OF_GET = 14
+MAX_CALLS_OF_AGET = 30
+
+
+class CallCounter:
+    """Count the calls of functions of this package on this thread, inside a ``with`` block."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __enter__(self) -> CallCounter:
+        sys.setprofile(self._count)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.setprofile(None)
+
+    def _count(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("django_momento."):
+            self.names.append(frame.f_code.co_name)
+
+
+@pytest.fixture(autouse=True)
+def _no_observers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests import the meter."""
+    monkeypatch.setattr(events, "observers", [])
+    monkeypatch.setattr("django_momento.cache.observers", [])
+
+
+def test_a_warm_get_takes_few_calls(make_cache: MakeCache) -> None:
+    """Without observers."""
+    cache = make_cache()
+    cache.set("k", "value")
+    for _ in range(3):
+        cache.get("k")
+
+    with CallCounter() as counter:
+        assert cache.get("k") == "value"
+
+    assert len(counter.names) <= MAX_CALLS_OF_GET, counter.names
+
+
+def test_a_warm_aget_takes_few_calls(make_cache: MakeCache) -> None:
+    """Without observers."""
+    cache = make_cache()
+    cache.set("k", "value")
+
+    async def count() -> list[str]:
+        for _ in range(3):
+            await cache.aget("k")
+        with CallCounter() as counter:
+            assert await cache.aget("k") == "value"
+        return counter.names
+
+    names = asyncio.run(count())
+
+    assert len(names) <= MAX_CALLS_OF_AGET, names
