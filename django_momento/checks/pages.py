@@ -89,19 +89,26 @@ def _views_of(patterns: Iterable[Any]) -> Iterator[tuple[Any, str]]:
                 yield view_class.dispatch, pattern.lookup_str
 
 
-def _page_aliases(value: Any, depth: int = 0) -> Iterator[str]:
+def _page_aliases(view: Any) -> Iterator[str]:
     """Return the alias of each ``cache_page`` in the closures of a view or of its decorators."""
-    if isinstance(value, CacheMiddleware):
-        yield value.cache_alias
-    elif isinstance(value, tuple | list) and depth < _MAX_DEPTH:
-        for part in value:
-            yield from _page_aliases(part, depth + 1)
-    elif depth < _MAX_DEPTH and callable(value):
-        cells = _closure(value)
-        if cells.get("middleware_class") is CacheMiddleware:
-            yield cells["m_kwargs"].get("cache_alias") or DEFAULT_CACHE_ALIAS
-        for cell in cells.values():
-            yield from _page_aliases(cell, depth + 1)
+    seen: dict[int, Any] = {}
+    level = [view]
+    for _ in range(_MAX_DEPTH):
+        # Each value once: closures may share their variables, or contain themselves.
+        fresh = {id(value): value for value in level if id(value) not in seen}
+        seen |= fresh
+        below: list[Any] = []
+        for value in fresh.values():
+            if isinstance(value, CacheMiddleware):
+                yield value.cache_alias
+            elif isinstance(value, tuple | list):
+                below += [part for part in value if callable(part)]
+            elif callable(value):
+                cells = _closure(value)
+                if cells.get("middleware_class") is CacheMiddleware:
+                    yield cells["m_kwargs"].get("cache_alias") or DEFAULT_CACHE_ALIAS
+                below += cells.values()
+        level = below
 
 
 def _closure(function: Any) -> dict[str, Any]:

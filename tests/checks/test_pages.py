@@ -129,6 +129,20 @@ def test_a_serializer_of_the_site_that_stores_responses_is_not_remarked(found: F
     assert [] == found(ours, MIDDLEWARE=[UPDATE])
 
 
+def test_a_closure_of_any_size_and_shape_ends_the_search(found: Found, urls: Any) -> None:
+    """One that contains itself, and one whose parts are many and shared."""
+    shared: list[Any] = [page]
+    for _ in range(8):
+        shared = [shared] * 8
+    many = [object()] * 100_000
+
+    def view(request: Any) -> Any:
+        return view, shared, many
+
+    urls(view, cache_page(60, cache="pages")(view))
+    assert ["W010"] == ids(found(PAGES))
+
+
 def test_url_patterns_that_cannot_be_imported_are_left_to_django(found: Found, settings: Any) -> None:
     """Its own check reports them."""
     settings.ROOT_URLCONF = "no.such.urls"
