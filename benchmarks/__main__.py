@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 
-from . import batches, cold_start, flights, pages, services, threads, verbs
+from . import batches, cold_start, flights, metering, pages, services, threads, verbs
 from .machine import described, load
 from .measure import Case, Table, race
 from .report import Report, table_lines
@@ -33,6 +33,7 @@ QUICK = Effort(rounds=3, processes=2, page_rounds=1, page_seconds=2, divisor=2)
 
 GROUPS = {
     "verbs": "get and set",
+    "metering": "Metering",
     "batches": "get_many and set_many",
     "threads": "Threads",
     "async": "Async",
@@ -81,6 +82,7 @@ def measured(names: Container[str], effort: Effort, redis_port: int | None) -> I
     """Measure the groups of these names, and answer each table as soon as it stands."""
     cases: dict[str, Callable[[], list[Case]]] = {
         "verbs": verbs.cases,
+        "metering": metering.cases,
         "batches": batches.cases,
         "threads": threads.cases,
         "async": flights.cases,

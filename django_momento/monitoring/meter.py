@@ -138,6 +138,12 @@ class Meter:
             self._add_up()
             return self._aliases.setdefault(alias, Readings())
 
+    def read_all(self) -> dict[str, Readings]:
+        """Return the readings of every alias that has made a call."""
+        with self.lock:
+            self._add_up()
+            return dict(self._aliases)
+
     def forget(self) -> None:
         """Count from zero, as in a forked child."""
         self.__init__()  # type: ignore[misc]  # this very class: nothing subclasses it
