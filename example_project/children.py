@@ -1,7 +1,7 @@
-"""Child processes that end with their parent, whichever way it ends: kept apart from what the demo runs.
+"""Child processes that end with their parent, in whatever way it ends.
 
-Each child runs in a session of its own, so that Ctrl-C in a terminal reaches the parent alone, which then
-ends the children in order. What they print is kept, to be shown if they fail.
+Each child runs in a session of its own, so that Ctrl-C in a terminal reaches only the parent, which then ends
+the children in order. Their output is kept, and shown if they fail.
 """
 
 import signal
@@ -19,15 +19,15 @@ TAIL_LINES = 15
 
 
 class ChildFailed(Exception):
-    """Something did not start, or ended by itself; the message is for the user."""
+    """A child did not start, or ended by itself. The message is for the user."""
 
 
 class Stopped(Exception):
-    """The user wants it to end."""
+    """The user asked for the end."""
 
 
 class Child:
-    """A process that was started here, with everything that it printed."""
+    """A running process with a log of its output."""
 
     def __init__(self, name: str, command: tuple[str, ...], log: Path, directory: Path) -> None:
         self.name = name
@@ -44,20 +44,20 @@ class Child:
 
     @property
     def status(self) -> int | None:
-        """The exit status, or None while it runs."""
+        """Return the exit status, or None while the process runs."""
         return self.process.poll()
 
     @property
     def output(self) -> str:
         return self.log.read_text(errors="replace").rstrip()
 
-    def failure(self, what: str) -> ChildFailed:
+    def failure(self, event: str) -> ChildFailed:
         tail = "\n".join(self.output.splitlines()[-TAIL_LINES:]) or "(nothing)"
-        return ChildFailed(f"{self.name} {what}. The end of its output:\n{indented(tail)}")
+        return ChildFailed(f"{self.name} {event}. The end of its output:\n{indent_lines(tail)}")
 
 
 class Children:
-    """All that one parent started. Leaving the ``with`` block ends them, the newest first."""
+    """The children of one parent. Leaving the ``with`` block ends them, the newest first."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -85,19 +85,19 @@ class Children:
         self.logs.cleanup()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        # Only a mark: an exception raised here could lose a child between its start and its registration.
+        # Only set a flag. An exception here could lose a child between its start and its registration.
         self.stopping = True
 
     def _log(self) -> Path:
         return Path(self.logs.name, f"{len(self.services) + len(self.commands)}.log")
 
     def start(self, name: str, *command: str, ready: Callable[[Child], bool]) -> None:
-        """Start what has to run as long as its parent does, and wait until it is ready."""
+        """Start a service that runs as long as its parent, and wait until it is ready."""
         self.services.append(child := Child(name, command, self._log(), self.directory))
         self._wait(child, ready)
 
     def run(self, name: str, *command: str) -> str:
-        """Run a command to its end and answer what it printed."""
+        """Run a command to its end and return its output. Raise ChildFailed if its status is not 0."""
         self.commands.append(child := Child(name, command, self._log(), self.directory))
         self._wait(child, lambda child: child.status is not None)
         if child.status:
@@ -112,7 +112,7 @@ class Children:
                 raise child.failure(f"was not ready after {WAIT_SECONDS} seconds")
 
     def pause(self) -> None:
-        """A moment's rest; raises Stopped or ChildFailed if it is time to end."""
+        """Sleep for 0.1 s. Raise Stopped if the user asked for it, or ChildFailed if a service ended."""
         time.sleep(0.1)
         if self.stopping:
             raise Stopped
@@ -121,5 +121,5 @@ class Children:
                 raise child.failure(f"ended unexpectedly with status {child.status}")
 
 
-def indented(text: str) -> str:
+def indent_lines(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())

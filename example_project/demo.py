@@ -1,8 +1,7 @@
 """The whole chain on one machine: ``python -m example_project.demo --port 8765``.
 
-Starts moto's Secrets Manager, stores a throw-away API key in it, starts Momento Local with that key, lets
-``momento_check`` go the whole way, and serves the site against both. However the demo ends, everything that
-it started ends with it.
+Start moto's Secrets Manager, store a throw-away API key in it, start Momento Local with that key, run
+``momento_check``, and serve the site with both. When the demo ends, in any way, all of its processes end too.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
-from .children import ChildFailed, Children, Stopped, indented
+from .children import ChildFailed, Children, Stopped, indent_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = str(ROOT / "manage.py")
@@ -28,7 +27,7 @@ CACHE = "example"
 
 
 class DemoFailed(Exception):
-    """The demo cannot go on; the message is for the user."""
+    """The demo cannot start or continue. The message is for the user."""
 
 
 def say(text: str) -> None:
@@ -36,17 +35,17 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def answers(url: str) -> bool:
+def responds(url: str) -> bool:
     try:
-        # A proxy of this machine knows nothing of its loopback servers.
+        # A proxy cannot reach the servers on the loopback interface of this machine.
         with build_opener(ProxyHandler({})).open(url, timeout=2):
             return True
     except (OSError, HTTPException):
         return False
 
 
-def free_ports(site_port: int) -> tuple[int, int]:
-    """Two free ports beside the site's; raises DemoFailed if the site's own is taken."""
+def find_free_ports(site_port: int) -> tuple[int, int]:
+    """Return two free ports. Raise DemoFailed if the site's own port is taken."""
     with ExitStack() as stack:
         site, first, second = (stack.enter_context(socket.socket()) for _ in range(3))
         site.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
@@ -61,14 +60,14 @@ def free_ports(site_port: int) -> tuple[int, int]:
         return first.getsockname()[1], second.getsockname()[1]
 
 
-def demo_api_key() -> str:
-    """A key of the form of Momento's v2 API keys, which nothing but this demo's server accepts."""
+def make_api_key() -> str:
+    """Return a random key in the form of Momento's v2 API keys. Only this demo's server accepts it."""
     parts = (b'{"alg":"HS256","typ":"JWT"}', b'{"t":"g"}', secrets.token_bytes(32))
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
 
 def enter_environment(secrets_manager: str) -> None:
-    """Make this process and its children see the demo's AWS and settings, and nothing of the user's."""
+    """Set the demo's AWS and Django variables for this process and its children, and remove the user's."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "MOMENTO_", "DJANGO_")):
             del os.environ[name]
@@ -83,6 +82,8 @@ def enter_environment(secrets_manager: str) -> None:
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
         CACHE_URL=f"momento://{CACHE}?secret_id={SECRET_ID}&region={REGION}",
         DEBUG="false",
+        WARM_UP="true",
+        LOCAL_SERVERS="true",
         SECRET_KEY=secrets.token_urlsafe(50),
         ALLOWED_HOSTS=f"localhost,{HOST}",
         PYTHONUNBUFFERED="1",
@@ -106,16 +107,16 @@ def create_secret(api_key: str, endpoint: str) -> None:
 
 
 def serve(children: Children, port: int) -> None:
-    """Start one thing after the other, then watch over them; ends by an exception only."""
-    moto_port, momento_port = free_ports(port)
+    """Start the servers in order and watch them. Raise Stopped or ChildFailed when it is time to end."""
+    moto_port, momento_port = find_free_ports(port)
     secrets_manager, momento = f"http://{HOST}:{moto_port}", f"{HOST}:{momento_port}"
     url = f"http://{HOST}:{port}/"
-    api_key = demo_api_key()
+    api_key = make_api_key()
     enter_environment(secrets_manager)
 
     moto = ("-m", "moto.server", "-H", HOST, "-p", str(moto_port))
     children.start(
-        "moto's Secrets Manager", *moto, ready=lambda child: answers(f"{secrets_manager}/moto-api/")
+        "moto's Secrets Manager", *moto, ready=lambda child: responds(f"{secrets_manager}/moto-api/")
     )
     say(f"Secrets Manager (moto) runs at {secrets_manager}")
 
@@ -127,13 +128,13 @@ def serve(children: Children, port: int) -> None:
     say(f"Momento Local runs at {momento}, with the cache {CACHE!r}")
 
     say("momento_check, with the key from Secrets Manager:")
-    say(indented(children.run("momento_check", MANAGE, "momento_check")))
+    say(indent_lines(children.run("momento_check", MANAGE, "momento_check")))
 
     # An ASGI server, so that the async page runs on its event loop; the others run in threads of their own.
     asgi = ("-m", "uvicorn", "example_project.asgi:application", "--host", HOST, "--port", str(port))
     quiet = ("--lifespan", "off", "--no-access-log", "--timeout-graceful-shutdown", "2")
-    children.start("The site", *asgi, *quiet, ready=lambda child: answers(url))
-    say(f"\nThe example site is ready: {url}\nCtrl-C ends it, and everything started for it.")
+    children.start("The site", *asgi, *quiet, ready=lambda child: responds(url))
+    say(f"\nThe example site is ready: {url}\nCtrl-C ends it and its servers.")
     while True:
         children.pause()
 

@@ -1,7 +1,7 @@
-"""What the status page says of a snapshot: sums, rates, percentiles, and the drawing of the latency chart.
+"""The figures of the status page: sums, rates, percentiles and the positions in the latency chart.
 
-Pure functions of values: nothing here asks a cache or knows of HTML. Every position is a share of the chart's
-width or height in per cent, so that the drawing fits any screen while its lettering keeps its size.
+Every position is a percentage of the chart's width or height. So the drawing fits any screen, and its text
+keeps its size.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from statistics import median, quantiles
 from typing import NamedTuple
 
-from .observed import Operation, Snapshot, Totals
+from .observed import CacheCall, Snapshot, Totals
 
 CHARTED = 60
-SLOTS = 20  # a chart of few operations is not stretched
+SLOTS = 20  # a chart of few calls is not stretched
 FASTEST_DECADE = -1  # 0.1 ms
 TOP, BOTTOM = 8, 94
 
@@ -28,9 +28,9 @@ class Verb(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """The process's figures. ``hit_rate`` is in per cent, and None until something was looked up.
+    """The figures of the process. ``hit_rate`` is in per cent, or None before the first lookup.
 
-    Times are in milliseconds, of those of the latest operations that were answered; None if there are none.
+    Times are in milliseconds, over the latest calls that succeeded, or None if there are none.
     """
 
     totals: Totals
@@ -43,17 +43,17 @@ class Figures(NamedTuple):
     def of(cls, snapshot: Snapshot) -> Figures:
         totals = Totals(*map(sum, zip(*snapshot.totals.values(), strict=True)))
         looked_up = totals.hits + totals.misses
-        times = _answered(snapshot.latest)
+        times = _times(snapshot.latest)
         verbs = [
-            Verb(name, each, _median(_answered(op for op in snapshot.latest if op.verb == name)))
+            Verb(name, each, _median(_times(op for op in snapshot.latest if op.verb == name)))
             for name, each in sorted(snapshot.totals.items())
         ]
         hit_rate = 100 * totals.hits / looked_up if looked_up else None
         return cls(totals, hit_rate, _median(times), _p95(times), verbs)
 
 
-def _answered(operations: Iterable[Operation]) -> list[float]:
-    return [operation.milliseconds for operation in operations if not operation.error]
+def _times(calls: Iterable[CacheCall]) -> list[float]:
+    return [call.milliseconds for call in calls if not call.error]
 
 
 def _median(times: list[float]) -> float | None:
@@ -67,7 +67,7 @@ def _p95(times: list[float]) -> float | None:
 
 
 class Mark(NamedTuple):
-    """One operation in the chart."""
+    """One call in the chart."""
 
     outcome: str
     x: float
@@ -82,9 +82,9 @@ class Tick(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """The latest operations from left to right, each as high as it was slow, on a logarithmic scale."""
+    """The latest calls from left to right. The height is the duration, on a logarithmic scale."""
 
-    operations: Sequence[Operation]
+    calls: Sequence[CacheCall]
     marks: list[Mark]
     ticks: list[Tick]
     median: Tick | None
@@ -92,25 +92,25 @@ class Chart(NamedTuple):
     bottom: float
 
     @classmethod
-    def of(cls, operations: Sequence[Operation]) -> Chart | None:
-        """Draw operations that are in order of time; None if there are none."""
-        if not operations:
+    def of(cls, calls: Sequence[CacheCall]) -> Chart | None:
+        """Return the chart of calls in order of time, or None if there are none."""
+        if not calls:
             return None
-        times = [operation.milliseconds for operation in operations]
+        times = [call.milliseconds for call in calls]
         top = math.ceil(math.log10(max(1.0, *times)))
 
         def height(milliseconds: float) -> float:
             decades = math.log10(max(milliseconds, 10**FASTEST_DECADE)) - FASTEST_DECADE
             return BOTTOM - (BOTTOM - TOP) * decades / (top - FASTEST_DECADE)
 
-        slot = 100 / max(SLOTS, len(operations))
+        slot = 100 / max(SLOTS, len(calls))
         marks = [
-            Mark(operation.outcome, (number + 0.5) * slot, height(operation.milliseconds))
-            for number, operation in enumerate(operations)
+            Mark(call.outcome, (number + 0.5) * slot, height(call.milliseconds))
+            for number, call in enumerate(calls)
         ]
         ticks = [
             Tick(f"{10.0**decade:g} ms", height(10.0**decade)) for decade in range(FASTEST_DECADE, top + 1)
         ]
-        middle = _median(_answered(operations))
+        middle = _median(_times(calls))
         line = None if middle is None else Tick(f"{middle:.1f} ms", height(middle))
-        return cls(operations, marks, ticks, line, max(times), BOTTOM)
+        return cls(calls, marks, ticks, line, max(times), BOTTOM)

@@ -1,7 +1,7 @@
-"""What every page gets around its view: an error page when the cache is away, and a list of its cache calls.
+"""Middleware for every page: an error page for a failed cache, and the list of the page's cache calls.
 
-Both work in a WSGI and in an ASGI server: a middleware for one kind only would send each async view through
-a thread.
+Both work under WSGI and ASGI. If a middleware supported only one of them, each async view would run in a
+thread.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,14 +19,14 @@ from django.utils.deprecation import MiddlewareMixin
 
 from django_momento.exceptions import MomentoCacheError
 
-from .observed import Operation, Totals, calls_of_request
+from .observed import CacheCall, Totals, calls_of_request
 
-# Seconds, for programs that ask again by themselves. Visitors have a link.
+# Seconds, for programs that retry by themselves. Visitors have a link.
 RETRY_AFTER = 5
 
 
 class CacheErrorMiddleware(MiddlewareMixin):
-    """Answers 503 for a view that failed on the cache; every other exception is Django's to handle."""
+    """Return status 503 if a view failed because of the cache. Django handles all other exceptions."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, MomentoCacheError):
@@ -38,53 +38,55 @@ class CacheErrorMiddleware(MiddlewareMixin):
 
 
 class Calls(NamedTuple):
-    """Calls of one verb in a row."""
+    """Consecutive calls of one verb with the same result."""
 
     verb: str
+    result: str
     totals: Totals
     milliseconds: float
 
 
-def in_a_row(operations: list[Operation]) -> list[Calls]:
+def group_calls(calls: list[CacheCall]) -> list[Calls]:
+    """Return one row for consecutive calls of one verb with the same result."""
     rows = []
-    for verb, group in groupby(operations, attrgetter("verb")):
+    for (verb, result), group in groupby(calls, attrgetter("verb", "result")):
         row, totals = list(group), Totals()
-        for operation in row:
-            totals = totals.plus(operation)
-        rows.append(Calls(verb, totals, sum(op.milliseconds for op in row)))
+        for call in row:
+            totals = totals.plus(call)
+        rows.append(Calls(verb, result, totals, sum(call.milliseconds for call in row)))
     return rows
 
 
 @sync_and_async_middleware
 def show_calls(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Fill in the list of the cache calls that a page took, where its template asks for one.
+    """Insert the list of the page's cache calls at the mark in its template.
 
-    It is filled in last, because ``cache_page`` asks the cache outside of the view, and what it kept is
-    shown again with the calls of another request.
+    The list is inserted last, because ``cache_page`` calls the cache outside of the view, and a cached page
+    is shown again with the calls of another request.
     """
 
-    def filled(response: HttpResponseBase, calls: list[Operation]) -> HttpResponseBase:
-        context = {"calls": in_a_row(calls), "milliseconds": sum(call.milliseconds for call in calls)}
+    def insert(response: HttpResponseBase, calls: list[CacheCall]) -> HttpResponseBase:
+        context = {"calls": group_calls(calls), "milliseconds": sum(call.milliseconds for call in calls)}
         return fill(response, "cache calls", "example/calls.html", context)
 
     if iscoroutinefunction(get_response):
-        answer = cast("Callable[[HttpRequest], Awaitable[HttpResponseBase]]", get_response)
+        aget_response = cast("Callable[[HttpRequest], Awaitable[HttpResponseBase]]", get_response)
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
             with calls_of_request() as calls:
-                return filled(await answer(request), calls)
+                return insert(await aget_response(request), calls)
 
         return amiddleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         with calls_of_request() as calls:
-            return filled(get_response(request), calls)
+            return insert(get_response(request), calls)
 
     return middleware
 
 
 def fill(response: HttpResponseBase, name: str, template: str, context: dict[str, Any]) -> HttpResponseBase:
-    """Render a template in place of the HTML comment of this name, if the response has one."""
+    """Replace the HTML comment of this name by a rendered template, if the response contains it."""
     mark = f"<!-- {name} -->".encode()
     if isinstance(response, HttpResponse) and mark in response.content:
         response.content = response.content.replace(mark, render_to_string(template, context).encode())

@@ -1,15 +1,15 @@
-"""A cache that counts what it does: how to instrument a backend, and where the status page has its figures.
+"""A cache that records its calls, as an example of instrumentation. The status page shows its figures.
 
-``ObservedCache`` is a MomentoCache that tells ``activity`` of each operation: its verb, how long it took,
-what was found and what failed. Neither keys nor values are kept, because the key of a session is a secret.
-The figures are those of one process; a forked child starts without any.
+``ObservedCache`` is a MomentoCache that records each call in ``activity``: verb, duration, result and error.
+It keeps neither keys nor values, because the key of a session is a secret. The figures belong to one process,
+and a forked child starts with none.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -26,8 +26,11 @@ LATEST = 500
 _MISSING = object()
 
 
-class Operation(NamedTuple):
-    """One operation of a cache. ``at`` is its end in Unix seconds, ``error`` the name of what it raised."""
+class CacheCall(NamedTuple):
+    """One call of a cache. ``at`` is its end in Unix seconds, and ``error`` the name of the exception.
+
+    ``hits`` and ``misses`` count keys. ``result`` describes the end of a call that looks nothing up.
+    """
 
     at: float
     verb: str
@@ -35,6 +38,7 @@ class Operation(NamedTuple):
     hits: int = 0
     misses: int = 0
     error: str = ""
+    result: str = ""
 
     @property
     def outcome(self) -> str:
@@ -44,26 +48,26 @@ class Operation(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What operations came to. Hits and misses are keys, of which one operation may look up many."""
+    """Sums over calls. Hits and misses are keys; one call may look up many."""
 
-    operations: int = 0
+    calls: int = 0
     hits: int = 0
     misses: int = 0
     others: int = 0
     errors: int = 0
 
-    def plus(self, operation: Operation) -> Totals:
+    def plus(self, call: CacheCall) -> Totals:
         return Totals(
-            self.operations + 1,
-            self.hits + operation.hits,
-            self.misses + operation.misses,
-            self.others + (operation.outcome == "done"),
-            self.errors + bool(operation.error),
+            self.calls + 1,
+            self.hits + call.hits,
+            self.misses + call.misses,
+            self.others + (call.outcome == "done"),
+            self.errors + bool(call.error),
         )
 
 
 class Failure(NamedTuple):
-    """An operation that Momento could not answer, in words. ``at`` is in Unix seconds."""
+    """The texts of a failed call. ``at`` is in Unix seconds."""
 
     at: float
     name: str
@@ -72,18 +76,18 @@ class Failure(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """The activity at one moment. ``since`` is in Unix seconds; ``latest`` is in order of time."""
+    """The activity at one moment. ``since`` is in Unix seconds, and ``latest`` is in order of time."""
 
     since: float
     totals: dict[str, Totals]
-    latest: list[Operation]
+    latest: list[CacheCall]
     last_failure: Failure | None
 
 
 class Activity:
-    """What the observed caches of this process did: totals of each verb, and the latest operations.
+    """The calls of this process's observed caches: totals of each verb, and the latest calls.
 
-    Safe to use from any number of threads and event loops; recording costs a few microseconds.
+    Any number of threads and event loops may use it. Recording costs a few microseconds.
     """
 
     def __init__(self, latest: int = LATEST) -> None:
@@ -91,43 +95,50 @@ class Activity:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew. Makes its lock too: a forked child may have inherited one that nobody will release."""
+        """Start again with a new lock, because a forked child may inherit a lock that is held."""
         self._lock = Lock()
         self._since = time()
         self._totals: dict[str, Totals] = {}
-        self._latest: deque[Operation] = deque(maxlen=self._capacity)
+        self._latest: deque[CacheCall] = deque(maxlen=self._capacity)
         self._last_failure: Failure | None = None
 
     def watch(self, verb: str) -> Watch:
-        """Time a ``with`` block and record it as one operation."""
+        """Time a ``with`` block and record it as one call."""
         return Watch(self, verb)
 
-    def record(self, operation: Operation, failure: Failure | None = None) -> None:
+    def record(self, call: CacheCall, failure: Failure | None = None) -> None:
+        """Add a call to the totals, to the latest calls, and to the list of the current request."""
         with self._lock:
-            self._latest.append(operation)
-            self._totals[operation.verb] = self._totals.get(operation.verb, Totals()).plus(operation)
+            self._latest.append(call)
+            self._totals[call.verb] = self._totals.get(call.verb, Totals()).plus(call)
             self._last_failure = failure or self._last_failure
         if (calls := _calls_of_request.get()) is not None:
-            calls.append(operation)
+            calls.append(call)
 
     def snapshot(self) -> Snapshot:
+        """Return a copy of the figures."""
         with self._lock:
             return Snapshot(self._since, dict(self._totals), list(self._latest), self._last_failure)
 
 
 class Watch:
-    """One operation while it runs; leaving the block records it, whichever way it ended."""
+    """One call while it runs. Leaving the block records it, also after an exception."""
 
-    __slots__ = ("_activity", "_found", "_started", "_verb", "_wanted")
+    __slots__ = ("_activity", "_hits", "_keys", "_result", "_started", "_verb")
 
     def __init__(self, activity: Activity, verb: str) -> None:
         self._activity = activity
         self._verb = verb
-        self._found = self._wanted = 0
+        self._hits = self._keys = 0
+        self._result = ""
 
-    def found(self, found: int, *, of: int) -> None:
-        """Say how many of the keys that were looked up are hits."""
-        self._found, self._wanted = found, of
+    def set_hits(self, hits: int, *, of: int) -> None:
+        """Set how many of the keys are hits."""
+        self._hits, self._keys = hits, of
+
+    def set_result(self, result: str) -> None:
+        """Set the words for a result that is neither hit nor miss."""
+        self._result = result
 
     def __enter__(self) -> Watch:
         self._started = perf_counter()
@@ -138,25 +149,28 @@ class Watch:
     ) -> None:
         milliseconds = (perf_counter() - self._started) * 1000
         now, name, failure = time(), "", None
-        # Other errors, such as incr's ValueError for a key that is missing, are answers.
+        # Other exceptions are results, such as incr's ValueError for a missing key.
         if isinstance(error, MomentoCacheError):
             name = type(error).__name__
             failure = Failure(now, name, error.cause, error.fix)
-        misses = self._wanted - self._found
-        self._activity.record(Operation(now, self._verb, milliseconds, self._found, misses, name), failure)
+        elif isinstance(error, ValueError):
+            self._result = "key missing"
+        misses = self._keys - self._hits
+        call = CacheCall(now, self._verb, milliseconds, self._hits, misses, name, self._result)
+        self._activity.record(call, failure)
 
 
 activity = Activity()
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(after_in_child=activity.forget)
 
-_calls_of_request: ContextVar[list[Operation] | None] = ContextVar("calls_of_request", default=None)
+_calls_of_request: ContextVar[list[CacheCall] | None] = ContextVar("calls_of_request", default=None)
 
 
 @contextmanager
-def calls_of_request() -> Iterator[list[Operation]]:
-    """Collect what is recorded inside the block, in the threads and tasks that it leads to too."""
-    calls: list[Operation] = []
+def calls_of_request() -> Iterator[list[CacheCall]]:
+    """Collect the calls of the block, and of the threads and tasks that it starts."""
+    calls: list[CacheCall] = []
     token = _calls_of_request.set(calls)
     try:
         yield calls
@@ -164,63 +178,99 @@ def calls_of_request() -> Iterator[list[Operation]]:
         _calls_of_request.reset(token)
 
 
-def _timed(verb: str) -> tuple[Any, Any]:
-    """Both faces of a verb that looks nothing up: it takes its time, and it may fail."""
+def _choose(if_true: str, if_false: str) -> Callable[[Any], str]:
+    return lambda result: if_true if result else if_false
+
+
+# The words for the return value of each verb that looks nothing up.
+_RESULTS: dict[str, Callable[[Any], str]] = {
+    "set": lambda result: "stored",
+    "add": _choose("stored", "already there"),
+    "touch": _choose("timeout set", "key missing"),
+    "delete": _choose("deleted", "key missing"),
+    "has_key": _choose("key exists", "key missing"),
+    "incr": lambda result: "incremented",
+    "set_many": lambda failed: f"{len(failed)} not stored" if failed else "all stored",
+    "delete_many": lambda result: "deleted",
+    "incr_version": lambda result: "moved",
+    "clear": lambda result: "emptied",
+}
+
+
+def _observe(verb: str) -> tuple[Any, Any]:
+    """Return the method and the async twin of a verb that looks nothing up, each recorded as one call."""
     method, twin = getattr(MomentoCache, verb), getattr(MomentoCache, f"a{verb}")
+    describe = _RESULTS[verb]
 
     @wraps(method)
-    def timed(self: MomentoCache, *args: Any, **kwargs: Any) -> Any:
-        with activity.watch(verb):
-            return method(self, *args, **kwargs)
+    def observe(self: MomentoCache, *args: Any, **kwargs: Any) -> Any:
+        with activity.watch(verb) as watch:
+            result = method(self, *args, **kwargs)
+            watch.set_result(describe(result))
+        return result
 
     @wraps(twin)
-    async def atimed(self: MomentoCache, *args: Any, **kwargs: Any) -> Any:
-        with activity.watch(verb):
-            return await twin(self, *args, **kwargs)
+    async def aobserve(self: MomentoCache, *args: Any, **kwargs: Any) -> Any:
+        with activity.watch(verb) as watch:
+            result = await twin(self, *args, **kwargs)
+            watch.set_result(describe(result))
+        return result
 
-    return timed, atimed
+    return observe, aobserve
 
 
 class ObservedCache(MomentoCache):
-    """A MomentoCache whose every operation is recorded in ``activity``.
+    """A MomentoCache whose calls are recorded in ``activity``.
 
-    Methods that are composed of others need nothing of their own: ``get_or_set`` is seen as a get and, on a
-    miss, an add; ``decr`` as an incr. What IGNORE_EXCEPTIONS hides is hidden here too, and reads as a miss.
+    Methods that call other methods need no code: ``get_or_set`` is recorded as a get and, on a miss, an add,
+    and ``decr`` as an incr. With IGNORE_EXCEPTIONS a failed call is recorded as the miss that the site sees.
     """
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        with activity.watch("get") as lookup:
+        with activity.watch("get") as watch:
             value = super().get(key, _MISSING, version)
-            lookup.found(int(value is not _MISSING), of=1)
+            watch.set_hits(int(value is not _MISSING), of=1)
         return default if value is _MISSING else value
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        with activity.watch("get") as lookup:
+        with activity.watch("get") as watch:
             value = await super().aget(key, _MISSING, version)
-            lookup.found(int(value is not _MISSING), of=1)
+            watch.set_hits(int(value is not _MISSING), of=1)
         return default if value is _MISSING else value
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         wanted = dict.fromkeys(keys)
-        with activity.watch("get_many") as lookup:
+        with activity.watch("get_many") as watch:
             values = super().get_many(wanted, version)
-            lookup.found(len(values), of=len(wanted))
+            watch.set_hits(len(values), of=len(wanted))
         return values
 
     async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         wanted = dict.fromkeys(keys)
-        with activity.watch("get_many") as lookup:
+        with activity.watch("get_many") as watch:
             values = await super().aget_many(wanted, version)
-            lookup.found(len(values), of=len(wanted))
+            watch.set_hits(len(values), of=len(wanted))
         return values
 
-    set, aset = _timed("set")
-    add, aadd = _timed("add")
-    touch, atouch = _timed("touch")
-    delete, adelete = _timed("delete")
-    has_key, ahas_key = _timed("has_key")
-    incr, aincr = _timed("incr")
-    set_many, aset_many = _timed("set_many")
-    delete_many, adelete_many = _timed("delete_many")
-    incr_version, aincr_version = _timed("incr_version")
-    clear, aclear = _timed("clear")
+    set, aset = _observe("set")
+    add, aadd = _observe("add")
+    touch, atouch = _observe("touch")
+    delete, adelete = _observe("delete")
+    has_key, ahas_key = _observe("has_key")
+    incr, aincr = _observe("incr")
+    set_many, aset_many = _observe("set_many")
+    delete_many, adelete_many = _observe("delete_many")
+    incr_version, aincr_version = _observe("incr_version")
+    clear, aclear = _observe("clear")
+
+
+def warm_up(cache: MomentoCache) -> None:
+    """Fetch the API key and open both connections of the process, without recording a call.
+
+    The first visitor then waits for neither. After a failure the first call tries again, and shows the error.
+    """
+    try:
+        MomentoCache.get(cache, "warm-up")
+        MomentoCache.has_key(cache, "warm-up")
+    except MomentoCacheError:
+        return

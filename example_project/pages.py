@@ -1,6 +1,6 @@
-"""The pages of the site, named once: for the navigation, the overview and each page's own heading.
+"""The pages of the site, for the navigation, the overview and the heading of each page.
 
-``PAGES`` each show one thing that the cache does, and need it; ``STATUS`` shows the cache, and does without.
+Each of ``PAGES`` shows one use of the cache and needs it. ``STATUS`` shows the cache and works without it.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 
 class Page(NamedTuple):
-    """``name`` is its URL's name, ``label`` its name in the navigation, ``uses`` what of Django it shows."""
+    """``name`` is the name of the URL, ``label`` the text in the navigation, ``uses`` the API of Django."""
 
     name: str
     label: str
@@ -22,21 +22,21 @@ PAGES = (
     Page(
         "products",
         "Products",
-        "A slow query, asked once",
-        "The first load waits for the database. Reload, and the cache answers instead.",
+        "A slow query, sent once",
+        "The first load waits for the database. Reload, and the list comes from the cache.",
         "cache.get_or_set",
     ),
     Page(
         "page",
         "Page",
-        "A whole page, kept as it was",
-        "The time on the page stands still for twenty seconds, however often you reload.",
+        "A whole page, cached",
+        "The time on the page does not change for twenty seconds, however often you reload.",
         "@cache_page",
     ),
     Page(
         "fragment",
         "Fragment",
-        "A piece of a page",
+        "A part of a page",
         "Two clocks side by side: one is inside a cached fragment, the other is not.",
         "{% cache %}",
     ),
@@ -51,35 +51,35 @@ PAGES = (
         "limit",
         "Limit",
         "A limit on requests",
-        "Five loads are answered, the sixth is refused until the window ends.",
+        "Five loads succeed, and the sixth is refused until the window ends.",
         "cache.incr",
     ),
     Page(
         "many",
         "Many",
         "Many keys at once",
-        "The same keys read together in one call, and one after the other.",
+        "The same keys are read in one call, and one after the other.",
         "cache.get_many",
     ),
     Page(
         "async",
         "Async",
-        "Four slow answers, awaited at once",
-        "The page waits only for the slowest of four services. Reload, and the cache answers for all.",
+        "Four slow services, awaited at once",
+        "The page waits only for the slowest of four services. Reload, and all replies come from the cache.",
         "await cache.aget_or_set",
     ),
 )
 STATUS = Page(
     "status",
     "Status",
-    "What the cache is doing now",
-    "Operations, hits and misses, latency, and where the API key came from.",
+    "The cache calls of this process",
+    "Calls, keys found, latency, and the source of the API key.",
     "ObservedCache",
 )
 
 
 def navigation(request: HttpRequest) -> dict[str, object]:
-    """Context processor: every page, and the one that is being shown (none on an unknown address)."""
+    """Return every page and the current one, if there is one, as a context processor."""
     match = request.resolver_match
     current = match.url_name if match else None
     return {

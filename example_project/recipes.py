@@ -1,6 +1,6 @@
-"""What the site does with its cache, one short function each: the part worth copying.
+"""The uses of the cache, one short function each, to copy from.
 
-The pages print the source of these functions below their results, so comments here are read there.
+The pages show the source of these functions below their results, with the comments.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ def count_visit(session: SessionBase) -> int:
 
 
 class Turn(NamedTuple):
-    """One request against the limit: the how many-th of its window, and when (epoch) the window ends."""
+    """One request against the limit: its number in the window, and the end of the window in Unix seconds."""
 
     number: int
     ends: float
@@ -66,7 +66,7 @@ def take_turn(client: str) -> Turn:
     if cache.add(key, 0, timeout=WINDOW):  # only the first request opens a window
         cache.set(f"{key}:ends", time.time() + WINDOW, timeout=WINDOW)
     try:
-        number = cache.incr(key)  # leaves the expiry where add put it
+        number = cache.incr(key)  # does not move the expiry that add set
     except ValueError:  # the window ended between the two calls
         number = 1
     ends: float = cache.get(f"{key}:ends", time.time() + WINDOW)
@@ -87,7 +87,7 @@ def read_one_by_one(keys: list[str]) -> dict[str, int]:
 
 
 def make_missing(keys: list[str], found: dict[str, int]) -> dict[str, int]:
-    hue = int(time.time() * 10) % 360  # so that tiles stored together look alike
+    hue = int(time.time() * 10) % 360  # tiles that are stored together have one colour
     made = dict.fromkeys((key for key in keys if key not in found), hue)
     if made:
         cache.set_many(made, timeout=TILE_SECONDS)
@@ -99,9 +99,9 @@ def forget_every_third(keys: list[str]) -> None:
 
 
 class Span(NamedTuple):
-    """An answer, and when it was awaited: in milliseconds since somebody began to ask."""
+    """The reply of a service, with start and end of the wait in milliseconds since the first request."""
 
-    answer: str
+    reply: str
     started: float
     ended: float
 
@@ -110,9 +110,9 @@ class Span(NamedTuple):
         return self.ended - self.started
 
 
-async def spanned(answer: Awaitable[str], began: float) -> Span:
+async def measure(awaitable: Awaitable[str], began: float) -> Span:
     started = time.perf_counter()
-    reply = await answer
+    reply = await awaitable
     return Span(reply, (started - began) * 1000, (time.perf_counter() - began) * 1000)
 
 
@@ -121,13 +121,13 @@ def answer_key(service: Service) -> str:
 
 
 async def cached_answer(service: Service) -> Any:
-    # what service.answer() returns is awaited, and only if it has to be asked
+    # service.answer() is called and awaited only on a miss
     return await cache.aget_or_set(answer_key(service), service.answer, timeout=ANSWER_SECONDS)
 
 
 async def cached_answers(services: list[Service]) -> list[Span]:
     began = time.perf_counter()
-    return await asyncio.gather(*(spanned(cached_answer(service), began) for service in services))
+    return await asyncio.gather(*(measure(cached_answer(service), began) for service in services))
 
 
 async def forget_answers(services: list[Service]) -> None:

@@ -1,8 +1,8 @@
-"""Settings of the example site: everything that differs between machines comes from the environment.
+"""Settings of the example site. The environment sets everything that differs between machines.
 
-``CACHE_URL`` chooses the cache. Without it the site runs on an embedded Momento server inside its own
-process, so ``python manage.py runserver`` needs no account, no key and no network. There is no database:
-what a visitor has is a session, and sessions live in the cache.
+``CACHE_URL`` sets the cache. Without it the site uses an embedded Momento server inside its own process, so
+``python manage.py runserver`` needs no account, no key and no network. The site has no database: its sessions
+are in the cache.
 """
 
 from django.core.exceptions import ImproperlyConfigured
@@ -25,8 +25,11 @@ if not DEBUG and SECRET_KEY == INSECURE_LOCAL_KEY:
 
 CACHES = {"default": env.cache_url(default="momento://example?credentials=embedded")}
 if CACHES["default"]["BACKEND"] == "django_momento.cache.MomentoCache":
-    # The same cache, which counts what it does for the status page.
+    # The same cache with counters for the status page.
     CACHES["default"]["BACKEND"] = "example_project.observed.ObservedCache"
+
+# The overview says so. ``make demo`` sets it, because its servers are all on this machine.
+LOCAL_SERVERS = env.bool("LOCAL_SERVERS", default="CACHE_URL" not in env.ENVIRON)
 
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 SESSION_COOKIE_AGE = 24 * 60 * 60  # Momento on demand keeps nothing longer than a day

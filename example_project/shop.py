@@ -1,4 +1,4 @@
-"""A pretend database and pretend services: slow on purpose, so that a cache has something to save."""
+"""A database and services that are slow on purpose, so that the cache has a task."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ PRODUCTS = (
 
 
 class Database:
-    """Counts its queries: none asked means that the cache had the answer."""
+    """A database that counts its queries. With 0 queries the value came from the cache."""
 
     def __init__(self) -> None:
         self.queries = 0
@@ -53,7 +53,7 @@ class Database:
 
 
 class Service:
-    """Answers one question slowly; ``asked`` tells whether somebody had to ask it."""
+    """A slow service. ``asked`` is true after a request to it."""
 
     def __init__(self, name: str, reply: str, slowness: float) -> None:
         self.name = name
@@ -68,7 +68,7 @@ class Service:
 
 
 def services() -> list[Service]:
-    """What a product page would ask about the enamel mug."""
+    """Return the services that a product page of the enamel mug uses."""
     return [
         Service("price", "€ 14.00", 0.6),
         Service("stock", "31 in stock", 1),

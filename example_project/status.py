@@ -1,7 +1,7 @@
-"""The status page: what the cache did in this process so far, and the credential that it did it with.
+"""The status page: the cache calls of this process, and the credential in use.
 
-Looking at the page asks the cache nothing, so the page does not count itself, and it answers while the cache
-is away. It shows no part of the API key.
+The page makes no cache call. So it does not count itself, and it works during an outage of the cache. It
+shows no part of the API key.
 """
 
 import os
@@ -23,7 +23,7 @@ from .observed import ObservedCache, Snapshot, activity
 
 
 class CredentialFacts(NamedTuple):
-    """What may be shown of a credential. ``expires`` is empty if it does not say when it ends."""
+    """The facts of a credential that may be shown. ``expires`` is empty if its expiry is unknown."""
 
     source: str
     kind: str
@@ -40,7 +40,7 @@ def status(request: HttpRequest) -> HttpResponse:
     snapshot = activity.snapshot()
     failure = snapshot.last_failure
     charted = snapshot.latest[-CHARTED:]
-    outcomes = Counter(operation.outcome for operation in charted)
+    outcomes = Counter(call.outcome for call in charted)
     context = {
         "observed": isinstance(cache, ObservedCache),
         "cache_name": cache.options.cache_name if isinstance(cache, ObservedCache) else "",
@@ -50,7 +50,7 @@ def status(request: HttpRequest) -> HttpResponse:
         "since": moment(snapshot.since),
         "figures": Figures.of(snapshot),
         "chart": Chart.of(charted),
-        "latest": [(moment(operation.at), operation) for operation in reversed(charted)],
+        "latest": [(moment(call.at), call) for call in reversed(charted)],
         "hits": outcomes["hit"],
         "misses": outcomes["miss"],
         "errors": outcomes["error"],
@@ -64,9 +64,9 @@ def status(request: HttpRequest) -> HttpResponse:
 
 
 def credential_facts(cache: ObservedCache, snapshot: Snapshot) -> CredentialFacts | None:
-    """Describe the credential in use; None until an operation succeeded with one."""
+    """Return the facts of the credential in use, or None before the first successful call."""
     totals = Figures.of(snapshot).totals
-    if totals.operations == totals.errors:
+    if totals.calls == totals.errors:
         return None  # to ask for the client would make one, and fetch a key that nobody needed yet
     credential = clients.get(cache.options.connection).get_credential()
     return CredentialFacts(
@@ -84,12 +84,12 @@ def moment(seconds: float) -> datetime:
 
 
 def in_words(seconds: float) -> str:
-    """A length of time in its largest whole unit: ``"1 second"``, ``"5 minutes"``."""
+    """Return a length of time in its largest whole unit: ``"1 second"``, ``"5 minutes"``."""
     for name, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
-            return counted(int(seconds / length), name)
-    return counted(max(0, int(seconds)), "second")
+            return count_with_unit(int(seconds / length), name)
+    return count_with_unit(max(0, int(seconds)), "second")
 
 
-def counted(number: int, name: str) -> str:
+def count_with_unit(number: int, name: str) -> str:
     return f"{number} {name}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""One address a page; what changes something is a POST to the same address."""
+"""One address for each page. A change is a POST to the same address."""
 
 from django.urls import path
 

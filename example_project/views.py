@@ -1,4 +1,4 @@
-"""The pages: each runs a recipe, takes the time, and shows the result above the code that made it."""
+"""The pages. Each runs a recipe, measures its time, and shows the result above the code."""
 
 import functools
 import inspect
@@ -31,7 +31,7 @@ read_or_change = require_http_methods(["GET", "HEAD", "POST"])
 
 
 class Snippet(NamedTuple):
-    """A piece of the site's own source: where it stands, and the text."""
+    """A piece of the site's own source code, with the name of its file."""
 
     where: str
     text: str
@@ -54,30 +54,30 @@ def show(
     return render(request, f"example/{name}.html", context | {"code": code}, status=status)
 
 
-def timed(function: Callable[..., T], *args: Any) -> tuple[T, float]:
-    """What the function returned, and the milliseconds that it took."""
+def measure(function: Callable[..., T], *args: Any) -> tuple[T, float]:
+    """Return the result of the function, and its duration in milliseconds."""
     started = time.perf_counter()
     result = function(*args)
     return result, (time.perf_counter() - started) * 1000
 
 
-def chosen(text: str | None, choices: tuple[int, ...], default: int) -> int:
-    """The choice that the text names; anything else is the default."""
+def choose(text: str | None, choices: tuple[int, ...], default: int) -> int:
+    """Return the choice that the text names, or the default."""
     return next((choice for choice in choices if str(choice) == text), default)
 
 
 def tell_hit_or_miss(view: View) -> View:
-    """Add a badge and an X-Cache header around ``cache_page``: a view that ran has marked its request."""
+    """Add a badge and an X-Cache header around ``cache_page``. A view that ran has marked its request."""
 
     @functools.wraps(view)
-    def wrapped(request: HttpRequest) -> HttpResponse:
+    def tell(request: HttpRequest) -> HttpResponse:
         response = view(request)
         hit = "rendered" not in request.META
         response.headers["X-Cache"] = "hit" if hit else "miss"
         fill(response, "hit or miss", "example/badge.html", {"hit": hit})
         return response
 
-    return wrapped
+    return tell
 
 
 @require_safe
@@ -91,18 +91,18 @@ def overview(request: HttpRequest) -> HttpResponse:
         }
         for alias, options in settings.CACHES.items()
     ]
-    return show(request, "overview", {"caches": caches})
+    return show(request, "overview", {"caches": caches, "local": settings.LOCAL_SERVERS})
 
 
 @read_or_change
 def products(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         recipes.forget_stock()
-        seconds = chosen(request.POST.get("seconds"), SECONDS_TO_LIVE, 60)
+        seconds = choose(request.POST.get("seconds"), SECONDS_TO_LIVE, 60)
         return redirect(f"{reverse('products')}?seconds={seconds}")
-    seconds = chosen(request.GET.get("seconds"), SECONDS_TO_LIVE, 60)
+    seconds = choose(request.GET.get("seconds"), SECONDS_TO_LIVE, 60)
     database = Database()
-    stock, milliseconds = timed(recipes.cached_stock, database, seconds)
+    stock, milliseconds = measure(recipes.cached_stock, database, seconds)
     context = {
         "stock": stock,
         "age": round((timezone.now() - stock.as_of).total_seconds()),
@@ -116,7 +116,7 @@ def products(request: HttpRequest) -> HttpResponse:
 
 
 @tell_hit_or_miss
-# Browsers are to ask each time, so that the copy you see is the cache's and not their own.
+# Browsers must request the page each time, so that its copy comes from the cache.
 @cache_control(no_cache=True)
 @cache_page(20)
 def whole_page(request: HttpRequest) -> HttpResponse:
@@ -143,7 +143,7 @@ def visits(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         request.session.flush()
         return redirect("visits")
-    count, milliseconds = timed(recipes.count_visit, request.session)
+    count, milliseconds = measure(recipes.count_visit, request.session)
     context = {"visits": count, "milliseconds": milliseconds}
     setting = Snippet("example_project/settings.py", f'SESSION_ENGINE = "{settings.SESSION_ENGINE}"')
     return show(request, "visits", context, source(recipes.count_visit), setting)
@@ -151,7 +151,7 @@ def visits(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def limit(request: HttpRequest) -> HttpResponse:
-    turn, milliseconds = timed(recipes.take_turn, request.META.get("REMOTE_ADDR") or "unknown")
+    turn, milliseconds = measure(recipes.take_turn, request.META.get("REMOTE_ADDR") or "unknown")
     status = 200 if turn.allowed else 429
     preferred = request.get_preferred_type(["text/html", "application/json"])
     if request.GET.get("format") == "json" or preferred == "application/json":
@@ -175,14 +175,14 @@ def limit(request: HttpRequest) -> HttpResponse:
 
 @read_or_change
 def many(request: HttpRequest) -> HttpResponse:
-    count = chosen((request.POST or request.GET).get("count"), TILE_COUNTS, 100)
+    count = choose((request.POST or request.GET).get("count"), TILE_COUNTS, 100)
     keys = recipes.tile_keys(count)
     if request.method == "POST":
         recipes.forget_every_third(keys)
         return redirect(f"{reverse('many')}?count={count}")
-    recipes.read_together(keys[:1])  # a cold process connects here, outside of what is timed
-    found, together = timed(recipes.read_together, keys)
-    _, singly = timed(recipes.read_one_by_one, keys)
+    recipes.read_together(keys[:1])  # a new process connects here, outside of the measurement
+    found, together = measure(recipes.read_together, keys)
+    _, singly = measure(recipes.read_one_by_one, keys)
     made = recipes.make_missing(keys, found)
     hues = found | made
     context = {

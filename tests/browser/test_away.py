@@ -41,7 +41,7 @@ def test_says_so_kindly_and_recovers(visit: Visit, away: LocalServer, scheme):
     visitor = visit(color_scheme=scheme)
 
     assert visitor.goto("/products/").status == 503
-    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("The cache is not answering")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("The cache cannot be reached")
     assert obstacles(visitor) == []
     assert "1 error" in visitor.calls["get"]
 

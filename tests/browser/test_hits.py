@@ -91,7 +91,7 @@ def test_one_of_four_answers_is_forgotten(visit: Visit):
 @pytest.mark.parametrize(
     ("path", "label", "chosen", "press", "outcome"),
     [
-        ("/products/", "Keep the next answer for", "10 seconds", "Forget it", "stored for 10 seconds"),
+        ("/products/", "Cache the next list for", "10 seconds", "Forget it", "cached for 10 seconds"),
         ("/many/", "Tiles", "10", "Read", "10 keys by"),
     ],
 )

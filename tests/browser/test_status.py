@@ -16,15 +16,15 @@ PATIENCE = 60_000
 
 
 def figures(visitor: Visitor) -> dict[str, int]:
-    """Operations, hits, misses and errors, as the page shows them."""
+    """Return calls, hits, misses and errors as the page shows them."""
     text = visitor.page.locator("#figures").inner_text()
-    numbers = re.search(r"Operations\s+(\d+)\s.*?(\d+) hits?, (\d+) miss.*Errors\s+(\d+)", text, re.DOTALL)
+    numbers = re.search(r"Calls\s+(\d+)\s.*?(\d+) hits?, (\d+) miss.*Errors\s+(\d+)", text, re.DOTALL)
     assert numbers, text
-    return dict(zip(("operations", "hits", "misses", "errors"), map(int, numbers.groups()), strict=True))
+    return dict(zip(("calls", "hits", "misses", "errors"), map(int, numbers.groups()), strict=True))
 
 
 def test_counts_what_was_just_done(visit: Visit):
-    """A miss that is stored and a hit are three operations more, one hit more and one miss more."""
+    """A miss that is stored and a hit are three calls more, one hit more and one miss more."""
     visitor = visit()
     visitor.goto("/status/")
     before = figures(visitor)
@@ -33,7 +33,7 @@ def test_counts_what_was_just_done(visit: Visit):
 
     visitor.goto("/status/")
 
-    assert {"operations": 3, "hits": 1, "misses": 1, "errors": 0} == {
+    assert {"calls": 3, "hits": 1, "misses": 1, "errors": 0} == {
         name: number - before[name] for name, number in figures(visitor).items()
     }
 
@@ -50,7 +50,7 @@ def test_the_table_has_the_numbers_of_the_chart(visit: Visit):
     rows = visitor.page.locator("#latest tr .outcome").all_inner_texts()
     marks = visitor.page.locator("svg.latency use").all()
     assert [row.strip().lower() for row in reversed(rows)] == [mark.get_attribute("class") for mark in marks]
-    chart = visitor.page.get_by_role("img", name=f"Latency of the latest {len(rows)} operations")
+    chart = visitor.page.get_by_role("img", name=f"Latency of the latest {len(rows)} calls")
     expect(chart).to_have_accessible_description(re.compile(r"Median [\d.]+ ms, slowest [\d.]+ ms"))
 
 
@@ -60,11 +60,11 @@ def test_follows_what_others_do(visit: Visit):
     other.goto("/products/")
     watcher.goto("/status/")
     watcher.page.get_by_text("The same numbers as a table").click()
-    before = figures(watcher)["operations"]
+    before = figures(watcher)["calls"]
     other.goto("/products/")
 
-    operations = watcher.page.locator("#figures .figure").first
-    expect(operations).to_have_text(str(before + 1), timeout=PATIENCE)
+    calls = watcher.page.locator("#figures .figure").first
+    expect(calls).to_have_text(str(before + 1), timeout=PATIENCE)
     expect(watcher.page.locator("details")).to_have_attribute("open", "")
 
 
@@ -77,12 +77,12 @@ def test_stands_still_when_it_is_paused(visit: Visit):
     watcher.goto("/status/")
     watcher.press("button", "Pause updates")
     expect(watcher.page.get_by_role("status")).to_have_text("Updates are paused.")
-    before, asked = figures(watcher)["operations"], len(watcher.addresses)
+    before, asked = figures(watcher)["calls"], len(watcher.addresses)
     other.goto("/products/")
     watcher.page.clock.run_for(60_000)
 
     assert asked == len(watcher.addresses)
-    assert before == figures(watcher)["operations"]
+    assert before == figures(watcher)["calls"]
 
     watcher.page.keyboard.press("Enter")
     expect(watcher.page.get_by_role("status")).to_be_empty()
@@ -104,13 +104,13 @@ def test_without_scripts_there_is_a_link(visit: Visit):
     visitor = visit(java_script_enabled=False)
     visitor.goto("/products/")
     visitor.goto("/status/")
-    before = figures(visitor)["operations"]
+    before = figures(visitor)["calls"]
     visitor.goto("/products/")
     visitor.page.go_back()
 
     expect(visitor.page.get_by_role("button")).to_have_count(0)
     visitor.page.get_by_role("link", name="Reload").click()
-    assert figures(visitor)["operations"] == before + 1
+    assert figures(visitor)["calls"] == before + 1
 
 
 @pytest.mark.parametrize("path", ["/products/", "/status/"])

@@ -11,7 +11,7 @@ from tests.kit.tables import table
 
 
 def calls(response) -> list[tuple[str, str]]:
-    """The rows of the list: the call, and its answer."""
+    """Return the rows of the list: the call and its result."""
     html = response.content.decode()
     rows = html[html.index("Cache calls for this page") :].split("<tfoot>")[0].split("<tr>")[2:]
     cells = [[" ".join(re.sub("<[^>]+>", " ", cell).split()) for cell in row.split("<td")] for row in rows]
@@ -20,7 +20,7 @@ def calls(response) -> list[tuple[str, str]]:
 
 def test_lists_the_calls_of_the_request(site: Client):
     """A miss is a get and an add; the hit after it is a get."""
-    assert [("get", "1 miss"), ("add", "done")] == calls(site.get("/products/"))
+    assert [("get", "1 miss"), ("add", "stored")] == calls(site.get("/products/"))
     assert [("get", "1 hit")] == calls(site.get("/products/"))
 
 
@@ -33,7 +33,7 @@ def test_counts_calls_of_a_kind(site: Client):
 
 def test_a_kept_page_lists_the_calls_of_its_visitor(site: Client):
     """What cache_page kept is shown with the calls that brought it, not with those that made it."""
-    assert [("get", "1 miss"), ("set x 2", "2 done")] == calls(site.get("/page/"))
+    assert [("get", "1 miss"), ("set x 2", "stored")] == calls(site.get("/page/"))
     assert [("get x 2", "2 hits")] == calls(site.get("/page/"))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from example_project.figures import BOTTOM, SLOTS, TOP, Chart, Figures
-from example_project.observed import Activity, Operation, Totals
+from example_project.observed import Activity, CacheCall, Totals
 
 
-def activity_of(*operations: Operation) -> Activity:
+def activity_of(*calls: CacheCall) -> Activity:
     activity = Activity()
-    for operation in operations:
-        activity.record(operation)
+    for call in calls:
+        activity.record(call)
     return activity
 
 
@@ -29,37 +29,37 @@ def test_sums_go_over_all_verbs():
     """The figures add up the verbs, each of which has its own; a failure is counted, but its time is none."""
     figures = Figures.of(
         activity_of(
-            Operation(1, "set", 4.0),
-            Operation(2, "get", 1.0, hits=1),
-            Operation(3, "get_many", 3.0, hits=2, misses=1),
-            Operation(4, "get", 1100.0, error="CallTimedOut"),
+            CacheCall(1, "set", 4.0),
+            CacheCall(2, "get", 1.0, hits=1),
+            CacheCall(3, "get_many", 3.0, hits=2, misses=1),
+            CacheCall(4, "get", 1100.0, error="CallTimedOut"),
         ).snapshot()
     )
 
     assert (4, 3, 1, 1, 1) == figures.totals
     assert (75.0, 3.0) == (figures.hit_rate, figures.median)
     assert [("get", 2, 1.0), ("get_many", 1, 3.0), ("set", 1, 4.0)] == [
-        (verb.name, verb.totals.operations, verb.median) for verb in figures.verbs
+        (verb.name, verb.totals.calls, verb.median) for verb in figures.verbs
     ]
 
 
-def test_one_operation_is_its_own_percentile():
+def test_one_call_is_its_own_percentile():
     """A single time is the median, and what 95 of 100 are within."""
-    figures = Figures.of(activity_of(Operation(1, "get", 7.0)).snapshot())
+    figures = Figures.of(activity_of(CacheCall(1, "get", 7.0)).snapshot())
 
     assert (7.0, 7.0) == (figures.median, figures.p95)
 
 
 def test_the_95th_percentile_leaves_five_of_a_hundred_out():
     """Of the times 1 to 101 exactly five are longer than it."""
-    figures = Figures.of(activity_of(*(Operation(1, "get", n) for n in range(1, 102))).snapshot())
+    figures = Figures.of(activity_of(*(CacheCall(1, "get", n) for n in range(1, 102))).snapshot())
 
     assert figures.p95 == 96
 
 
 def test_a_decade_is_as_high_as_the_next():
     """The scale is logarithmic: from 0.1 ms at the bottom to the decade of the slowest at the top."""
-    chart = Chart.of([Operation(1, "get", milliseconds) for milliseconds in (0.1, 1, 10, 100)])
+    chart = Chart.of([CacheCall(1, "get", milliseconds) for milliseconds in (0.1, 1, 10, 100)])
 
     heights, step = [mark.y for mark in chart.marks], (BOTTOM - TOP) / 3
     assert [BOTTOM, BOTTOM - step, BOTTOM - 2 * step, TOP] == pytest.approx(heights)
@@ -69,7 +69,7 @@ def test_a_decade_is_as_high_as_the_next():
 
 def test_failures_have_no_median():
     """Where nothing was answered there is nothing to take the middle of."""
-    failed = [Operation(1, "get", 1100.0, error="CallTimedOut")]
+    failed = [CacheCall(1, "get", 1100.0, error="CallTimedOut")]
 
     assert Figures.of(activity_of(*failed).snapshot()).median is None
     assert Chart.of(failed).median is None
@@ -78,17 +78,17 @@ def test_failures_have_no_median():
 
 def test_no_time_is_drawn_outside_of_the_chart():
     """An operation of no time at all, and one of a minute, both stand between bottom and top."""
-    chart = Chart.of([Operation(1, "get", 0.0), Operation(2, "get", 60_000.0)])
+    chart = Chart.of([CacheCall(1, "get", 0.0), CacheCall(2, "get", 60_000.0)])
 
     assert all(TOP <= mark.y <= BOTTOM for mark in chart.marks)
-    assert [BOTTOM] == [mark.y for mark in Chart.of([Operation(1, "get", 0.0)]).marks]
+    assert [BOTTOM] == [mark.y for mark in Chart.of([CacheCall(1, "get", 0.0)]).marks]
 
 
-def test_few_operations_are_not_stretched():
+def test_few_calls_are_not_stretched():
     """The marks go from left to right at the same distance, which few do not make wider."""
-    chart = Chart.of([Operation(1, "get", 1.0, misses=1), Operation(2, "get", 1.0, hits=1)])
+    chart = Chart.of([CacheCall(1, "get", 1.0, misses=1), CacheCall(2, "get", 1.0, hits=1)])
 
     assert [("miss", 0.5 * 100 / SLOTS), ("hit", 1.5 * 100 / SLOTS)] == [
         (mark.outcome, mark.x) for mark in chart.marks
     ]
-    assert Chart.of([Operation(1, "get", 1.0)] * 50).marks[-1].x == 99
+    assert Chart.of([CacheCall(1, "get", 1.0)] * 50).marks[-1].x == 99

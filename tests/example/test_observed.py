@@ -1,4 +1,4 @@
-"""The observed cache: each operation is counted once, in both faces, and answers as the cache itself does."""
+"""The observed cache: each call is counted once, sync and async, and returns the same as the cache itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.core.cache import caches
 
 from django_momento.exceptions import ServerUnavailable
 from django_momento.local import LocalServer
-from example_project.observed import Activity, ObservedCache, Operation, activity, calls_of_request
+from example_project.observed import Activity, CacheCall, ObservedCache, activity, calls_of_request, warm_up
 from tests.conftest import CACHE_NAME, local_options
 
 Call = Callable[..., Any]
@@ -56,103 +56,138 @@ def call(request: pytest.FixtureRequest, cache: ObservedCache) -> Call:
     return lambda verb, *args, **kwargs: asyncio.run(getattr(cache, f"a{verb}")(*args, **kwargs))
 
 
-def seen() -> list[tuple[str, int, int, str]]:
+def observed() -> list[tuple[str, int, int, str]]:
     return [(op.verb, op.hits, op.misses, op.error) for op in activity.snapshot().latest]
 
 
 def test_a_lookup_is_a_hit_or_a_miss(call: Call):
-    """What a key holds is a hit, even None; what it does not hold is a miss and answers the default."""
+    """A stored value is a hit, even None. A missing key is a miss and returns the default."""
     call("set", "nothing", None)
 
     assert call("get", "nothing", "default") is None
     assert call("get", "absent", "default") == "default"
     assert call("get", "absent") is None
-    assert [("set", 0, 0, ""), ("get", 1, 0, ""), ("get", 0, 1, ""), ("get", 0, 1, "")] == seen()
+    assert [("set", 0, 0, ""), ("get", 1, 0, ""), ("get", 0, 1, ""), ("get", 0, 1, "")] == observed()
 
 
-def test_many_lookups_are_one_operation(call: Call):
+def test_many_lookups_are_one_call(call: Call):
     """Each key of a batch is a hit or a miss, counted once however often it is named."""
     call("set_many", {"a": 1, "b": 2})
 
     assert call("get_many", iter(["a", "b", "b", "c"])) == {"a": 1, "b": 2}
-    assert [("set_many", 0, 0, ""), ("get_many", 2, 1, "")] == seen()
+    assert [("set_many", 0, 0, ""), ("get_many", 2, 1, "")] == observed()
 
 
-def test_get_or_set_is_what_it_is_made_of(call: Call):
-    """On a miss two operations are seen, on a hit one."""
+def test_get_or_set_is_a_get_and_an_add(call: Call):
+    """A miss is two calls, and a hit one."""
     assert [call("get_or_set", "key", "value") for _ in range(2)] == ["value", "value"]
-    assert [("get", 0, 1, ""), ("add", 0, 0, ""), ("get", 1, 0, "")] == seen()
+    assert [("get", 0, 1, ""), ("add", 0, 0, ""), ("get", 1, 0, "")] == observed()
 
 
 @pytest.mark.parametrize(
-    ("verb", "arguments", "answer", "counted"),
+    ("verb", "arguments", "returned", "counted", "result"),
     [
-        ("set", ("other", 1), None, "set"),
-        ("add", ("other", 1), True, "add"),
-        ("touch", ("number", 60), True, "touch"),
-        ("delete", ("number",), True, "delete"),
-        ("has_key", ("number",), True, "has_key"),
-        ("incr", ("number", 2), 43, "incr"),
-        ("decr", ("number", 2), 39, "incr"),
-        ("set_many", ({"other": 1},), [], "set_many"),
-        ("delete_many", (["number"],), None, "delete_many"),
-        ("incr_version", ("number",), 2, "incr_version"),
-        ("decr_version", ("number",), 0, "incr_version"),
-        ("clear", (), None, "clear"),
+        ("set", ("other", 1), None, "set", "stored"),
+        ("add", ("other", 1), True, "add", "stored"),
+        ("touch", ("number", 60), True, "touch", "timeout set"),
+        ("delete", ("number",), True, "delete", "deleted"),
+        ("has_key", ("number",), True, "has_key", "key exists"),
+        ("incr", ("number", 2), 43, "incr", "incremented"),
+        ("decr", ("number", 2), 39, "incr", "incremented"),
+        ("set_many", ({"other": 1},), [], "set_many", "all stored"),
+        ("delete_many", (["number"],), None, "delete_many", "deleted"),
+        ("incr_version", ("number",), 2, "incr_version", "moved"),
+        ("decr_version", ("number",), 0, "incr_version", "moved"),
+        ("clear", (), None, "clear", "emptied"),
     ],
 )
-def test_every_other_verb_is_done(call: Call, verb, arguments, answer, counted):
-    """A verb that looks nothing up is one operation, and answers what it always does."""
+def test_every_other_verb_shows_its_result(call: Call, verb, arguments, returned, counted, result):
+    """A verb that looks nothing up is one call, returns its usual value, and has a result in words."""
     call("set", "number", 41)
     activity.forget()
 
-    assert answer == call(verb, *arguments)
-    assert [(counted, 0, 0, "")] == seen()
+    assert returned == call(verb, *arguments)
+    assert [result] == [each.result for each in activity.snapshot().latest]
+    assert [(counted, 0, 0, "")] == observed()
     assert activity.snapshot().totals[counted].others == 1
 
 
-def test_a_missing_counter_is_an_answer(call: Call):
+@pytest.mark.parametrize(
+    ("verb", "arguments", "result"),
+    [
+        ("add", ("number", 1), "already there"),
+        ("touch", ("absent", 60), "key missing"),
+        ("delete", ("absent",), "key missing"),
+        ("has_key", ("absent",), "key missing"),
+    ],
+)
+def test_a_call_without_effect_says_so(call: Call, verb, arguments, result):
+    """Its result differs from that of a call with an effect."""
+    call("set", "number", 41)
+    activity.forget()
+
+    assert call(verb, *arguments) is False
+    assert [result] == [each.result for each in activity.snapshot().latest]
+
+
+def test_warming_up_is_not_recorded(cache: ObservedCache, momento: LocalServer):
+    """The connections of sync and of batched calls are made, and the figures stay empty."""
+    warm_up(cache)
+
+    assert (1, 1) == (momento.calls["Get"], momento.calls["KeysExist"])
+    assert activity.snapshot().latest == []
+
+
+def test_warming_up_without_a_server_raises_nothing(observe, closed_port):
+    """The site starts, and the first page shows the error."""
+    warm_up(observe({"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{closed_port}"}))
+
+    assert activity.snapshot().latest == []
+
+
+def test_a_missing_counter_is_a_result(call: Call):
     """incr's ValueError is Django's word for a missing key, and no failure of the cache."""
     with pytest.raises(ValueError, match="not found"):
         call("incr", "absent")
 
-    assert [("incr", 0, 0, "")] == seen()
+    assert [("incr", 0, 0, "")] == observed()
+    assert activity.snapshot().latest[0].result == "key missing"
     assert activity.snapshot().last_failure is None
 
 
 def test_a_failure_is_counted_and_raised(observe, closed_port):
-    """What Momento cannot answer is an error, kept in words, and raised as ever."""
+    """A failed call is an error, kept with its texts, and raised as always."""
     cache = observe({"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{closed_port}"})
 
     with pytest.raises(ServerUnavailable) as failed:
         cache.get("key")
 
     snapshot = activity.snapshot()
-    assert [("get", 0, 0, type(failed.value).__name__)] == seen()
+    assert [("get", 0, 0, type(failed.value).__name__)] == observed()
     assert snapshot.totals["get"].errors == 1
     assert (failed.value.cause, failed.value.fix) == snapshot.last_failure[2:]
     assert snapshot.latest[0].outcome == "error"
 
 
 def test_the_latest_are_bounded_and_the_totals_are_not():
-    """However long a process runs, it keeps only the latest operations, and all of the sums."""
+    """However long a process runs, it keeps only the latest calls, and all sums."""
     figures = Activity(latest=10)
     for number in range(100):
-        figures.record(Operation(number, "get", 1.0, hits=1))
+        figures.record(CacheCall(number, "get", 1.0, hits=1))
 
     snapshot = figures.snapshot()
-    assert [*range(90, 100)] == [operation.at for operation in snapshot.latest]
-    assert snapshot.totals["get"].operations == snapshot.totals["get"].hits == 100
+    assert [*range(90, 100)] == [call.at for call in snapshot.latest]
+    assert snapshot.totals["get"].calls == snapshot.totals["get"].hits == 100
 
 
-def test_threads_lose_no_operation():
-    """Operations that end at the same time are all counted."""
+def test_threads_lose_no_call():
+    """Calls that end at the same time are all counted."""
     figures = Activity()
 
     def work(_: int) -> None:
         for _ in range(500):
-            with figures.watch("get") as lookup:
-                lookup.found(1, of=2)
+            with figures.watch("get") as watch:
+                watch.set_hits(1, of=2)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
@@ -160,11 +195,11 @@ def test_threads_lose_no_operation():
     assert (4000, 4000, 4000, 0, 0) == figures.snapshot().totals["get"]
 
 
-def test_calls_are_collected_where_they_were_asked_for(cache):
+def test_calls_are_collected_for_the_request_that_made_them(cache):
     """A request's calls are its own and those of its tasks; what runs beside it is not in the list."""
 
-    async def both() -> tuple[list[Operation], list[Operation]]:
-        async def request(*keys: str) -> list[Operation]:
+    async def both() -> tuple[list[CacheCall], list[CacheCall]]:
+        async def request(*keys: str) -> list[CacheCall]:
             with calls_of_request() as calls:
                 await asyncio.gather(*(cache.aget(key) for key in keys))
             return calls
@@ -175,7 +210,7 @@ def test_calls_are_collected_where_they_were_asked_for(cache):
     cache.get("outside")
 
     assert (2, 1) == (len(first), len(second))
-    assert activity.snapshot().totals["get"].operations == 4
+    assert activity.snapshot().totals["get"].calls == 4
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -183,11 +218,11 @@ def test_a_forked_child_starts_without_figures():
     """A worker does not count what its parent did, and can count although a lock was held."""
     program = """
 import json, os
-from example_project.observed import Operation, activity
-activity.record(Operation(0, "get", 1.0))
+from example_project.observed import CacheCall, activity
+activity.record(CacheCall(0, "get", 1.0))
 activity._lock.acquire()
 if os.fork() == 0:
-    activity.record(Operation(0, "set", 1.0))
+    activity.record(CacheCall(0, "set", 1.0))
     print(json.dumps(list(activity.snapshot().totals)), flush=True)
     os._exit(0)
 os.wait()

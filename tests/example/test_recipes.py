@@ -39,12 +39,12 @@ def test_forgotten_products_miss_again(site: Client):
     assert forgotten.headers["Location"] == "/products/?seconds=10"
     page = text(site.get(forgotten.headers["Location"]))
     assert MISS in page
-    assert "stored for 10 seconds" in page
+    assert "cached for 10 seconds" in page
 
 
 def test_seconds_nobody_offered_are_the_default(site: Client):
     """A made-up number of seconds never reaches the cache."""
-    assert "stored for 60 seconds" in text(site.get("/products/?seconds=31536000"))
+    assert "cached for 60 seconds" in text(site.get("/products/?seconds=31536000"))
 
 
 def test_a_cached_page_stands_still(site: Client):

@@ -110,7 +110,7 @@ def test_an_unreachable_cache_is_explained(site: Client, name, closed_port):
 
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "5"
-    assert "The cache is not answering" in text(response)
+    assert "The cache cannot be reached" in text(response)
     assert "<dt>ServerUnavailable</dt>" in text(response)
     assert f"127.0.0.1:{closed_port}" in text(response)
     assert "python manage.py momento_check" in text(response)

@@ -9,7 +9,7 @@ from django.test import Client, override_settings
 
 from example_project import status
 from example_project.figures import CHARTED
-from example_project.observed import Failure, Operation, activity
+from example_project.observed import CacheCall, Failure, activity
 from tests.kit import aws as fixtures
 from tests.kit.aws import V2_KEY, SecretsManager, shown_of
 from tests.kit.tables import table
@@ -27,11 +27,11 @@ def words(html: str) -> str:
 
 
 def test_looking_asks_the_cache_nothing(site: Client):
-    """The page counts no operation of its own, and fetches no key."""
+    """The page counts no call of its own, and fetches no key."""
     page = words(text(site.get("/status/")))
 
     assert activity.snapshot().latest == []
-    assert "Nothing has been asked of the cache yet." in page
+    assert "No cache call yet." in page
     assert "fetched with the first cache call" in page
 
 
@@ -42,8 +42,8 @@ def test_counts_what_was_done(site: Client):
 
     page = text(site.get("/status/"))
 
-    assert "Operations 3" in words(page)
-    assert "Hit rate 50 % 1 hit, 1 miss" in words(page)
+    assert "Calls 3" in words(page)
+    assert "Hit rate 50 % of keys: 1 hit, 1 miss" in words(page)
     assert [("miss", 1), ("done", 1), ("hit", 1)] == [
         (outcome, page.count(f'<use class="{outcome}"')) for outcome in ("miss", "done", "hit")
     ]
@@ -57,7 +57,7 @@ def test_the_chart_can_be_read_without_seeing_it(site: Client):
     page = text(site.get("/status/"))
 
     assert 'role="img" aria-labelledby="latency-title" aria-describedby="latency-description"' in page
-    assert "Latency of the latest 4 operations" in page
+    assert "Latency of the latest 4 calls" in page
     assert "2 hits, 1 misses, 0 errors, 1 others" in words(page)
     table = page[page.index('<tbody id="latest"') :].split("</tbody>")[0]
     assert ["get", "get", "set", "get"] == re.findall("<code>(.*?)</code>", table)
@@ -101,11 +101,11 @@ def test_answers_while_the_cache_is_away(site: Client, closed_port):
 def test_an_error_that_is_past_no_longer_alarms(site: Client):
     """Once an error has left the chart it is still told, but quietly."""
     activity.record(
-        Operation(1, "get", 1.0, error="CallTimedOut"), Failure(1, "CallTimedOut", "No.", "Wait.")
+        CacheCall(1, "get", 1.0, error="CallTimedOut"), Failure(1, "CallTimedOut", "No.", "Wait.")
     )
     before = text(site.get("/status/"))
     for _ in range(CHARTED):
-        activity.record(Operation(2, "get", 1.0, hits=1))
+        activity.record(CacheCall(2, "get", 1.0, hits=1))
 
     after = text(site.get("/status/"))
 
@@ -118,7 +118,7 @@ def test_another_backend_is_named(site: Client):
     with override_settings(CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}):
         page = text(site.get("/status/"))
 
-    assert "the site runs on LocMemCache" in page
+    assert "the site uses LocMemCache" in page
 
 
 def test_is_never_kept(site: Client):
