@@ -37,6 +37,7 @@ autodoc_typehints = "none"
 # Furo ships its styles, and uses the fonts of the reader's system: a page asks no other server for anything.
 html_theme = "furo"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]
 html_show_copyright = False
 html_show_sourcelink = False

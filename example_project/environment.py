@@ -20,7 +20,7 @@ PIP = "pip>=25.1"
 INTRODUCTION = (
     "Installing about 40 packages (220 MB) into {folder} for the demo. This takes about 30 s, once."
 )
-# What pip does with a package, each followed by the package: from an index, or from a file of this machine.
+# The lines of pip's output that name a package, from an index or from a file of this machine.
 FINDS = re.compile(
     r"(?:Collecting|Processing (?:.*/)?)\s*([A-Za-z0-9][A-Za-z0-9_.]*(?:-[A-Za-z][A-Za-z0-9_.]*)*)"
 )
@@ -36,7 +36,7 @@ class InstallationFailed(Exception):
 
 
 class Progress:
-    """What pip's output says about how far it is: one line, rewritten on a terminal."""
+    """The progress of pip, read from its output: one line, rewritten on a terminal."""
 
     def __init__(self, write: Callable[[str], object], rewrites: bool) -> None:
         self._write = write

@@ -18,10 +18,10 @@ from .shop import Database, Service
 LIMIT = 5
 WINDOW = 30
 TILE_SECONDS = 60
-ANSWER_SECONDS = 60
+REPLY_SECONDS = 60
 
 
-def cached_stock(database: Database, seconds: int) -> Any:
+def get_stock(database: Database, seconds: int) -> Any:
     return cache.get_or_set("stock", database.stock, timeout=seconds)
 
 
@@ -49,7 +49,7 @@ class Turn(NamedTuple):
     ends: float
 
     @property
-    def allowed(self) -> bool:
+    def is_allowed(self) -> bool:
         return self.number <= LIMIT
 
     @property
@@ -116,19 +116,19 @@ async def measure(awaitable: Awaitable[str], began: float) -> Span:
     return Span(reply, (started - began) * 1000, (time.perf_counter() - began) * 1000)
 
 
-def answer_key(service: Service) -> str:
+def reply_key(service: Service) -> str:
     return f"answer:{service.name}"
 
 
-async def cached_answer(service: Service) -> Any:
+async def get_reply(service: Service) -> Any:
     # service.answer() is called and awaited only on a miss
-    return await cache.aget_or_set(answer_key(service), service.answer, timeout=ANSWER_SECONDS)
+    return await cache.aget_or_set(reply_key(service), service.answer, timeout=REPLY_SECONDS)
 
 
-async def cached_answers(services: list[Service]) -> list[Span]:
+async def get_replies(services: list[Service]) -> list[Span]:
     began = time.perf_counter()
-    return await asyncio.gather(*(measure(cached_answer(service), began) for service in services))
+    return await asyncio.gather(*(measure(get_reply(service), began) for service in services))
 
 
-async def forget_answers(services: list[Service]) -> None:
-    await cache.adelete_many([answer_key(service) for service in services])
+async def forget_replies(services: list[Service]) -> None:
+    await cache.adelete_many([reply_key(service) for service in services])

@@ -102,7 +102,7 @@ def products(request: HttpRequest) -> HttpResponse:
         return redirect(f"{reverse('products')}?seconds={seconds}")
     seconds = choose(request.GET.get("seconds"), SECONDS_TO_LIVE, 60)
     database = Database()
-    stock, milliseconds = measure(recipes.cached_stock, database, seconds)
+    stock, milliseconds = measure(recipes.get_stock, database, seconds)
     context = {
         "stock": stock,
         "age": round((timezone.now() - stock.as_of).total_seconds()),
@@ -112,7 +112,7 @@ def products(request: HttpRequest) -> HttpResponse:
         "seconds": seconds,
         "choices": SECONDS_TO_LIVE,
     }
-    return show(request, "products", context, source(recipes.cached_stock), source(recipes.forget_stock))
+    return show(request, "products", context, source(recipes.get_stock), source(recipes.forget_stock))
 
 
 @tell_hit_or_miss
@@ -152,11 +152,11 @@ def visits(request: HttpRequest) -> HttpResponse:
 @require_safe
 def limit(request: HttpRequest) -> HttpResponse:
     turn, milliseconds = measure(recipes.take_turn, request.META.get("REMOTE_ADDR") or "unknown")
-    status = 200 if turn.allowed else 429
+    status = 200 if turn.is_allowed else 429
     preferred = request.get_preferred_type(["text/html", "application/json"])
     if request.GET.get("format") == "json" or preferred == "application/json":
-        answer = {"allowed": turn.allowed, "limit": recipes.LIMIT, "remaining": turn.remaining}
-        response: HttpResponse = JsonResponse(answer | {"window_ends_in": turn.seconds_left}, status=status)
+        document = {"allowed": turn.is_allowed, "limit": recipes.LIMIT, "remaining": turn.remaining}
+        response: HttpResponse = JsonResponse(document | {"window_ends_in": turn.seconds_left}, status=status)
     else:
         context = {
             "turn": turn,
@@ -167,7 +167,7 @@ def limit(request: HttpRequest) -> HttpResponse:
             "url": request.build_absolute_uri(),
         }
         response = show(request, "limit", context, source(recipes.take_turn), status=status)
-    if not turn.allowed:
+    if not turn.is_allowed:
         response.headers["Retry-After"] = str(turn.seconds_left)
     patch_vary_headers(response, ["Accept"])
     return response
@@ -207,16 +207,16 @@ async def at_once(request: HttpRequest) -> HttpResponse:
     asked = services()
     if request.method == "POST":
         named = [service for service in asked if service.name == request.POST.get("forget")]
-        await recipes.forget_answers(named or asked)
+        await recipes.forget_replies(named or asked)
         return redirect("async")
-    spans = await recipes.cached_answers(asked)
+    spans = await recipes.get_replies(asked)
     context = {
         "rows": list(zip(asked, spans, strict=True)),
         "hits": sum(not service.asked for service in asked),
         "total": max(span.ended for span in spans),
         "summed": sum(span.milliseconds for span in spans),
-        "seconds": recipes.ANSWER_SECONDS,
+        "seconds": recipes.REPLY_SECONDS,
         "over_asgi": isinstance(request, ASGIRequest),
     }
-    shown = (recipes.cached_answer, recipes.cached_answers, recipes.forget_answers)
+    shown = (recipes.get_reply, recipes.get_replies, recipes.forget_replies)
     return show(request, "async", context, *map(source, shown))

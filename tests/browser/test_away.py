@@ -47,7 +47,7 @@ def test_says_so_kindly_and_recovers(visit: Visit, away: LocalServer, scheme):
 
     away.start()
     wait_for_recovery(visitor, "/products/")
-    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("A slow query, asked once")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("A slow query, sent once")
 
 
 def test_every_page_that_needs_it_answers_503(visit: Visit, away: LocalServer):

@@ -1,4 +1,4 @@
-"""A Momento server behind whatever caches a page configures, and a page's settings laid over the site's."""
+"""A Momento server for the caches of a page, and the settings of a page on top of the site's."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def apply(settings: Any, momento: LocalServer) -> Apply:
             setattr(settings, name, given[name])
         if "CACHES" in given:
             configured = given["CACHES"].items()
-            settings.CACHES = {alias: moved(alias, config, momento) for alias, config in configured}
+            settings.CACHES = {alias: move_to_server(alias, config, momento) for alias, config in configured}
 
     apply(
         {
@@ -53,8 +53,8 @@ def apply(settings: Any, momento: LocalServer) -> Apply:
     return apply
 
 
-def moved(alias: str, config: dict[str, Any], momento: LocalServer) -> dict[str, Any]:
-    """Parse an alias as it is written, and answer it with its key and endpoint exchanged for the server's."""
+def move_to_server(alias: str, config: dict[str, Any], momento: LocalServer) -> dict[str, Any]:
+    """Parse an alias as it is written, and return it with the key and endpoint of the server."""
     if config["BACKEND"] != BACKEND:
         return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     rest = {name: value for name, value in config.items() if name not in ("BACKEND", "LOCATION")}

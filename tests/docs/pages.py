@@ -1,4 +1,4 @@
-"""The pages of the documentation, taken apart by the parser that the site is built with."""
+"""The blocks and tables of the documentation's pages, by the parser of the site."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PAGES = {
     if "_" not in {part[0] for part in path.relative_to(ROOT).parts}
 }
 
-# Directives that say what Sphinx is to write; the build of the site runs them.
+# Directives for Sphinx. The build of the site runs them.
 _SPHINXS = ("{toctree}", "{eval-rst}", "{momento-")
 _CODE_BLOCK = "{code-block}"
 
 
 class Block(NamedTuple):
-    """A block of code. ``caption`` names the file that it is, if it is one."""
+    """A block of code. ``caption`` is the name of its file, if it is a file."""
 
     page: str
     line: int
@@ -52,7 +52,7 @@ def all_blocks(*languages: str) -> list[Block]:
 
 
 def tables(page: str) -> Iterator[list[list[str]]]:
-    """Answer the tables of a page as rows of cells, their headings first."""
+    """Return the tables of a page as rows of cells, headings first."""
     rows: list[list[str]] = []
     for line in [*PAGES[page].read_text().splitlines(), ""]:
         if line.startswith("|"):

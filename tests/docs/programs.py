@@ -1,6 +1,6 @@
-"""What each program makes of its arguments: its own parser where it has one here, else what its manual says.
+"""Checks of the arguments of each program, by its own parser if it is installed, else by its manual.
 
-Each checker takes the words after the program's name, and fails if the program would not understand them.
+Each checker takes the words after the name of the program. It fails if the program would refuse them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.docs.pages import ROOT
 
 Checker = Callable[[list[str]], None]
 
-# What AWS's command line has beyond the API: these are no operations.
+# Commands of AWS's command line that are not operations of the API.
 AWS_OWN = {
     ("cloudformation", "package"): {"--template-file", "--s3-bucket", "--output-template-file"},
     ("cloudformation", "deploy"): {
@@ -80,10 +80,10 @@ def pip(words: list[str]) -> None:
     _, requirements = create_command(name).parser.parse_args(arguments)
     for requirement in requirements:
         if extras := re.fullmatch(r"(?:django-momento|\.)\[(.*)\]", requirement):
-            assert {*extras[1].split(",")} <= known_extras()
+            assert {*extras[1].split(",")} <= extras()
 
 
-def known_extras() -> set[str]:
+def extras() -> set[str]:
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg")
     return {*setup["options.extras_require"]}
@@ -160,7 +160,7 @@ def openssl(words: list[str]) -> None:
 
 
 def nothing(words: list[str]) -> None:
-    """For what every system has: its arguments are files of the page."""
+    """Accept any argument of a common program: the arguments are files of the page."""
 
 
 PROGRAMS: dict[str, Checker] = {

@@ -1,4 +1,4 @@
-"""Shell blocks taken apart into simple commands: what is piped, chained or substituted becomes one each."""
+"""The simple commands of shell blocks. Each part of a pipe, a chain or a substitution is one command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Command(NamedTuple):
 
 
 def commands(text: str) -> Iterator[Command]:
-    """Answer the commands of a block, those inside of others first."""
+    """Return the commands of a block, inner commands first."""
     text = text.replace("\\\n", " ")
     while (start := text.find("$(")) >= 0:
         end = _closing(text, start + 2)

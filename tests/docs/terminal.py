@@ -1,4 +1,4 @@
-"""A terminal in which a reader follows a page: what one line does to the environment, the next one finds."""
+"""A terminal for following a page. A line that changes the environment changes it for the next line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Terminal:
         self._notes = notes
 
     def type(self, text: str) -> str:
-        """Run lines to their end, each of which must be a success, and answer what they print."""
+        """Run lines to their end and return their output. Raise AssertionError if one fails."""
         after, where = self._notes / "environment", self._notes / "directory"
         ran = subprocess.run(
             ["bash", "-e", "-c", f"{text}\nenv -0 > '{after}'\npwd > '{where}'"],

@@ -1,4 +1,4 @@
-"""JSON, templates, Dockerfiles and output in the pages: what reads them elsewhere would accept them."""
+"""JSON, templates, Dockerfiles and output in the pages: their readers would accept them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INSTRUCTIONS = {"CMD", "COPY", "EXPOSE", "FROM", "RUN", "USER", "WORKDIR"}
 
 @pytest.mark.parametrize("block", all_blocks("json"), ids=str)
 def test_json_is_json(block: Block) -> None:
-    """Statements allow what the messages ask for; secrets are read as they are written."""
+    """A statement allows the action that messages name, and a secret can be read."""
     document = json.loads(block.text)
     for statement in document.get("Statement", [document]):
         if "Effect" in statement:

@@ -1,4 +1,4 @@
-"""What tables and sentences say is what the code does: compared with the code, or with what it sends."""
+"""The figures in tables and sentences are true, compared with the code or with the calls that it sends."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.docs.pages import PAGES, ROOT, tables
 
 MIB = 1024 * 1024
 
-# What a page says, and what it must then say by the code.
+# Pages, each with a sentence that it must contain according to the code.
 SENTENCES = [
     ("how-to/async-views.md", f"one call for up to {batching.MAX_BATCHED_KEYS} keys"),
     ("how-to/async-views.md", f"up to {operations.MAX_CHUNK_KEYS:,} in a call"),
@@ -115,8 +115,8 @@ def test_every_method_sends_the_calls_in_its_row(apply: Apply, momento: LocalSer
     assert METHODS.keys() == rows.keys()
     for method, row in rows.items():
         expected = dict.fromkeys(row.split(", "), 1) if row != "none" else {}
-        assert expected == sent_by(METHODS[method], momento), method
-        assert expected == sent_by(Async(method), momento), f"a{method}"
+        assert expected == calls_of(METHODS[method], momento), method
+        assert expected == calls_of(Async(method), momento), f"a{method}"
 
 
 class Async:
@@ -133,7 +133,7 @@ class Async:
         return METHODS[self._method](Twins())  # type: ignore[arg-type]
 
 
-def sent_by(method: Callable[[MomentoCache], object], momento: LocalServer) -> dict[str, int]:
+def calls_of(method: Callable[[MomentoCache], object], momento: LocalServer) -> dict[str, int]:
     cache.clear()
     cache.set("stored", 1)
     momento.reset_calls()
@@ -160,7 +160,7 @@ COSTS: dict[str, list[Callable[[Any, str], object]]] = {
 }
 
 
-def test_the_table_of_costs_is_what_the_server_counts(momento: LocalServer, apply: Apply) -> None:
+def test_the_table_of_costs_agrees_with_the_count_of_the_server(momento: LocalServer, apply: Apply) -> None:
     """For a small and a large value, by the rule that --on-demand applies to the messages on the wire."""
     apply({"CACHES": settings.CACHES})
     written = runpy.run_path(str(ROOT / "docs/_ext/code_reference.py"))
@@ -182,19 +182,19 @@ def test_the_table_of_costs_is_what_the_server_counts(momento: LocalServer, appl
     assert surprises == []
 
 
-# What IGNORE_EXCEPTIONS makes of each method, by the words of the table.
+# The result of each method with IGNORE_EXCEPTIONS, by the words of the table.
 NEUTRAL: dict[str, Callable[[Any], bool]] = {
-    "the default": lambda answer: answer == "the default",
-    "`{}`": lambda answer: answer == {},
-    "the default that you gave, computed": lambda answer: answer == 1,
-    "`False`": lambda answer: answer is False,
-    "`None`, as always": lambda answer: answer is None,
-    "all of its keys: none was stored": lambda answer: answer == ["new", "newer"],
-    "raise `ValueError`, as for a missing key": lambda answer: isinstance(answer, ValueError),
+    "the default": lambda result: result == "the default",
+    "`{}`": lambda result: result == {},
+    "the default that you gave, computed": lambda result: result == 1,
+    "`False`": lambda result: result is False,
+    "`None`, as always": lambda result: result is None,
+    "all of its keys: none was stored": lambda result: result == ["new", "newer"],
+    "raise `ValueError`, as for a missing key": lambda result: isinstance(result, ValueError),
 }
 
 
-def test_every_method_answers_as_in_its_row_when_it_fails_open(apply: Apply, momento: LocalServer) -> None:
+def test_every_method_returns_the_result_in_its_row_when_open(apply: Apply, momento: LocalServer) -> None:
     """With the server down, for sync and for async."""
     config = settings.CACHES["default"]
     config["OPTIONS"]["IGNORE_EXCEPTIONS"] = True
@@ -202,14 +202,14 @@ def test_every_method_answers_as_in_its_row_when_it_fails_open(apply: Apply, mom
     momento.stop()
     calls = METHODS | {"get": lambda cache: cache.get("stored", "the default")}
     checked = set()
-    for methods, answers in table("how-to/fail-open.md", "method"):
+    for methods, words in table("how-to/fail-open.md", "method"):
         for method in re.findall("`(.*?)`", methods):
-            assert NEUTRAL[answers](answer_of(calls[method])), method
+            assert NEUTRAL[words](result_of(calls[method])), method
             checked.add(method)
     assert METHODS.keys() - {"close"} == checked
 
 
-def answer_of(method: Callable[[Any], object]) -> object:
+def result_of(method: Callable[[Any], object]) -> object:
     try:
         return method(cache)
     except ValueError as error:
@@ -268,7 +268,7 @@ def test_a_url_may_be_written_as_the_page_says(text: str, expected: dict[str, ob
 
 
 def test_the_counters_are_all_there(apply: Apply, momento: LocalServer) -> None:
-    """What is counted when values cannot be read and the cache is away, and what the client counts."""
+    """The table has the counters of unreadable values, of outages and of the client."""
     config = settings.CACHES["default"]
     config["OPTIONS"]["IGNORE_EXCEPTIONS"] = True
     apply(

@@ -34,8 +34,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON)
-def test_what_a_page_shows_runs(page: str, apply: Apply, tmp_path: Path) -> None:
-    """Settings are accepted and taken over, code runs, what is asserted holds, and each view answers."""
+def test_the_code_of_a_page_runs(page: str, apply: Apply, tmp_path: Path) -> None:
+    """Settings are accepted and used, code runs, assertions hold, and each view responds."""
     namespace: dict[str, Any] = {"__name__": "documented", "INSTALLED_APPS": []}
     for block in blocks(page):
         if block.language != "python":
@@ -98,8 +98,8 @@ def respond(view: Any) -> HttpResponse:
     request = RequestFactory().get("/")
     request.session = SessionStore()
     response = view(request)
-    answered: HttpResponse = asyncio.run(response) if inspect.iscoroutine(response) else response
-    return answered
+    result: HttpResponse = asyncio.run(response) if inspect.iscoroutine(response) else response
+    return result
 
 
 def test_the_tests_shown_pass(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_the_tests_shown_pass(tmp_path: Path) -> None:
     ]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout
-    assert "2 passed" in ran.stdout
+    assert "4 passed" in ran.stdout
 
 
 def test_every_block_has_a_language_that_is_checked() -> None:

@@ -1,4 +1,4 @@
-"""The commands that the pages tell readers to type exist, and understand what they are given."""
+"""The commands that the pages tell readers to type exist, and accept their arguments."""
 
 from __future__ import annotations
 

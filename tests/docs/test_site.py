@@ -48,7 +48,7 @@ def test_a_page_loads_nothing_from_elsewhere(site: Path) -> None:
     assert [] == styles
 
 
-def test_what_scrolls_can_be_scrolled_with_the_keyboard(site: Path) -> None:
+def test_code_and_tables_can_be_scrolled_with_the_keyboard(site: Path) -> None:
     """Code and wide tables can be focused, on every page."""
     scrolling = re.compile(r'<(?:pre|div class="table-wrapper[^"]*")>')
     assert [] == [str(page) for page in site.rglob("*.html") if scrolling.search(page.read_text())]

@@ -56,7 +56,7 @@ class Visitor:
 
 
 def shell(page: str, containing: str) -> str:
-    """Answer the first shell block of a page that has this in it."""
+    """Return the first shell block of a page that contains a text."""
     return next(block.text for block in blocks(page) if block.language == "sh" and containing in block.text)
 
 
@@ -89,7 +89,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 def install(terminal: Terminal) -> None:
-    """Follow the first steps; in the place of pip, let the new environment find what this one has."""
+    """Follow the first steps. Instead of pip, give the new environment the packages of this one."""
     lines = shell(FIRST, "-m venv").splitlines()
     (installs,) = (line for line in lines if "pip install" in line)
     assert installs == "../momento-tutorial/.venv/bin/python -m pip install ."
@@ -110,7 +110,7 @@ def site(terminal: Terminal) -> Terminal:
     return terminal
 
 
-def test_the_first_site_does_what_the_page_says(site: Terminal, tmp_path: Path) -> None:
+def test_the_first_site_behaves_as_the_page_says(site: Terminal, tmp_path: Path) -> None:
     """Embedded, then with a server beside it, then in an outage and after it."""
     assert "All caches work: default" in site.type(shell(FIRST, "momento_check"))
     web, cache = free_port(), free_port()
@@ -144,10 +144,10 @@ def test_the_first_site_does_what_the_page_says(site: Terminal, tmp_path: Path) 
         assert "ServerUnavailable" in outage.value.read().decode()
         outage.value.close()
         with second.serving(momento_local, cache):
-            assert "Visit 1: the answer is 42." == visited_in_the_end(visitor)
+            assert "Visit 1: the answer is 42." == visit_until_up(visitor)
 
 
-def visited_in_the_end(visitor: Visitor) -> str:
+def visit_until_up(visitor: Visitor) -> str:
     for _ in patience():
         try:
             return visitor.get()
@@ -157,7 +157,7 @@ def visited_in_the_end(visitor: Visitor) -> str:
 
 
 class Template(yaml.SafeLoader):
-    """Reads CloudFormation's templates, whose tags it shows as what they are applied to."""
+    """Read CloudFormation's templates, with each tag as text before its argument."""
 
 
 Template.add_multi_constructor("!", lambda loader, tag, node: f"!{tag} {node.value}")
@@ -206,7 +206,7 @@ def test_the_function_on_lambda_serves_the_site(
 def test_the_task_on_fargate_serves_the_site(
     site: Terminal, momento: LocalServer, aws: SecretsManager
 ) -> None:
-    """Started by the image's command, with the template's variables and what a task role gives."""
+    """Started by the image's command, with the template's variables and the credentials of a task role."""
     aws.create("Momento_Auth_Token", secret(LAMBDA, momento.address))
     (settings,) = (block for block in blocks(LAMBDA) if block.caption.startswith("mysite/settings.py"))
     write(settings, site.directory)

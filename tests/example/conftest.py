@@ -44,7 +44,7 @@ def site(read_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def closed_port() -> int:
+def unused_port() -> int:
     """A port of the loopback address on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

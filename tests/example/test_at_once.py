@@ -1,4 +1,4 @@
-"""The async page: four answers awaited at once, on the event loop of the server that serves it."""
+"""The async page: four replies awaited at once, on the event loop of its server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TIMEOUT = 60
 
 
 class Meeting:
-    """Services none of which answers before all of them have been asked."""
+    """Services that reply only when all of them have a request."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -51,7 +51,7 @@ def test_the_services_are_asked_at_once(site: Client, monkeypatch):
 
 @pytest.mark.parametrize("forgotten", [{"forget": "price"}, {"forget": "delivery"}])
 def test_one_answer_can_be_forgotten(site: Client, forgotten):
-    """A forgotten answer alone is asked for again."""
+    """Only a forgotten reply is requested again."""
     first, second = site.get("/async/").context, site.get("/async/").context
     site.post("/async/", forgotten)
     third = site.get("/async/").context

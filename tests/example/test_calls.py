@@ -31,8 +31,8 @@ def test_counts_calls_of_a_kind(site: Client):
     assert [("get_many x 2", "101 hits"), ("get x 100", "100 hits")] == calls(site.get("/many/"))
 
 
-def test_a_kept_page_lists_the_calls_of_its_visitor(site: Client):
-    """What cache_page kept is shown with the calls that brought it, not with those that made it."""
+def test_a_cached_page_lists_the_calls_of_its_visitor(site: Client):
+    """A page from cache_page is shown with the calls that read it, not with those that stored it."""
     assert [("get", "1 miss"), ("set x 2", "stored")] == calls(site.get("/page/"))
     assert [("get x 2", "2 hits")] == calls(site.get("/page/"))
 
@@ -47,6 +47,6 @@ def test_every_page_has_the_list(site: Client, name):
     assert int(response.headers["Content-Length"]) == len(response.content)
 
 
-def test_what_is_not_a_page_has_none(site: Client):
-    """An answer for programs stays what it is."""
+def test_a_response_for_programs_has_no_list(site: Client):
+    """A response for programs does not change."""
     assert b"Cache calls" not in site.get("/limit/?format=json").content

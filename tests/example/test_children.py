@@ -1,4 +1,4 @@
-"""The demo's child processes: none outlives its parent, and a failure shows what was printed."""
+"""The demo's child processes: they end with their parent, and a failure shows the output."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_signal_ends_the_wait(children, number):
 
 
 def test_a_service_that_ends_by_itself_is_reported(children):
-    """A failure names the process, its status and the end of what it printed."""
+    """A failure names the process, its status and the end of its output."""
     with pytest.raises(ChildFailed, match=r"(?s)oven ended unexpectedly with status 3.*    smoke"):
         children.start("oven", "-c", "print('smoke'); raise SystemExit(3)", ready=lambda child: False)
 

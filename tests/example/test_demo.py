@@ -75,9 +75,9 @@ def start_demo() -> Iterator[Callable[[int], Run]]:
         run.process.communicate(timeout=30)
 
 
-def test_serves_every_page_until_ctrl_c_ends_it_all(start_demo, closed_port):
+def test_serves_every_page_until_ctrl_c_ends_it_all(start_demo, unused_port):
     """The demo serves the site over Secrets Manager and Momento Local; Ctrl-C leaves nothing behind."""
-    run = start_demo(closed_port)
+    run = start_demo(unused_port)
     run.read_until(f"The example site is ready: {run.url}/")
     children = run.children()
     commands = [(PROC / str(child) / "cmdline").read_text().split("\0") for child in children]
@@ -99,9 +99,9 @@ def test_serves_every_page_until_ctrl_c_ends_it_all(start_demo, closed_port):
     assert api_key not in run.output
 
 
-def test_can_be_ended_while_it_starts(start_demo, closed_port):
-    """A signal that comes before the site is up ends what was started by then."""
-    run = start_demo(closed_port)
+def test_can_be_ended_while_it_starts(start_demo, unused_port):
+    """A signal that comes before the site is up ends the children that have started."""
+    run = start_demo(unused_port)
     run.read_until("Secrets Manager (moto) runs at")
     children = run.children()
     run.process.terminate()
@@ -112,9 +112,9 @@ def test_can_be_ended_while_it_starts(start_demo, closed_port):
     assert "Traceback" not in run.output
 
 
-def test_ends_when_a_part_of_it_dies(start_demo, closed_port):
+def test_ends_when_a_part_of_it_dies(start_demo, unused_port):
     """Without its Momento server the demo is over: it says so, stops the rest and fails."""
-    run = start_demo(closed_port)
+    run = start_demo(unused_port)
     run.read_until("Momento Local runs at")
     children = run.children()
     local = next(each for each in children if b"momento_local" in (PROC / str(each) / "cmdline").read_bytes())

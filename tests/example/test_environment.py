@@ -1,4 +1,4 @@
-"""The demo's own environment: what its installation shows, and what it says if it fails."""
+"""The demo's own environment: the progress of its installation, and its message if it fails."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Successfully installed moto-5.2.5
 """
 
 
-def shown(output: str, *, rewrites: bool) -> str:
-    """Return what the user sees while pip prints this."""
+def show(output: str, *, rewrites: bool) -> str:
+    """Return the output that the user sees while pip prints a text."""
     written: list[str] = []
     progress = Progress(written.append, rewrites)
     for line in output.splitlines(keepends=True):
@@ -38,7 +38,7 @@ def shown(output: str, *, rewrites: bool) -> str:
 
 def test_a_terminal_shows_each_package_on_one_line() -> None:
     """Each package and download takes the place of the one before, whole."""
-    text = shown(OUTPUT, rewrites=True)
+    text = show(OUTPUT, rewrites=True)
     steps = [step.rstrip() for step in text.removesuffix("\n").split("\r")[1:]]
     assert steps == [
         "  1 packages found, now moto",
@@ -57,7 +57,7 @@ def test_a_terminal_shows_each_package_on_one_line() -> None:
 def test_a_log_gets_a_line_now_and_then() -> None:
     """Without a terminal each tenth package is a line, and so is the last step."""
     many = "".join(f"Collecting package{number}>=1\n" for number in range(25))
-    assert shown(many + "Installing collected packages: a, b\n", rewrites=False) == (
+    assert show(many + "Installing collected packages: a, b\n", rewrites=False) == (
         "  10 packages found, now package9\n  20 packages found, now package19\n  unpacking 2 packages\n"
     )
 

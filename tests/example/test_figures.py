@@ -44,7 +44,7 @@ def test_sums_go_over_all_verbs():
 
 
 def test_one_call_is_its_own_percentile():
-    """A single time is the median, and what 95 of 100 are within."""
+    """A single time is the median and the 95th percentile."""
     figures = Figures.of(activity_of(CacheCall(1, "get", 7.0)).snapshot())
 
     assert (7.0, 7.0) == (figures.median, figures.p95)
@@ -68,7 +68,7 @@ def test_a_decade_is_as_high_as_the_next():
 
 
 def test_failures_have_no_median():
-    """Where nothing was answered there is nothing to take the middle of."""
+    """If every call failed, there is no median."""
     failed = [CacheCall(1, "get", 1100.0, error="CallTimedOut")]
 
     assert Figures.of(activity_of(*failed).snapshot()).median is None

@@ -56,7 +56,7 @@ def call(request: pytest.FixtureRequest, cache: ObservedCache) -> Call:
     return lambda verb, *args, **kwargs: asyncio.run(getattr(cache, f"a{verb}")(*args, **kwargs))
 
 
-def observed() -> list[tuple[str, int, int, str]]:
+def recorded_calls() -> list[tuple[str, int, int, str]]:
     return [(op.verb, op.hits, op.misses, op.error) for op in activity.snapshot().latest]
 
 
@@ -67,7 +67,7 @@ def test_a_lookup_is_a_hit_or_a_miss(call: Call):
     assert call("get", "nothing", "default") is None
     assert call("get", "absent", "default") == "default"
     assert call("get", "absent") is None
-    assert [("set", 0, 0, ""), ("get", 1, 0, ""), ("get", 0, 1, ""), ("get", 0, 1, "")] == observed()
+    assert [("set", 0, 0, ""), ("get", 1, 0, ""), ("get", 0, 1, ""), ("get", 0, 1, "")] == recorded_calls()
 
 
 def test_many_lookups_are_one_call(call: Call):
@@ -75,13 +75,13 @@ def test_many_lookups_are_one_call(call: Call):
     call("set_many", {"a": 1, "b": 2})
 
     assert call("get_many", iter(["a", "b", "b", "c"])) == {"a": 1, "b": 2}
-    assert [("set_many", 0, 0, ""), ("get_many", 2, 1, "")] == observed()
+    assert [("set_many", 0, 0, ""), ("get_many", 2, 1, "")] == recorded_calls()
 
 
 def test_get_or_set_is_a_get_and_an_add(call: Call):
     """A miss is two calls, and a hit one."""
     assert [call("get_or_set", "key", "value") for _ in range(2)] == ["value", "value"]
-    assert [("get", 0, 1, ""), ("add", 0, 0, ""), ("get", 1, 0, "")] == observed()
+    assert [("get", 0, 1, ""), ("add", 0, 0, ""), ("get", 1, 0, "")] == recorded_calls()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_every_other_verb_shows_its_result(call: Call, verb, arguments, returned
 
     assert returned == call(verb, *arguments)
     assert [result] == [each.result for each in activity.snapshot().latest]
-    assert [(counted, 0, 0, "")] == observed()
+    assert [(counted, 0, 0, "")] == recorded_calls()
     assert activity.snapshot().totals[counted].others == 1
 
 
@@ -138,9 +138,9 @@ def test_warming_up_is_not_recorded(cache: ObservedCache, momento: LocalServer):
     assert activity.snapshot().latest == []
 
 
-def test_warming_up_without_a_server_raises_nothing(observe, closed_port):
+def test_warming_up_without_a_server_raises_nothing(observe, unused_port):
     """The site starts, and the first page shows the error."""
-    warm_up(observe({"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{closed_port}"}))
+    warm_up(observe({"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{unused_port}"}))
 
     assert activity.snapshot().latest == []
 
@@ -150,20 +150,20 @@ def test_a_missing_counter_is_a_result(call: Call):
     with pytest.raises(ValueError, match="not found"):
         call("incr", "absent")
 
-    assert [("incr", 0, 0, "")] == observed()
+    assert [("incr", 0, 0, "")] == recorded_calls()
     assert activity.snapshot().latest[0].result == "key missing"
     assert activity.snapshot().last_failure is None
 
 
-def test_a_failure_is_counted_and_raised(observe, closed_port):
+def test_a_failure_is_counted_and_raised(observe, unused_port):
     """A failed call is an error, kept with its texts, and raised as always."""
-    cache = observe({"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{closed_port}"})
+    cache = observe({"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{unused_port}"})
 
     with pytest.raises(ServerUnavailable) as failed:
         cache.get("key")
 
     snapshot = activity.snapshot()
-    assert [("get", 0, 0, type(failed.value).__name__)] == observed()
+    assert [("get", 0, 0, type(failed.value).__name__)] == recorded_calls()
     assert snapshot.totals["get"].errors == 1
     assert (failed.value.cause, failed.value.fix) == snapshot.last_failure[2:]
     assert snapshot.latest[0].outcome == "error"
@@ -196,7 +196,7 @@ def test_threads_lose_no_call():
 
 
 def test_calls_are_collected_for_the_request_that_made_them(cache):
-    """A request's calls are its own and those of its tasks; what runs beside it is not in the list."""
+    """A request's calls are its own and those of its tasks; a call beside it is not in the list."""
 
     async def both() -> tuple[list[CacheCall], list[CacheCall]]:
         async def request(*keys: str) -> list[CacheCall]:
@@ -215,7 +215,7 @@ def test_calls_are_collected_for_the_request_that_made_them(cache):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_starts_without_figures():
-    """A worker does not count what its parent did, and can count although a lock was held."""
+    """A worker does not count the calls of its parent, and can count although a lock was held."""
     program = """
 import json, os
 from example_project.observed import CacheCall, activity
@@ -228,8 +228,8 @@ if os.fork() == 0:
 os.wait()
 """
     settings = {**os.environ, "DJANGO_SETTINGS_MODULE": "example_project.settings"}
-    answer = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, "-c", program], env=settings, capture_output=True, check=True, timeout=60
     )
 
-    assert ["set"] == json.loads(answer.stdout)
+    assert ["set"] == json.loads(ran.stdout)

@@ -1,4 +1,4 @@
-"""What the site shows of its cache: each page's promise, kept over the real backend."""
+"""The pages of the site, on the real backend: each keeps its promise."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def rendered_at(response) -> str:
 
 
 def test_products_miss_first_and_hit_next(site: Client):
-    """The first load asks the database, the second finds its answer in the cache."""
+    """The first load queries the database, and the second reads the cache."""
     assert MISS in text(site.get("/products/"))
     assert HIT in text(site.get("/products/"))
 
 
 def test_forgotten_products_miss_again(site: Client):
-    """Forgetting deletes the key and keeps the seconds chosen for the next answer."""
+    """Forgetting deletes the key and keeps the chosen seconds for the next list."""
     site.get("/products/")
 
     forgotten = site.post("/products/", {"seconds": "10"})
@@ -109,12 +109,12 @@ def test_an_ended_session_counts_from_one(site: Client):
 
 
 def test_the_sixth_request_is_refused(site: Client):
-    """Five requests of a window are answered; the next gets 429, Retry-After and a page that explains."""
-    answered = [site.get("/limit/") for _ in range(5)]
+    """Five requests of a window succeed. The next gets 429, Retry-After and a page that explains."""
+    allowed = [site.get("/limit/") for _ in range(5)]
     refused = site.get("/limit/")
 
     assert [(200, remaining) for remaining in (4, 3, 2, 1, 0)] == [
-        (response.status_code, response.context["turn"].remaining) for response in answered
+        (response.status_code, response.context["turn"].remaining) for response in allowed
     ]
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["Retry-After"]) <= recipes.WINDOW
@@ -136,7 +136,7 @@ def test_each_address_has_its_own_limit(site: Client):
 
 
 def test_asking_does_not_prolong_the_window(site: Client, monkeypatch):
-    """A client that never stops asking is answered again as soon as the window ends."""
+    """A client that never stops is served again when the window ends."""
     monkeypatch.setattr(recipes, "WINDOW", 1)
     deadline = time.monotonic() + 20
 
@@ -147,13 +147,13 @@ def test_asking_does_not_prolong_the_window(site: Client, monkeypatch):
 
 
 @pytest.mark.parametrize(("query", "headers"), [("?format=json", {}), ("", {"Accept": "application/json"})])
-def test_programs_are_answered_in_json(site: Client, query, headers):
+def test_programs_get_json(site: Client, query, headers):
     """The limit can be watched with curl, by address or by content negotiation."""
     response = site.get(f"/limit/{query}", headers=headers)
 
-    answer = response.json()
-    assert 1 <= answer.pop("window_ends_in") <= recipes.WINDOW
-    assert answer == {"allowed": True, "limit": 5, "remaining": 4}
+    document = response.json()
+    assert 1 <= document.pop("window_ends_in") <= recipes.WINDOW
+    assert document == {"allowed": True, "limit": 5, "remaining": 4}
     assert "Accept" in response.headers["Vary"]
 
 

@@ -55,7 +55,7 @@ def test_sessions_end_within_a_day(read_settings):
 
 
 def test_is_served_over_asgi_too(site: Client):
-    """The ASGI application, which the demo serves, answers like the WSGI one."""
+    """The ASGI application of the demo responds like the WSGI application."""
     scope = {
         "type": "http",
         "http_version": "1.1",
@@ -70,9 +70,9 @@ def test_is_served_over_asgi_too(site: Client):
             importlib.import_module("example_project.asgi").application, scope
         )
         await application.send_input({"type": "http.request"})
-        answer = await application.receive_output(timeout=10)
+        message = await application.receive_output(timeout=10)
         await application.receive_output(timeout=10)  # the body: only then does Django tidy up
         await application.wait()
-        return answer
+        return message
 
     assert asyncio.run(first_answer())["status"] == 200

@@ -1,4 +1,4 @@
-"""The example site as a whole: its pages, its navigation, and what it says when something is wrong."""
+"""The example site as a whole: its pages, its navigation and its error pages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def text(response) -> str:
 
 @table("path", ["/", *(f"/{page.name}/" for page in (*PAGES, STATUS))])
 def test_each_page_has_one_heading_and_marks_its_place(site: Client, path):
-    """A page answers with one h1, a title, and itself marked as current in the navigation."""
+    """A page has one h1, a title, and a mark at its place in the navigation."""
     response = site.get(path)
 
     assert response.status_code == 200
@@ -41,17 +41,17 @@ def test_each_page_has_a_title_of_its_own(site: Client):
 @table(
     ("name", "function"),
     [
-        ("products", recipes.cached_stock),
+        ("products", recipes.get_stock),
         ("page", views.whole_page),
         ("fragment", recipes.forget_nearly_sold_out),
         ("visits", recipes.count_visit),
         ("limit", recipes.take_turn),
         ("many", recipes.read_together),
-        ("async", recipes.cached_answers),
+        ("async", recipes.get_replies),
     ],
 )
 def test_a_page_shows_the_code_that_ran(site: Client, name, function):
-    """What is printed is the running function's own source."""
+    """The page shows the source of the function that ran."""
     assert escape(inspect.getsource(function).rstrip()) in text(site.get(f"/{name}/"))
 
 
@@ -84,12 +84,12 @@ def test_changes_need_a_csrf_token(site: Client, name):
 
 @pytest.mark.parametrize("path", ["/", "/limit/", "/status/"])
 def test_pages_that_change_nothing_refuse_a_post(site: Client, path):
-    """What cannot be changed answers 405."""
+    """A page without a change returns 405 for a POST."""
     assert site.post(path).status_code == 405
 
 
 def test_an_unknown_address_leads_to_the_pages(site: Client):
-    """A 404 names what was asked for and links what exists."""
+    """A 404 names the address and links the pages that exist."""
     response = site.get("/no-such-page/")
 
     assert response.status_code == 404
@@ -98,12 +98,12 @@ def test_an_unknown_address_leads_to_the_pages(site: Client):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_unreachable_cache_is_explained(site: Client, name, closed_port):
-    """Every page that needs the cache answers 503, with the error's name and what to run."""
+def test_an_unreachable_cache_is_explained(site: Client, name, unused_port):
+    """Every page that needs the cache returns 503, with the name of the error and the command to run."""
     unreachable = {
         "BACKEND": "django_momento.cache.MomentoCache",
         "LOCATION": "example",
-        "OPTIONS": {"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{closed_port}"},
+        "OPTIONS": {"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{unused_port}"},
     }
     with override_settings(CACHES={"default": unreachable}):
         response = site.get(f"/{name}/")
@@ -112,7 +112,7 @@ def test_an_unreachable_cache_is_explained(site: Client, name, closed_port):
     assert response.headers["Retry-After"] == "5"
     assert "The cache cannot be reached" in text(response)
     assert "<dt>ServerUnavailable</dt>" in text(response)
-    assert f"127.0.0.1:{closed_port}" in text(response)
+    assert f"127.0.0.1:{unused_port}" in text(response)
     assert "python manage.py momento_check" in text(response)
 
 

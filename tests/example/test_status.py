@@ -1,4 +1,4 @@
-"""The status page: it says what the cache did and shows no key, and it needs no cache itself."""
+"""The status page: it shows the calls of the cache and no key, and it needs no cache."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_looking_asks_the_cache_nothing(site: Client):
     assert "fetched with the first cache call" in page
 
 
-def test_counts_what_was_done(site: Client):
+def test_counts_the_calls(site: Client):
     """A miss and a hit are two gets, a hit rate of half, and one chart with both."""
     for _ in range(2):
         site.get("/products/")
@@ -81,12 +81,12 @@ def test_says_where_the_key_came_from_and_shows_none_of_it(site: Client, aws: Se
     assert shown_of(V2_KEY, page) == []
 
 
-def test_answers_while_the_cache_is_away(site: Client, closed_port):
-    """An error is counted and explained, on a page that answers as ever."""
+def test_answers_while_the_cache_is_away(site: Client, unused_port):
+    """An error is counted and explained, and the page works as before."""
     unreachable = {
         "BACKEND": "example_project.observed.ObservedCache",
         "LOCATION": "example",
-        "OPTIONS": {"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{closed_port}"},
+        "OPTIONS": {"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{unused_port}"},
     }
     with override_settings(CACHES={"default": unreachable}):
         failed = site.get("/products/")
