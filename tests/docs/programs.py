@@ -80,10 +80,10 @@ def pip(words: list[str]) -> None:
     _, requirements = create_command(name).parser.parse_args(arguments)
     for requirement in requirements:
         if extras := re.fullmatch(r"(?:django-momento|\.)\[(.*)\]", requirement):
-            assert {*extras[1].split(",")} <= extras()
+            assert {*extras[1].split(",")} <= read_extras()
 
 
-def extras() -> set[str]:
+def read_extras() -> set[str]:
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg")
     return {*setup["options.extras_require"]}
