@@ -2,7 +2,7 @@
 
 gRPC's errors and the errors of Momento's SDK are mapped by their status, so both have the same texts. Other
 exceptions that are raised inside a call, such as a thread that cannot be started, become ``ServerError``. An
-exception that is raised from outside the call is not mapped: see ``is_foreign``.
+exception that is raised from outside the call is not mapped: see ``interrupts.is_foreign``.
 
 Source: the SDKs' mapping of status codes, and their ``err`` metadata for the limits.
 """
@@ -10,9 +10,7 @@ Source: the SDKs' mapping of status codes, and their ``err`` metadata for the li
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
-from types import FrameType, TracebackType
 from typing import Any
 
 import grpc
@@ -21,6 +19,7 @@ from momento.errors import InvalidArgumentException, SdkException
 from .. import exceptions
 from ..exceptions import InvalidArgument, LimitExceeded, MomentoCacheError, ServerError, ValueTooLarge
 from ..redaction import quote
+from .interrupts import is_foreign
 
 TRANSPORT_ERRORS = (SdkException, grpc.RpcError, grpc.FutureCancelledError)
 """The errors of gRPC and of Momento's SDK."""
@@ -73,9 +72,6 @@ _TEXTS = {
     ),
 }
 _OTHER = ("Momento at {endpoint} ended {rpc} with {status}: {details}.", "")
-
-# Packages whose code runs inside a call. Exceptions of their own types come from the call itself.
-_LIBRARIES = sys.stdlib_module_names | {"django_momento", "google", "grpc", "momento", "momento_wire_types"}
 
 
 @dataclass(frozen=True)
@@ -203,52 +199,9 @@ def _map_error(sent: Sent, error: BaseException) -> MomentoCacheError:
     return sent.error_before_sending(error)
 
 
-def is_foreign(error: BaseException) -> bool:
-    """Return whether an exception comes from outside the call that it ended.
-
-    The handler of a signal raises such an exception, for example for a time limit of Celery or RQ. Another
-    thread raises one by ``PyThreadState_SetAsyncExc``. Such exceptions belong to the caller.
-    """
-    if not isinstance(error, Exception):
-        return True
-    frame = _innermost_frame(error.__traceback__)
-    if frame is not None and _is_of_a_library(frame):
-        package = type(error).__module__.partition(".")[0]
-        if package not in _LIBRARIES:
-            return True
-    return _has_passed_signal_handler(error.__traceback__)
-
-
 def is_to_pass(error: BaseException) -> bool:
     """Return whether an exception of a call is to be raised as it is."""
     return isinstance(error, MomentoCacheError) or is_foreign(error)
-
-
-def _innermost_frame(traceback: TracebackType | None) -> FrameType | None:
-    frame = None
-    while traceback is not None:
-        frame, traceback = traceback.tb_frame, traceback.tb_next
-    return frame
-
-
-def _is_of_a_library(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _LIBRARIES
-
-
-def _has_passed_signal_handler(traceback: TracebackType | None) -> bool:
-    # Python calls a handler with the number of the signal and the frame that it interrupted. Frames of Cython
-    # may lie between the two.
-    frames: set[int] = set()
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if frames:
-            for value in list(frame.f_locals.values()):
-                values = value if type(value) is tuple else (value,)
-                if any(type(each) is FrameType and id(each) in frames for each in values):
-                    return True
-        frames.add(id(frame))
-        traceback = traceback.tb_next
-    return False
 
 
 def str_or_type(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Locks that an exception from the handler of a signal left locked.
+"""Exceptions from the handlers of signals: which they are, and the locks that they left locked.
 
 Such an exception may come between two instructions of ``threading.Condition.__enter__``, when the lock is
 taken and its ``with`` block is not entered yet, or of ``__exit__`` before the lock is released. The lock then
@@ -8,10 +8,14 @@ calls would wait for ever. The traceback of the exception shows the condition.
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import suppress
 from functools import cache
-from types import CodeType, TracebackType
+from types import CodeType, FrameType, TracebackType
+
+# Packages whose code runs inside a call. Exceptions of their own types come from the call itself.
+_LIBRARIES = sys.stdlib_module_names | {"django_momento", "google", "grpc", "momento", "momento_wire_types"}
 
 _REENTRANT = type(threading.RLock())
 _ENTER: CodeType = threading.Condition.__enter__.__code__
@@ -39,3 +43,46 @@ def _last_call(code: CodeType) -> int:
     import dis  # here, because it is seldom needed
 
     return max(step.offset for step in dis.get_instructions(code) if step.opname.startswith("CALL"))
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Return whether an exception comes from outside the call that it ended.
+
+    The handler of a signal raises such an exception, for example for a time limit of Celery or RQ. Another
+    thread raises one by ``PyThreadState_SetAsyncExc``. Such exceptions belong to the caller.
+    """
+    if not isinstance(error, Exception):
+        return True
+    frame = _innermost_frame(error.__traceback__)
+    if frame is not None and _is_of_a_library(frame):
+        package = type(error).__module__.partition(".")[0]
+        if package not in _LIBRARIES:
+            return True
+    return _has_passed_signal_handler(error.__traceback__)
+
+
+def _innermost_frame(traceback: TracebackType | None) -> FrameType | None:
+    frame = None
+    while traceback is not None:
+        frame, traceback = traceback.tb_frame, traceback.tb_next
+    return frame
+
+
+def _is_of_a_library(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _LIBRARIES
+
+
+def _has_passed_signal_handler(traceback: TracebackType | None) -> bool:
+    # Python calls a handler with the number of the signal and the frame that it interrupted. Frames of Cython
+    # may lie between the two.
+    frames: set[int] = set()
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frames:
+            for value in list(frame.f_locals.values()):
+                values = value if type(value) is tuple else (value,)
+                if any(type(each) is FrameType and id(each) in frames for each in values):
+                    return True
+        frames.add(id(frame))
+        traceback = traceback.tb_next
+    return False

@@ -14,6 +14,7 @@ from functools import partial
 from ..clock import monotonic, wall
 from ..credentials.credential import Credential, log_warnings
 from ..exceptions import CredentialError, MomentoCacheError
+from .interrupts import is_foreign
 from .retry import Backoff
 from .single_flight import OwnFlight, SingleFlight
 
@@ -143,6 +144,8 @@ class Rotation:
             self._has_credential = True
             self._ahead_at = _ahead_of(credential.expires_at)
         except Exception as error:
+            if is_foreign(error):
+                raise  # It interrupted the fetch, and says nothing of the source.
             problem = error
             if was_first or self._has_used_itself:
                 raise

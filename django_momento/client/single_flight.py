@@ -10,9 +10,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from .futures import wait_for
+from .interrupts import is_foreign
 
 T = TypeVar("T")
 
@@ -25,6 +27,10 @@ _running: ContextVar[tuple[object, ...]] = ContextVar("django_momento_flights", 
 
 class OwnFlight(Exception):
     """The caller is part of the run that it would wait for."""
+
+
+class _Interrupted(Exception):
+    """The thread that ran the function was interrupted. Whoever waited for it runs the function instead."""
 
 
 class _Flight(Generic[T]):
@@ -67,19 +73,27 @@ class SingleFlight(Generic[T]):
 
         Raises whatever the function raises, and OwnFlight if the caller is part of that run.
         """
-        flight, is_new = self._join()
-        if is_new:
-            self._fly(flight, args)
-        return flight.result.result()
+        while True:
+            flight, is_new = self._join()
+            if is_new:
+                self._fly(flight, args)
+            try:
+                return flight.result.result()
+            except _Interrupted:
+                continue
 
     async def arun(self, *args: Any) -> T:
         """See run(). The function runs on a thread of its own, and the event loop goes on."""
-        flight, is_new = self._join()
-        if is_new:
-            self._fly_elsewhere(flight, args)
-        if not flight.result.done():
-            await wait_for((flight.result,), shared=True)
-        return flight.result.result()
+        while True:
+            flight, is_new = self._join()
+            if is_new:
+                self._fly_elsewhere(flight, args)
+            if not flight.result.done():
+                await wait_for((flight.result,), shared=True)
+            try:
+                return flight.result.result()
+            except _Interrupted:
+                continue
 
     def run_in_background(self, *args: Any) -> None:
         """Begin a run on a thread of its own, unless one is going on."""
@@ -97,20 +111,30 @@ class SingleFlight(Generic[T]):
 
     def _fly_elsewhere(self, flight: _Flight[T], args: tuple[Any, ...]) -> None:
         # Not a thread of an executor: one of the loop's would end with the loop, and others may wait.
-        thread = threading.Thread(target=self._fly, args=(flight, args), name=self._thread_name, daemon=True)
+        thread = threading.Thread(
+            target=partial(self._fly, is_callers=False),
+            args=(flight, args),
+            name=self._thread_name,
+            daemon=True,
+        )
         try:
             thread.start()
         except RuntimeError as error:  # the process may have no more threads, or be about to end
             self._land(flight)
             flight.result.set_exception(error)
 
-    def _fly(self, flight: _Flight[T], args: tuple[Any, ...]) -> None:
+    def _fly(self, flight: _Flight[T], args: tuple[Any, ...], *, is_callers: bool = True) -> None:
+        """Run the function. A signal's handler may interrupt the run only if the thread is a caller's."""
         flight.thread = threading.get_ident()
         token = _running.set((*_running.get(), flight))
         try:
             result = self._function(*args)
-        except BaseException as error:  # noqa: BLE001 - the callers that wait must hear of whatever it is
+        except BaseException as error:
             self._land(flight)
+            if is_callers and is_foreign(error):
+                # From the handler of a signal, which concerns this thread alone.
+                flight.result.set_exception(_Interrupted())
+                raise
             flight.result.set_exception(error)
         else:
             self._land(flight)

@@ -25,9 +25,10 @@ from .breaker import Breakers, CircuitBreaker
 from .calls import Call, Get, KeysExist, Request, describe_item
 from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
 from .deadlines import MAX_DIFFERENCE, grpc_clock
-from .errors import Sent, is_foreign, is_to_pass, map_error
+from .errors import Sent, is_to_pass, map_error
 from .fork_gate import Passage, gate
 from .futures import wait_for
+from .interrupts import is_foreign
 from .metering import Tally
 from .proxies import bypass_proxies
 from .together import acall_all, call_all

@@ -13,7 +13,8 @@ from momento.errors import InvalidArgumentException, UnknownException
 from momento.internal.services import Service
 
 from django_momento import exceptions
-from django_momento.client.errors import Sent, is_foreign, map_error
+from django_momento.client.errors import Sent, map_error
+from django_momento.client.interrupts import is_foreign
 from django_momento.exceptions import (
     InvalidArgument,
     LimitExceeded,
