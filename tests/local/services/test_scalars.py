@@ -68,8 +68,8 @@ def test_get_batch_answers_in_the_order_asked(wire: Wire) -> None:
 def test_set_batch_writes_each_item_with_its_own_ttl(wire: Wire) -> None:
     """One Ok an item; of two with the same key the last stays."""
     items = [
-        pb._SetRequest(cache_key=key, cache_body=value, ttl_milliseconds=ttl)
-        for key, value, ttl in [(b"a", b"1", 10), (b"b", b"2", 20), (b"a", b"3", 30)]
+        pb._SetRequest(cache_key=key, cache_body=value, ttl_milliseconds=milliseconds)
+        for key, value, milliseconds in [(b"a", b"1", 10), (b"b", b"2", 20), (b"a", b"3", 30)]
     ]
     assert [pb.Ok] * 3 == [answer.result for answer in wire.SetBatch(pb._SetBatchRequest(items=items))]
     assert [(get(wire, key), ttl(wire, key)) for key in (b"a", b"b")] == [(b"3", 30), (b"2", 20)]
