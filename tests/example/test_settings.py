@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
+import subprocess
+import sys
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
+
+from django_momento.local import LocalServer
+from tests.kit.tables import table
 
 
 def test_defaults_to_the_embedded_server(read_settings):
@@ -76,3 +82,18 @@ def test_is_served_over_asgi_too(site: Client):
         return message
 
     assert asyncio.run(first_answer())["status"] == 200
+
+
+@table(("variable", "expected"), [({"WARM_UP": "true"}, {"Get": 1, "KeysExist": 1}), ({}, {})])
+def test_a_process_connects_while_it_starts_if_it_is_told_to(variable, expected):
+    """So the first page of the demo shows the time of a cache call, without the key."""
+    with LocalServer(caches=["example"]) as server:
+        url = f"momento-local://{server.address}/example"
+        environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        subprocess.run(
+            [sys.executable, "-c", "import example_project.asgi"],
+            env={**environment, "CACHE_URL": url, **variable},
+            check=True,
+            timeout=60,
+        )
+        assert expected == dict(server.calls)
