@@ -156,6 +156,8 @@ def call_in_a_with(gate: ForkGate) -> None:
 def test_an_exception_at_any_instruction_leaves_no_call_in_flight(act: Any, forks: list[int]) -> None:
     """A signal's handler may raise between any two instructions of the call and of the gate."""
     gate = ForkGate(forks)
+    # Newer Pythons report instructions from the second time on that they are asked to.
+    assert not interrupt_at(1_000_000, act, gate)
     interrupted = 0
     while interrupt_at(interrupted, act, gate):
         assert 0 == gate.in_flight, interrupted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,16 @@ def test_ten_thousand_interrupted_calls_leave_no_call_in_flight(address: str, fa
     """Signals whose handlers raise, as a Celery soft time limit does: each later fork would wait for them."""
     result = json.loads(run("interrupted", face, "10000", address=address).stdout)
     assert {"in_flight": 0, "works": True} == result
+
+
+def test_handlers_of_signals_may_call_and_fork_in_an_outage() -> None:
+    """Wherever their thread is in a call: no handler waits for a lock that its own thread holds."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        result = json.loads(run("handlers", address=f"127.0.0.1:{closed.getsockname()[1]}").stdout)
+    assert 0 == result["in_flight"]
+    assert result["handled"] >= 500
+    assert {"CircuitOpen", "ServerUnavailable"} >= set(result["errors"])
 
 
 def test_a_thousand_interrupted_forks_leave_the_gate_open(address: str) -> None:
