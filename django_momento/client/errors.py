@@ -19,7 +19,7 @@ from momento.errors import InvalidArgumentException, SdkException
 from .. import exceptions
 from ..exceptions import InvalidArgument, LimitExceeded, MomentoCacheError, ServerError, ValueTooLarge
 from ..redaction import quote
-from .interrupts import is_foreign
+from .interrupts import hidden_interruption, is_foreign
 
 TRANSPORT_ERRORS = (SdkException, grpc.RpcError, grpc.FutureCancelledError)
 """The errors of gRPC and of Momento's SDK."""
@@ -166,11 +166,15 @@ class Sent:
 def map_error(sent: Sent, error: BaseException) -> MomentoCacheError:
     """Return the exception of this package for an error that a call ended with.
 
+    Raises the exception of a signal's handler if the error hides one.
+
     The error loses its traceback. The frames of the SDK and of gRPC hold the error itself, and with it the
     connection, until the next garbage collection.
     """
     if isinstance(error, MomentoCacheError):
         return error
+    if (interruption := hidden_interruption(error)) is not None:
+        raise interruption
     mapped = _map_error(sent, error)
     mapped.__cause__ = error
     seen: set[int] = set()

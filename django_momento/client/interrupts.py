@@ -17,6 +17,8 @@ from types import CodeType, FrameType, TracebackType
 # Packages whose code runs inside a call. Exceptions of their own types come from the call itself.
 _LIBRARIES = sys.stdlib_module_names | {"django_momento", "google", "grpc", "momento", "momento_wire_types"}
 
+_LOCK_ERRORS = ("release unlocked lock", "cannot release un-acquired lock")
+
 _REENTRANT = type(threading.RLock())
 _ENTER: CodeType = threading.Condition.__enter__.__code__
 _EXIT: CodeType = threading.Condition.__exit__.__code__
@@ -59,6 +61,18 @@ def is_foreign(error: BaseException) -> bool:
         if package not in _LIBRARIES:
             return True
     return _has_passed_signal_handler(error.__traceback__)
+
+
+def hidden_interruption(error: BaseException) -> BaseException | None:
+    """Return the exception from outside that a lock's own error has taken the place of, if there is one.
+
+    If ``Condition.wait`` is interrupted at its start, its lock is free already, and its ``with`` block fails
+    to release it.
+    """
+    context = error.__context__
+    if isinstance(error, RuntimeError) and str(error) in _LOCK_ERRORS and context is not None:
+        return context if is_foreign(context) else None
+    return None
 
 
 def _innermost_frame(traceback: TracebackType | None) -> FrameType | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from django_momento.client.interrupts import release_interrupted_locks
+from django_momento.client.interrupts import hidden_interruption, release_interrupted_locks
 
 CONDITION_CODE = (threading.Condition.__enter__.__code__, threading.Condition.__exit__.__code__)
 
@@ -85,3 +85,16 @@ def test_the_lock_of_another_thread_is_left_alone() -> None:
         assert [True] == interrupted
         assert not is_free(condition)
     assert is_free(condition)
+
+
+@pytest.mark.parametrize("condition", [threading.Condition(), threading.Condition(threading.Lock())])
+@pytest.mark.parametrize("interruption", [Interrupted(), None], ids=["interrupted", "misused"])
+def test_an_exception_that_the_error_of_a_lock_hides_is_found(
+    condition: threading.Condition, interruption: BaseException | None
+) -> None:
+    """As where a wait is interrupted when its lock is free already."""
+    with pytest.raises(RuntimeError) as caught, condition:
+        condition.release()
+        if interruption is not None:
+            raise interruption
+    assert hidden_interruption(caught.value) is interruption

@@ -67,11 +67,6 @@ def interrupt_many(act: Callable[[], None], count: int, longest: float) -> None:
             signal.setitimer(signal.ITIMER_REAL, 0)
         except Interrupted:
             interrupted += 1
-        except RuntimeError as error:
-            # As Condition.wait() of Python has it: its lock is released when it is interrupted at its start.
-            if not isinstance(error.__context__, Interrupted):
-                raise
-            interrupted += 1
         else:
             # A fork prints the exception of a handler and goes on.
             interrupted += act is fork
