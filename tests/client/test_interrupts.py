@@ -93,7 +93,7 @@ def test_an_exception_that_the_error_of_a_lock_hides_is_found(
     condition: threading.Condition, interruption: BaseException | None
 ) -> None:
     """As where a wait is interrupted when its lock is free already."""
-    with pytest.raises(RuntimeError) as caught, condition:
+    with pytest.raises(RuntimeError) as caught, condition:  # noqa: PT012 - the with block must fail
         condition.release()
         if interruption is not None:
             raise interruption
