@@ -11,7 +11,9 @@ class DjangoMomentoConfig(AppConfig):
         from django.conf import settings
 
         from . import checks  # noqa: F401 - imported because it registers the checks
-        from .conf.loading import mask_secrets, replace_cache_urls
+        from .conf.loading import mask_secrets, replace_misplaced
 
-        replace_cache_urls(settings.CACHES)
-        mask_secrets(settings.CACHES)
+        configured = replace_misplaced(settings.CACHES)
+        if configured is not settings.CACHES:
+            settings.CACHES = configured
+        mask_secrets(configured)

@@ -41,8 +41,8 @@ from .redaction import SecretStr
 T = TypeVar("T")
 Store = Callable[..., Operation[T]]
 Encode = Callable[[], tuple[Any, ...]]
-# The beginning of the keys of sessions that are in the database as well.
-_CACHED_DB_SESSION = "django.contrib.sessions.cached_db"
+# The beginnings of the keys of sessions that are in the database as well, and of ``{% cache %}``.
+_COPIES = ("django.contrib.sessions.cached_db", "template.cache.")
 
 
 class MomentoCache(ItemCache):
@@ -106,8 +106,8 @@ class MomentoCache(ItemCache):
     ) -> None:
         """Store a value. If the timeout is 0 or below, delete the key.
 
-        If key and value have more than 5 MiB, delete the key and raise ValueTooLarge. For a page or a session
-        that Django stores beside another copy, log a warning instead, so that the page is served.
+        If key and value have more than 5 MiB, delete the key and raise ValueTooLarge. For a page or
+        a session that Django stores beside another copy, and for ``{% cache %}``, log a warning instead.
         """
         if foreign:
             refuse_foreign_arguments("set", foreign)
@@ -391,7 +391,7 @@ class MomentoCache(ItemCache):
         """Raise the error, unless Django stores a mere copy here and would not catch the error."""
         from django.http.response import HttpResponseBase
 
-        if not (isinstance(value, HttpResponseBase) or str(key).startswith(_CACHED_DB_SESSION)):
+        if not (isinstance(value, HttpResponseBase) or str(key).startswith(_COPIES)):
             raise error
         self._record_ignored(error)
 

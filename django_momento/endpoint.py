@@ -11,6 +11,8 @@ DEFAULT_LOCAL_PORT = 8080
 
 # A label of a host name has 63 characters at most, which also tells a host name from a pasted API key.
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+# Also the typographic ones that word processors put in their place, and the backquote.
+_QUOTES = ("'", '"', "`", "\u2018", "\u2019", "\u201c", "\u201d")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
 
 
@@ -64,11 +66,16 @@ class Endpoint(NamedTuple):
     def parse(cls, text: str, *, carries_key: bool = True, secure: bool = False) -> Endpoint:
         """Return the endpoint of ``"HOST"`` or ``"HOST:PORT"``.
 
-        White space around it, ``https://`` before it, a slash after it and the port 443 change nothing. With
-        another port, ``https://`` or ``secure`` mean TLS. An endpoint that ``carries_key`` must not be in
-        plaintext on another machine. Raises ValueError, which shows the right text if it can be told.
+        White space around it, a byte order mark or ``https://`` before it, a slash after it and the port 443
+        change nothing. With another port, ``https://`` or ``secure`` mean TLS. An endpoint that
+        ``carries_key`` must not be in plaintext on another machine.
+
+        Raises ValueError, which shows the right text if it can be told.
         """
-        bare = text.strip()
+        bare = text.strip().strip("\ufeff").strip()
+        if bare[:1] in _QUOTES and bare[-1:] in _QUOTES:
+            unquoted = _SCHEME.sub("", bare[1:-1]).rstrip("/")
+            raise ValueError(f"must stand without quotes around it{_suggest(unquoted)}")
         scheme = _SCHEME.match(bare)
         rest = bare[scheme.end() :] if scheme else bare
         host_and_port, slash, path = rest.partition("/")

@@ -22,6 +22,7 @@ CELL = "cell-us-west-2-1.prod.a.momentohq.com"
         (f"HTTPS://{CELL}/", Endpoint(CELL)),
         (f" https://{CELL}:443/ ", Endpoint(CELL)),
         (f"{CELL}/", Endpoint(CELL)),
+        (f"\ufeff{CELL}\n", Endpoint(CELL)),
         (f" {CELL}", Endpoint(CELL)),
         (f"{CELL}\n", Endpoint(CELL)),
         (f"\t{CELL}:443/\r\n", Endpoint(CELL)),
@@ -112,6 +113,10 @@ def test_plaintext_to_another_machine_is_refused(text: str) -> None:
         ("127.0.0.1@evil.example:8080", "must be a host name"),
         ("cell..example", "must be a host name"),
         ("a" * 64, "must be a host name"),
+        (f"'{CELL}'", f"must stand without quotes around it: '{CELL}'"),
+        (f'"https://{CELL}:443/"', f"must stand without quotes around it: '{CELL}'"),
+        (f"\u201c{CELL}\u201d", f"must stand without quotes around it: '{CELL}'"),
+        ("'", "must stand without quotes around it"),
     ],
 )
 def test_a_wrong_endpoint_is_refused_with_the_reason(text: str, reason: str) -> None:

@@ -378,6 +378,11 @@ def test_repr_shows_no_secret_and_never_fails(
         ("lock", r"add\(key, value, timeout\)"),
         ("hset", "sdk_client"),
         ("adelete_pattern", "generation"),
+        ("smismember", "sdk_client"),
+        ("azpopmin", "sdk_client"),
+        ("pipeline", "Use a Redis"),
+        ("getset", "not atomic"),
+        ("rename", "under the other key"),
     ],
 )
 def test_a_method_of_another_backend_is_an_error_that_names_the_replacement(

@@ -10,6 +10,7 @@ import pytest
 from django.core.cache import caches
 from django.http import HttpResponse
 from django.middleware.cache import FetchFromCacheMiddleware, UpdateCacheMiddleware
+from django.template import Context, Engine
 from django.test import RequestFactory
 
 from django_momento.client import operations
@@ -96,3 +97,15 @@ def test_other_errors_of_pages_stay_loud(settings: Any) -> None:
     settings.CACHES = {"default": cache}
     with pytest.raises(Exception, match="cannot be reached"):
         caches["default"].set("page", HttpResponse())
+
+
+def test_a_page_with_a_fragment_that_is_too_large_is_served(
+    make_cache: MakeCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The tag of Django's templates stores it, and does not catch errors either."""
+    make_cache()
+    engine = Engine(libraries={"cache": "django.templatetags.cache"})
+    template = engine.from_string("{% load cache %}{% cache 60 part %}{{ text }}{% endcache %}")
+
+    assert LARGE == template.render(Context({"text": LARGE}))
+    assert "ignored ValueTooLarge" in caplog.text

@@ -11,12 +11,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from ..cache import MomentoCache
-from ..exceptions import ConfigurationError
+from ..conf.parsing import is_cache_url, misplaced_alias
 
 # `manage.py check --tag momento` runs the checks of this package alone.
 TAG = "momento"
 IMPORT_FIX = "Check BACKEND and KEY_FUNCTION: each must be the dotted path of something that can be imported."
-_URL_SCHEMES = ("momento:", "momento-local:")
 
 
 def momento_aliases() -> list[str]:
@@ -28,7 +27,7 @@ def is_momento(alias: str) -> bool:
     """Return whether an alias uses Momento. Return False if its backend cannot be imported."""
     config: Any = caches.settings[alias]
     if not isinstance(config, Mapping):
-        return _is_momento_url(config)
+        return is_cache_url(config)
     try:
         backend = import_string(config.get("BACKEND", ""))
     except ImportError:
@@ -43,10 +42,7 @@ def make_cache(alias: str) -> MomentoCache:
     """
     config: Any = caches.settings[alias]
     if not isinstance(config, Mapping):
-        raise ConfigurationError(
-            f"CACHES[{alias!r}] is the text of a cache URL, but Django expects a dict.",
-            f"Write {alias!r}: Env.cache_url_config(url), with Env from django_momento.env.",
-        )
+        raise misplaced_alias(f"CACHES[{alias!r}]", alias, config)
     cache: MomentoCache = caches.create_connection(alias)  # type: ignore[assignment]  # see is_momento()
     cache.check_settings(alias)
     return cache
@@ -71,7 +67,3 @@ def caches_or_errors() -> Iterator[tuple[str, MomentoCache | Exception]]:
 def warning(number: str, message: str, hint: str) -> CheckMessage:
     """Return a warning of this package, such as ``W001``."""
     return Warning(message, hint=hint, id=f"django_momento.{number}")
-
-
-def _is_momento_url(config: object) -> bool:
-    return isinstance(config, str) and config.strip().lower().startswith(_URL_SCHEMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from django.core.checks import CheckMessage, Info, Tags, register
@@ -86,7 +87,15 @@ def _missing_api_key(cache: MomentoCache) -> list[tuple[str, str]]:
     variable, path = connection.api_key_variable, connection.api_key_file
     if connection.credentials == "env" and not os.environ.get(variable, "").strip():
         return [(f"the environment variable {variable}, which is not set", f"Set {variable}.")]
-    if connection.credentials == "file" and path is not None and not os.access(path, os.R_OK):
-        missing = f"the file {str(path)!r}, which does not exist or cannot be read"
-        return [(missing, "Create the file, or correct API_KEY_FILE.")]
+    if connection.credentials == "file" and path is not None and (problem := _file_problem(path)):
+        return [(f"the file {str(path)!r}, which {problem}", "Create the file, or correct API_KEY_FILE.")]
     return []
+
+
+def _file_problem(path: Path) -> str | None:
+    """Return the reason why a file holds no key, or None if it may hold one."""
+    if not os.access(path, os.R_OK):
+        return "does not exist or cannot be read"
+    if path.is_dir():
+        return "is a folder"
+    return "is empty" if path.is_file() and not path.stat().st_size else None

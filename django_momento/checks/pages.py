@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -86,7 +87,10 @@ def _views_of(patterns: Iterable[Any]) -> Iterator[tuple[Any, str]]:
         elif isinstance(pattern, URLPattern):
             yield pattern.callback, pattern.lookup_str
             if view_class := getattr(pattern.callback, "view_class", None):
-                yield view_class.dispatch, pattern.lookup_str
+                # A decorator may be on dispatch(), or on a handler such as get().
+                for handler in ("dispatch", *view_class.http_method_names):
+                    if method := getattr(view_class, handler, None):
+                        yield method, pattern.lookup_str
 
 
 def _page_aliases(view: Any) -> Iterator[str]:
@@ -101,6 +105,8 @@ def _page_aliases(view: Any) -> Iterator[str]:
         for value in fresh.values():
             if isinstance(value, CacheMiddleware):
                 yield value.cache_alias
+            elif isinstance(value, partial):
+                below.append(value.func)
             elif isinstance(value, tuple | list):
                 below += [part for part in value if callable(part)]
             elif callable(value):

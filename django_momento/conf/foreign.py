@@ -181,22 +181,47 @@ _NO_LOCK = (
 )
 _SDK = "Use django_momento.sdk_client(alias), the client of Momento's SDK, which has collections."
 
+# Methods for sets, dictionaries, lists and sorted sets.
+_COLLECTION_METHODS = """
+    sadd scard sdiff sdiffstore sinter sinterstore sismember smembers smismember smove spop srandmember srem
+    sscan sscan_iter sunion sunionstore
+    hset hsetnx hget hmget hmset hgetall hdel hlen hkeys hvals hexists hincrby hincrbyfloat hscan hscan_iter
+    lpush lpushx rpush rpushx lpop rpop lrange llen lrem ltrim lindex linsert lset lmove lpos blpop brpop
+    blmove rpoplpush
+    zadd zrem zrange zrevrange zscore zmscore zrank zrevrank zincrby zcard zcount zpopmin zpopmax
+    zrangebyscore zrevrangebyscore zremrangebyscore zremrangebyrank zscan zscan_iter
+"""
+_REDIS_METHODS = """
+    xadd xread xrange xlen xack xreadgroup eval eval_script evalsha register_script pipeline execute_command
+    setbit getbit bitcount pfadd pfcount geoadd incrbyfloat dbsize info type
+"""
+
 # Methods of other backends, with the replacement here.
 FOREIGN_METHODS = {
     name: replacement
     for names, replacement in (
         (("keys", "iter_keys", "scan", "scan_iter"), _NO_LIST),
-        (("delete_pattern", "delete_by_prefix", "make_pattern"), _NO_PATTERN),
+        (("delete_pattern", "delete_by_prefix", "delete_prefix", "make_pattern"), _NO_PATTERN),
         (("reverse_key",), "Leave it out: keys cannot be listed, so that none has to be turned back."),
         (("persist",), "Use touch(key, None), which keeps the value for MAX_TTL. No value lives longer."),
         (("expire", "pexpire", "expire_at", "pexpire_at"), _TOUCH),
-        (("ttl", "pttl"), _NO_TTL),
+        (("ttl", "pttl", "get_with_ttl", "expiretime", "pexpiretime"), _NO_TTL),
         (("lock", "get_lock"), _NO_LOCK),
-        (("client", "get_client", "get_server_client", "get_backend_client", "_cache"), _SDK),
-        (("sadd", "srem", "smembers", "sismember", "scard", "spop", "srandmember", "sunion", "sinter"), _SDK),
-        (("hset", "hsetnx", "hget", "hmget", "hgetall", "hdel", "hlen", "hkeys", "hvals", "hexists"), _SDK),
-        (("hincrby", "lpush", "rpush", "lpop", "rpop", "lrange", "llen", "lrem"), _SDK),
-        (("zadd", "zrem", "zrange", "zrevrange", "zscore", "zrank", "zincrby", "zcard"), _SDK),
+        (
+            ("client", "get_client", "get_server_client", "get_backend_client", "_cache", "get_connection"),
+            _SDK,
+        ),
+        (_COLLECTION_METHODS, _SDK),
+        (_REDIS_METHODS, "Momento has nothing like it. Use a Redis for this, as an alias of its own."),
+        (("ping",), "Use `manage.py momento_check`, or get() of any key."),
+        (("unlink",), "Use delete(key), or delete_many(keys)."),
+        (
+            ("rename", "renamenx", "copy"),
+            "Read the value, set() it under the other key and delete() the old.",
+        ),
+        (("getset", "getdel", "getex"), "Use get(), then set(), delete() or touch(). That is not atomic."),
+        (("set_nx", "set_many_nx", "get_or_lock"), "Use add(key, value, timeout)."),
+        (("replace",), "Use has_key() before set(), which is not atomic."),
         (("publish", "pubsub"), "Use Momento Topics with its SDK and django_momento.credential_provider()."),
         (("cas", "gets"), "Use add(), or incr() for numbers: they are atomic."),
         (("append", "prepend"), "Read the value and set() it again. That is not atomic."),
@@ -209,7 +234,7 @@ FOREIGN_METHODS = {
         (("flushall", "flushdb", "flush_all"), "Use clear(), which empties the whole Momento cache."),
         (("get_stats", "stats"), "Use django_momento.monitoring.stats(alias)."),
     )
-    for name in names
+    for name in (names.split() if isinstance(names, str) else names)
 }
 
 # Keyword arguments of other backends' methods, with the replacement here.

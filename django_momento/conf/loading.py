@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import caches
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.utils.module_loading import import_string
 
 from ..codec.codec import KeySource, ValueCodec, build_codec
@@ -22,7 +22,7 @@ from ..codec.imports import OptionError
 from ..exceptions import ConfigurationError
 from ..redaction import SecretStr, looks_like_a_key
 from .options import FROM_THE_SECRET, OPTIONS, CacheOptions
-from .parsing import is_cache_url, parse_alias
+from .parsing import Misplaced, parse_alias
 
 BACKEND = "django_momento.cache.MomentoCache"
 UNKNOWN_ALIAS = "(not in CACHES)"
@@ -121,14 +121,18 @@ def mask_secrets(configured: Any) -> None:
                 mask_secrets(value)
 
 
-def replace_cache_urls(configured: Any) -> None:
-    """Replace each alias that is the text of a cache URL by a dict that this backend refuses with the fix.
+def replace_misplaced(configured: Any) -> Any:
+    """Return CACHES with a dict that this backend refuses in place of each alias that is no dict.
 
-    Django's own checks would end with an AttributeError, and so would `runserver` and `migrate`.
+    The text of a cache URL is such an alias, also in place of the whole CACHES. Django's own checks would end
+    with an AttributeError, and so would `runserver` and `migrate`.
     """
+    if not isinstance(configured, Mapping):
+        configured = {DEFAULT_CACHE_ALIAS: configured}
     for alias, config in configured.items() if isinstance(configured, dict) else ():
-        if is_cache_url(config):
-            configured[alias] = {"BACKEND": BACKEND, "LOCATION": config}
+        if not isinstance(config, Mapping):
+            configured[alias] = {"BACKEND": BACKEND, "LOCATION": Misplaced(config)}
+    return configured
 
 
 def extra_options(backend: type) -> dict[str, Any]:

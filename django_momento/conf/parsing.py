@@ -36,7 +36,32 @@ API_KEY_FIX = (
 Problems = Iterator[ConfigurationError]
 
 # Memcached's and Redis' HOST:PORT and sockets, and the folders of Django's file-based cache.
-_SERVER = re.compile(r"(unix:|[A-Za-z]:\\|/)|(localhost|[\w-]+(\.[\w-]+)+):[0-9]{2,5}\b", re.IGNORECASE)
+# A host without a dot, as containers have, counts if the port is one that Redis or Memcached uses.
+_SERVER = re.compile(
+    r"(unix:|[A-Za-z]:\\|/)|(localhost|[\w-]+(\.[\w-]+)+|\[[0-9A-Fa-f:]+\]):[0-9]{2,5}\b"
+    r"|[\w-]+:(6379|6380|7000|11211|11212|16379|26379)\b",
+    re.IGNORECASE,
+)
+
+
+class Misplaced:
+    """A value that stands in CACHES in place of the dict of an alias. The ``repr`` hides it."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def misplaced_alias(where: str, alias: str, value: object) -> ConfigurationError:
+    """Return the error for an alias of CACHES that is no dict."""
+    if api_key_path(value) is not None:
+        return ConfigurationError(f"{where} holds a Momento API key.", API_KEY_FIX, category="API key")
+    fix = f"Write {alias!r}: Env.cache_url_config(url), with Env from django_momento.env."
+    if is_cache_url(value):
+        return ConfigurationError(f"{where} is the text of a cache URL, but Django expects a dict.", fix)
+    return ConfigurationError(
+        f"{where} is {redacted_repr(value)}, but Django expects a dict.",
+        f"Give it BACKEND, LOCATION and OPTIONS. For a cache URL: {fix[0].lower()}{fix[1:]}",
+    )
 
 
 def parse_alias(
@@ -48,11 +73,8 @@ def parse_alias(
     subclass's own options.
     """
     where = f"CACHES[{alias!r}]"
-    if is_cache_url(location) and not params:
-        return ConfigurationError(
-            f"{where} is the text of a cache URL, but Django expects a dict.",
-            f"Write {alias!r}: Env.cache_url_config(url), with Env from django_momento.env.",
-        )
+    if isinstance(location, Misplaced):
+        return misplaced_alias(where, alias, location.value)
     beside = {name: value for name, value in params.items() if name != "OPTIONS"}
     given = params.get("OPTIONS", {})
     pasted = [*_api_key_problems(where, {"LOCATION": location, **params})]
@@ -93,7 +115,7 @@ def parse_alias(
 
 def is_cache_url(value: object) -> bool:
     """Return whether a setting is a URL such as ``momento://my-cache``."""
-    return isinstance(value, str) and value.strip("'\" ").startswith(("momento:", "momento-local:"))
+    return isinstance(value, str) and value.strip("'\" ").lower().startswith(("momento:", "momento-local:"))
 
 
 def _api_key_problems(where: str, given: Mapping[str, Any]) -> Problems:

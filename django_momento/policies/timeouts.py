@@ -50,8 +50,8 @@ def to_seconds(timeout: object) -> float:
 
 
 def _to_float(timeout: Any) -> float:
-    # float() reads text as well, but a text in place of a number is a mistake.
-    if not hasattr(type(timeout), "__float__"):
+    # float() reads text as well, but a text in place of a number is a mistake. NumPy's has __float__().
+    if isinstance(timeout, str | bytes) or not hasattr(type(timeout), "__float__"):
         hint = " Give its total_seconds()." if hasattr(timeout, "total_seconds") else ""
         raise TypeError(
             f"timeout is {quote(repr(timeout), 100)}, of type {type(timeout).__name__}. It must be a number "

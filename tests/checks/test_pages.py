@@ -41,6 +41,12 @@ class Decorated(View):
         return super().dispatch(*args, **kwargs)
 
 
+class DecoratedGet(View):
+    @method_decorator(cache_page(60, cache="pages"))
+    def get(self, request: Any) -> HttpResponse:
+        return HttpResponse()
+
+
 @method_decorator([never_cache, cache_page(60, cache="pages")], name="dispatch")
 class DecoratedAsAWhole(View):
     pass
@@ -93,6 +99,8 @@ def test_cache_middleware_over_a_text_serializer_is_remarked(
         cache_page(60, cache="pages")(Decorated.as_view()),
         Decorated.as_view(),
         DecoratedAsAWhole.as_view(),
+        DecoratedGet.as_view(),
+        partial(cache_page(60, cache="pages")(page)),
     ],
 )
 def test_cache_page_over_a_text_serializer_is_remarked(found: Found, urls: Any, view: Any) -> None:

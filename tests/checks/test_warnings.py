@@ -226,8 +226,12 @@ def test_a_missing_key_file_is_remarked_before_a_deployment(found: Found, tmp_pa
     assert "django_momento.W011" == message.id
     assert str(tmp_path / "key") in message.msg
     assert [] == found(caches)
+    (tmp_path / "key").touch()
+    assert "which is empty" in found(caches, deploy=True)[0].msg
     (tmp_path / "key").write_text("a key")
     assert [] == found(caches, deploy=True)
+    folder = {"pages": alias(CREDENTIALS="file", API_KEY_FILE=str(tmp_path), IGNORE_EXCEPTIONS=True)}
+    assert "which is a folder" in found(folder, deploy=True)[0].msg
 
 
 @pytest.mark.parametrize(

@@ -313,17 +313,30 @@ def test_settings_do_not_show_their_secrets_once_the_app_is_ready(tmp_path: Path
     assert [] == shown_of(VALID_KEY, page)
 
 
+A_URL = "CACHES['default'] is the text of a cache URL, but Django expects a dict."
+
+
 @pytest.mark.parametrize(
-    "url", ["momento://my-cache?credentials=env", "momento-local://127.0.0.1:8080/my-cache", "'momento://a'"]
+    ("configured", "cause"),
+    [
+        ({"default": "momento://my-cache?credentials=env"}, A_URL),
+        ({"default": "momento-local://127.0.0.1:8080/my-cache"}, A_URL),
+        ({"default": "'momento://a'"}, A_URL),
+        ({"default": "MOMENTO://a"}, A_URL),
+        ("momento://a", A_URL),
+        ({"default": "redis://a"}, "CACHES['default'] is 'redis://a', but Django expects a dict."),
+        ({"default": ""}, "CACHES['default'] is '', but Django expects a dict."),
+        ({"default": None}, "CACHES['default'] is None, but Django expects a dict."),
+    ],
 )
 @pytest.mark.parametrize("arguments", [["check"], ["migrate"], ["momento_check"]])
-def test_the_text_of_a_url_in_place_of_an_alias_is_explained(
-    tmp_path: Path, url: str, arguments: list[str]
+def test_a_value_in_place_of_the_dict_of_an_alias_is_explained(
+    tmp_path: Path, configured: object, cause: str, arguments: list[str]
 ) -> None:
     """Django's own checks read each alias as a dict, and run before most commands."""
     (tmp_path / "url_settings.py").write_text(
         "SECRET_KEY = 'x'\nINSTALLED_APPS = ['django_momento']\nMEDIA_ROOT = '/media'\n"
-        f"CACHES = {{'default': {url!r}}}\n"
+        f"CACHES = {configured!r}\n"
         "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}}\n"
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "url_settings"}
@@ -338,6 +351,6 @@ def test_the_text_of_a_url_in_place_of_an_alias_is_explained(
 
     assert 0 != ended.returncode
     said = ended.stdout + ended.stderr
-    assert "CACHES['default'] is the text of a cache URL, but Django expects a dict." in said
+    assert cause in said
     assert "Env.cache_url_config(url)" in said
     assert "Traceback" not in said

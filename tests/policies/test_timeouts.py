@@ -34,6 +34,13 @@ class Number:
         return Number(c_int16(self._value * other).value)
 
 
+class Text(str):
+    """A text that has __float__(), as NumPy's has."""
+
+    def __float__(self) -> float:
+        return float(str(self))
+
+
 class Real:
     """A number of another library, which only float() can read."""
 
@@ -76,6 +83,7 @@ def test_every_number_of_seconds_is_a_ttl(timeout: Any, expected: int) -> None:
 
 NO_NUMBERS: list[tuple[Any, type[Exception]]] = [
     ("60", TypeError),
+    (Text("60"), TypeError),
     (b"60", TypeError),
     (bytearray(b"60"), TypeError),
     ("", TypeError),
