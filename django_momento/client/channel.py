@@ -13,6 +13,8 @@ import ctypes
 import threading
 from collections.abc import Callable, Generator
 from itertools import count
+from threading import get_ident
+from time import sleep
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import grpc
@@ -39,6 +41,12 @@ Metadata = tuple[tuple[str, str], ...]
 # Seconds. Momento's load balancer drops a connection that was idle for 300. A frozen Lambda container wakes
 # to such a connection, and a call over it finds out by its deadline only.
 MAX_IDLE = 240.0
+
+# Seconds that a thread waits for another to connect, which takes milliseconds.
+MAX_WAIT = 0.5
+
+# Seconds between two looks whether it has.
+_POLL = 0.0005
 
 # gRPC's own pause between attempts to connect grows to two minutes: too long for a cache that is back.
 _MAX_RECONNECT_BACKOFF_MS = 2000
@@ -78,7 +86,8 @@ class Recycled(Generic[T]):
         self._current: T | None = None
         # Wall time: a monotonic clock may stand still while a container is frozen.
         self._used = 0.0
-        self._lock = threading.RLock()
+        # The thread that connects. There is no lock, because a handler of a signal may interrupt any line.
+        self._connecting: dict[None, int] = {}
         self._is_closed = False
         self._is_suspect = False
         # When the connection was made, by ``clock.monotonic``.
@@ -100,36 +109,55 @@ class Recycled(Generic[T]):
 
     def close(self) -> None:
         """Close the connection with all calls on it, and refuse to make another."""
-        with self._lock:
-            self._is_closed = True
-            current, self._current = self._current, None
+        self._is_closed = True
+        current, self._current = self._current, None
         if current is not None:
             self._close(current)
 
     def discard(self, current: T) -> None:
         """Drop a connection that does not work any more; the next call makes another."""
-        with self._lock:
-            if self._current is current:
-                self._current = None
-                self._is_suspect = True
-                self.generation = next(_generations)
+        if self._current is current:
+            self._current = None
+            self._is_suspect = True
+            self.generation = next(_generations)
 
     def _renew(self, now: float) -> T:
-        with self._lock:
+        """Make a connection, or return the one that another thread makes meanwhile.
+
+        That thread may write log lines, and their handler may wait for this thread. So this one waits for a
+        bounded time, and connects itself then.
+        """
+        us = get_ident()
+        until = monotonic() + MAX_WAIT
+        while self._connecting.setdefault(None, us) != us and monotonic() < until:
+            sleep(_POLL)
+        try:
+            return self._connect_or_reuse(now)
+        finally:
+            self._connecting.pop(None, None)
+
+    def _connect_or_reuse(self, now: float) -> T:
+        if self._is_closed:
+            raise ServerError("This client of Momento is closed.")
+        if self._is_suspect:
+            # A connection without threads would be discarded in turn, and each takes a descriptor.
+            _check_threads()
+            self._is_suspect = False
+        current = self._current
+        if current is not None and abs(now - self._used) > MAX_IDLE:
+            self._current = current = None
+            self.generation = next(_generations)
+        if current is None:
+            made = self._connect(self.generation)
+            self.opened_at = monotonic()
+            # Another thread that connected at the same time may have been first.
+            if (current := self._current) is None:
+                self._current = current = made
             if self._is_closed:
+                self.close()
                 raise ServerError("This client of Momento is closed.")
-            if self._is_suspect:
-                # A connection without threads would be discarded in turn, and each takes a descriptor.
-                _check_threads()
-                self._is_suspect = False
-            if self._current is not None and abs(now - self._used) > MAX_IDLE:
-                self._current = None
-                self.generation = next(_generations)
-            if self._current is None:
-                self._current = self._connect(self.generation)
-                self.opened_at = monotonic()
-            self._used = now
-            return self._current
+        self._used = now
+        return current
 
 
 class PendingCall(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -260,13 +261,17 @@ class Client:
                 if not (is_same_place and isinstance(error, TransportError)):
                     fresh.close(old)
                     raise
-            except MomentoCacheError:
-                logger.debug("The first call with the new API key failed.", exc_info=True)
+            except MomentoCacheError as error:
+                failure = str(error)
+                self._log_afterwards(logger.debug, "The first call with the new API key failed: %s", failure)
             else:
                 self._breakers.close(monotonic())
         self._replace_transport(old, fresh)
-        logger.info("The API key of Momento was replaced: %s.", credential.source)
+        self._log_afterwards(logger.info, "The API key of Momento was replaced: %s.", credential.source)
         return True
+
+    def _log_afterwards(self, log: Callable[..., None], *message: str) -> None:
+        self._rotation.log_afterwards(lambda: log(*message))
 
     def _replace_transport(self, old: Transport, fresh: Transport) -> None:
         with self._replacing:

@@ -33,6 +33,9 @@ MAX_CANDIDATES = 3
 # Seconds. A probe has a deadline of one second, which gRPC keeps unless its threads could not be started.
 MAX_PROBE_TIME = 1.3
 
+# Seconds beyond it that an async call waits for the end of a probe.
+_MARGIN = 0.2
+
 
 class Recovery:
     """Refuses calls while a breaker is open, and closes all breakers after a probe that was answered.
@@ -76,7 +79,8 @@ class Recovery:
             if done is None:
                 probe.end(has_answered=False)
             elif is_overdue:
-                await wait_for((done,), shared=True)
+                # The probe's log lines may wait for a handler that waits for this very call.
+                await wait_for((done,), shared=True, timeout=MAX_PROBE_TIME + _MARGIN)
         if breaker.is_open:
             raise breaker.refusal()
 

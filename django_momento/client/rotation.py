@@ -12,17 +12,21 @@ from collections.abc import Callable
 from functools import partial
 
 from ..clock import monotonic, wall
+from ..credentials import boundary
 from ..credentials.credential import Credential, log_warnings
 from ..exceptions import CredentialError, MomentoCacheError
 from .interrupts import is_foreign
 from .retry import Backoff
-from .single_flight import OwnFlight, SingleFlight
+from .single_flight import Overdue, OwnFlight, SingleFlight
 
 logger = logging.getLogger("django_momento")
 
 # Seconds between two fetches. A key that Momento refuses may be one that is about to be replaced.
 INITIAL_BACKOFF = 1.0
 MAX_BACKOFF = 60.0
+
+# Seconds beyond a fetch that a caller waits until another thread has put the key to use.
+MAX_WARM_UP = 5.0
 
 # Seconds between two looks at a file, which are cheap but not free.
 LOOK_EVERY = 1.0
@@ -57,7 +61,9 @@ class Rotation:
         self._name = name
         self._seen_version: object = None
         self._has_credential = False
-        self._flight: SingleFlight[None] = SingleFlight(self._run_refresh, "momento-key")
+        self._flight: SingleFlight[None] = SingleFlight(
+            self._run_refresh, "momento-key", lambda: boundary.FETCH_TIMEOUT + MAX_WARM_UP
+        )
         self._backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         self._not_before = 0.0
         self._suspicion_backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
@@ -80,6 +86,8 @@ class Rotation:
                 self._flight.run(cache)
             except OwnFlight:
                 raise self._own_flight_error() from None
+            except Overdue:
+                raise self._overdue_error() from None
 
     async def arefresh(self, cache: str, *, is_urgent: bool = False) -> None:
         """See refresh(). The key is fetched on a thread of its own, and the event loop goes on."""
@@ -88,6 +96,8 @@ class Rotation:
                 await self._flight.arun(cache)
             except OwnFlight:
                 raise self._own_flight_error() from None
+            except Overdue:
+                raise self._overdue_error() from None
             except RuntimeError as error:
                 raise CredentialError(f"No thread could be started to fetch the API key: {error}.") from error
 
@@ -106,6 +116,10 @@ class Rotation:
         """
         if self._has_credential and monotonic() >= self._not_suspected_before:
             self._flight.run_in_background(cache, True)
+
+    def log_afterwards(self, write: Callable[[], object]) -> None:
+        """Write a log line after the fetch that is going on, because its handler may use the cache."""
+        self._flight.after(write)
 
     def _may_refresh(self, is_urgent: bool) -> bool:
         pause = self._not_before - monotonic()
@@ -184,6 +198,12 @@ class Rotation:
         return CredentialError(
             f"The API key is being fetched by {self._name}, which uses this very cache and has to wait.",
             "Use another cache, or none, in the callable that CREDENTIALS names and in its log handlers.",
+        )
+
+    def _overdue_error(self) -> CredentialError:
+        return CredentialError(
+            f"The API key that another thread fetches from {self._name} is not in use yet.",
+            "Look for a log handler that uses the cache while it handles a line about the fetch.",
         )
 
     def _paused_error(self, pause: float) -> CredentialError:

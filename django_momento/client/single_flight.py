@@ -13,10 +13,13 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from .futures import wait_for
+from .futures import wait_for, wait_on_this_thread
 from .interrupts import is_foreign
 
 T = TypeVar("T")
+
+# Seconds.
+MAX_WAIT = 60.0
 
 _KEY = "flight"
 
@@ -33,6 +36,10 @@ class _Interrupted(Exception):
     """The thread that ran the function was interrupted. Whoever waited for it runs the function instead."""
 
 
+class Overdue(Exception):
+    """The run has not ended in time. It may wait for the very thread that waits for it."""
+
+
 class _Flight(Generic[T]):
     def __init__(self) -> None:
         self.result: Future[T] = Future()
@@ -46,13 +53,18 @@ class _Flight(Generic[T]):
 class SingleFlight(Generic[T]):
     """Runs ``function`` for any number of callers, threads and event loops, once at a time.
 
+    ``max_wait`` returns the seconds after which a caller gives up a run that another has begun.
+
     There is no lock: a flight begins and ends by one operation on a dict, so that no signal can leave it half
     begun.
     """
 
-    def __init__(self, function: Callable[..., T], thread_name: str) -> None:
+    def __init__(
+        self, function: Callable[..., T], thread_name: str, max_wait: Callable[[], float] = lambda: MAX_WAIT
+    ) -> None:
         self._function = function
         self._thread_name = thread_name
+        self._max_wait = max_wait
         self._flights: dict[str, _Flight[T]] = {}
         self._afterwards: list[Callable[[], object]] = []
 
@@ -71,12 +83,14 @@ class SingleFlight(Generic[T]):
     def run(self, *args: Any) -> T:
         """Return the result of a run on this thread, or of one that is going on.
 
-        Raises whatever the function raises, and OwnFlight if the caller is part of that run.
+        Raises whatever the function raises, OwnFlight if the caller is part of that run, and Overdue.
         """
         while True:
             flight, is_new = self._join()
             if is_new:
                 self._fly(flight, args)
+            elif not wait_on_this_thread(flight.result, self._max_wait()):
+                raise Overdue
             try:
                 return flight.result.result()
             except _Interrupted:
@@ -88,8 +102,10 @@ class SingleFlight(Generic[T]):
             flight, is_new = self._join()
             if is_new:
                 self._fly_elsewhere(flight, args)
-            if not flight.result.done():
-                await wait_for((flight.result,), shared=True)
+            if not flight.result.done() and not await wait_for(
+                (flight.result,), shared=True, timeout=self._max_wait()
+            ):
+                raise Overdue
             try:
                 return flight.result.result()
             except _Interrupted:
