@@ -137,8 +137,7 @@ class Recycled(Generic[T]):
             self._connecting.pop(None, None)
 
     def _connect_or_reuse(self, now: float) -> T:
-        if self._is_closed:
-            raise ServerError("This client of Momento is closed.")
+        self._check_open()
         if self._is_suspect:
             # A connection without threads would be discarded in turn, and each takes a descriptor.
             _check_threads()
@@ -153,11 +152,14 @@ class Recycled(Generic[T]):
             # Another thread that connected at the same time may have been first.
             if (current := self._current) is None:
                 self._current = current = made
-            if self._is_closed:
-                self.close()
-                raise ServerError("This client of Momento is closed.")
+            self._check_open()
         self._used = now
         return current
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            self.close()  # What was made meanwhile, if anything.
+            raise ServerError("This client of Momento is closed.")
 
 
 class PendingCall(Protocol):
