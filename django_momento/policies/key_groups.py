@@ -33,15 +33,17 @@ def default_key_group(key: str) -> str:
 
     Keys of sessions have no colon, and a session key must not be logged.
     """
+    return quote(_group_of(key), MAX_NAME_LENGTH)
+
+
+def _group_of(key: str) -> str:
     group, colon, _ = key.partition(":")
-    if not colon:
-        known = _DJANGO.match(group)
-        letters = _NO_DIGITS.match(group)
-        if known is not None:
-            group = known[0]
-        elif letters is not None and letters[0] != group:
-            group = f"{letters[0]}..."
-    return quote(group, MAX_NAME_LENGTH)
+    if colon:
+        return group
+    if known := _DJANGO.match(key):
+        return known[0]
+    letters = _NO_DIGITS.match(key)
+    return key if letters is None or letters[0] == key else f"{letters[0]}..."
 
 
 class GroupNames:
@@ -49,13 +51,22 @@ class GroupNames:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._names: dict[str, set[str]] = {}
+        # For each alias the names of groups, by the text that a key or KEY_GROUP gave.
+        self._names: dict[str, dict[object, str]] = {}
 
     def find(self, alias: str, keys: Collection[object], key_group: Callable[[str], object] | None) -> str:
         """Return the group of all keys, MIXED if they are of several groups, or ``""`` if there are none."""
         found = None
+        names = self._names.get(alias)
+        if names is None:
+            with self._lock:
+                names = self._names.setdefault(alias, {})
         for key in keys:
-            group = self._bound(alias, _name_of(str(key), key_group))
+            try:
+                text = _group_of(str(key)) if key_group is None else str(key_group(str(key)))
+            except Exception:  # noqa: BLE001 - a site's own function must not fail a cache call
+                text = OTHER
+            group = names.get(text) or self._add(names, text)
             if found is not None and group != found:
                 return MIXED
             found = group
@@ -65,25 +76,11 @@ class GroupNames:
         """Forget all groups, as in a forked child: a thread of the parent may hold the lock."""
         self.__init__()  # type: ignore[misc]  # this very class: nothing subclasses it
 
-    def _bound(self, alias: str, name: str) -> str:
-        names = self._names.get(alias)
-        if names is not None and name in names:
-            return name
+    def _add(self, names: dict[object, str], text: str) -> str:
         with self._lock:
-            names = self._names.setdefault(alias, set())
-            if name not in names and len(names) >= MAX_GROUPS:
+            if len(names) >= MAX_GROUPS and text not in names:
                 return OTHER
-            names.add(name)
-        return name
-
-
-def _name_of(key: str, key_group: Callable[[str], object] | None) -> str:
-    if key_group is None:
-        return default_key_group(key)
-    try:
-        return quote(key_group(key), MAX_NAME_LENGTH)
-    except Exception:  # noqa: BLE001 - a site's own function must not fail a cache call
-        return OTHER
+            return names.setdefault(text, quote(text, MAX_NAME_LENGTH))
 
 
 group_names = GroupNames()

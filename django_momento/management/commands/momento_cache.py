@@ -1,0 +1,138 @@
+"""``manage.py momento_cache get|ttl|size|type|delete KEY``: look at one key, or delete it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.cache import caches
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from django_momento.cache import MomentoCache
+from django_momento.client import operations
+from django_momento.client.calls import ItemGetTtl, Operation
+from django_momento.client.registry import clients
+from django_momento.codec.description import describe
+from django_momento.diagnostics.limits import duration
+from django_momento.exceptions import MomentoCacheError, UnreadableValue
+from django_momento.local.metering import item_operations
+from django_momento.redaction import quote
+
+ACTIONS = ("get", "ttl", "size", "type", "delete")
+
+
+class Command(BaseCommand):
+    help = (
+        "Looks at one key of a Momento cache: how its value is stored, its size, the operations of a read "
+        "and the time it has left. The value is shown only by `get --value`. The exit status is 1 if "
+        "the key is missing."
+    )
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        # `--version` is the version of the key here, as it is for Django's caches.
+        return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("action", choices=ACTIONS, help="What to tell of the key, or `delete`.")
+        parser.add_argument("key", help="The key, as your code passes it to the cache.")
+        parser.add_argument("--alias", default="default", help="Alias of CACHES. Default: default.")
+        parser.add_argument("--version", type=int, metavar="N", help="Version of the key.")
+        parser.add_argument(
+            "--raw", action="store_true", help="KEY is Momento's own key, with prefix and version."
+        )
+        parser.add_argument("--value", action="store_true", help="With `get`: show the value too.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        cache = _find_cache(options["alias"])
+        if options["value"] and options["action"] != "get":
+            raise CommandError("--value goes with get. Write: momento_cache get KEY --value.")
+        if options["raw"] and options["version"] is not None:
+            raise CommandError("A raw key has its version in it. Leave --version or --raw out.")
+        try:
+            key = _momento_key(cache, options)
+            lines = self._act(cache, options["action"], key, options["value"])
+        except MomentoCacheError as error:
+            raise CommandError(str(error)) from error
+        if lines is None:
+            raise CommandError(f"Key {quote(key.decode(errors='replace'))!r} is missing.")
+        for line in lines:
+            self.stdout.write(line)
+
+    def _act(self, cache: MomentoCache, action: str, key: bytes, with_value: bool) -> list[str] | None:
+        """Return the lines to print, or None if the key is missing."""
+
+        def run(operation: Operation[Any]) -> Any:
+            options = cache.options
+            return clients.get(options.connection).run(options.cache_name, operation)
+
+        if action == "delete":
+            return ["deleted"] if run(operations.delete(key)) else None
+        if action == "ttl":
+            remaining = run(_remaining(key))
+            return None if remaining is None else [_time_left(remaining)]
+        data = run(operations.get(key))
+        if data is None:
+            return None
+        if action == "type":
+            return [str(describe(data))]
+        if action == "size":
+            return [_size(key, data)]
+        remaining = run(_remaining(key))
+        lines = [
+            f"key         {quote(key.decode(errors='replace'))}",
+            f"type        {describe(data)}",
+            f"size        {_size(key, data)}",
+            f"time left   {'over' if remaining is None else _time_left(remaining)}",
+            f"readable    {_readable(cache, key, data)}",
+        ]
+        return [*lines, f"value       {_value(cache, key, data)}"] if with_value else lines
+
+
+def _find_cache(alias: str) -> MomentoCache:
+    if alias not in caches.settings:
+        raise CommandError(f"CACHES has no alias {alias!r}. Give one of: {', '.join(caches.settings)}.")
+    cache = caches[alias]
+    if not isinstance(cache, MomentoCache):
+        raise CommandError(f"CACHES[{alias!r}] does not use Momento. Give --alias of one that does.")
+    return cache
+
+
+def _momento_key(cache: MomentoCache, options: dict[str, Any]) -> bytes:
+    if options["raw"]:
+        return str(options["key"]).encode("utf-8", "surrogateescape")
+    key = cache.make_and_validate_key(options["key"], version=options["version"])
+    return str(key).encode("utf-8", "surrogatepass")
+
+
+def _remaining(key: bytes) -> Operation[int | None]:
+    milliseconds: int | None = yield ItemGetTtl(key)
+    return milliseconds
+
+
+def _time_left(milliseconds: int) -> str:
+    return f"{duration(milliseconds / 1000)} ({milliseconds / 1000:.3f} s)"
+
+
+def _size(key: bytes, data: bytes) -> str:
+    count = item_operations(len(key) + len(data))
+    reads = "1 operation" if count == 1 else f"{count} operations"
+    return f"{len(data):,} bytes, {len(key) + len(data):,} with the key: {reads} for each read"
+
+
+def _decode(cache: MomentoCache, key: bytes, data: bytes) -> Any:
+    # The codec, because a read by the cache would turn the reason into a miss.
+    return cache._codec.decode(key, data)  # noqa: SLF001
+
+
+def _readable(cache: MomentoCache, key: bytes, data: bytes) -> str:
+    try:
+        _decode(cache, key, data)
+    except UnreadableValue as error:
+        return f"no: {error}"
+    return "yes"
+
+
+def _value(cache: MomentoCache, key: bytes, data: bytes) -> str:
+    try:
+        return repr(_decode(cache, key, data))
+    except UnreadableValue:
+        return "cannot be read"

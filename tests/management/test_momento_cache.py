@@ -1,0 +1,122 @@
+"""``manage.py momento_cache``: one key, described, read or deleted."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_momento.cache import MomentoCache
+from tests.conftest import MakeCache
+
+SECRET = "a value that nobody should see"
+
+
+def run(*arguments: str) -> str:
+    """Run the command and return its output."""
+    out = io.StringIO()
+    call_command("momento_cache", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def cache(make_cache: MakeCache) -> MomentoCache:
+    return make_cache()
+
+
+def test_get_describes_a_value_and_does_not_show_it(cache: MomentoCache) -> None:
+    cache.set("user:1", SECRET * 100, 90)
+    found = run("get", "user:1").replace("time left", "left")
+    lines = dict(line.split(maxsplit=1) for line in found.splitlines())
+    assert lines["key"] == ":1:user:1"
+    assert lines["type"] == "pickle, signed, not compressed"
+    assert lines["size"].endswith("3 operations for each read")
+    assert lines["left"].startswith(("90 s", "8"))
+    assert lines["readable"] == "yes"
+    assert "value" not in lines
+    assert SECRET not in str(lines)
+
+
+def test_get_shows_a_value_if_asked(cache: MomentoCache) -> None:
+    cache.set("k", {"a": 1})
+    assert "value       {'a': 1}" in run("get", "k", "--value")
+
+
+@pytest.mark.parametrize(
+    ("options", "value", "expected"),
+    [
+        ({}, 5, "integer, unsigned, not compressed"),
+        ({}, "x", "pickle, signed, not compressed"),
+        ({"SERIALIZER": "json"}, [1], "json, unsigned, not compressed"),
+        ({"SERIALIZER": "json", "COMPRESSOR": "zlib"}, "x" * 2000, "json, unsigned, compressed"),
+        ({"SERIALIZER": "msgpack"}, [1], "msgpack, signed, not compressed"),
+        ({"ENCRYPTION_KEY": "A" * 22}, [1], "pickle, encrypted, not compressed"),
+    ],
+)
+def test_type_names_the_format(
+    options: dict[str, Any], value: Any, expected: str, make_cache: MakeCache
+) -> None:
+    make_cache(OPTIONS=options).set("k", value)
+    assert run("type", "k") == expected + "\n"
+
+
+def test_ttl_and_size_say_one_thing(cache: MomentoCache) -> None:
+    cache.set("k", 12345, 72_000)
+    assert run("size", "k") == "5 bytes, 9 with the key: 1 operation for each read\n"
+    assert run("ttl", "k").startswith("20 h (")
+
+
+def test_delete_deletes(cache: MomentoCache) -> None:
+    cache.set("k", 1)
+    assert run("delete", "k") == "deleted\n"
+    assert cache.get("k") is None
+
+
+@pytest.mark.parametrize("action", ["get", "ttl", "size", "type", "delete"])
+def test_a_missing_key_is_a_failure(action: str, cache: MomentoCache) -> None:
+    with pytest.raises(CommandError, match="':1:k' is missing"):
+        run(action, "k")
+
+
+def test_alias_and_version_and_raw_name_the_key(make_cache: MakeCache) -> None:
+    cache = make_cache(alias="pages", KEY_PREFIX="site")
+    cache.set("k", 1, version=3)
+    assert "site:3:k" in run("get", "k", "--alias", "pages", "--version", "3")
+    assert "site:3:k" in run("get", "site:3:k", "--alias", "pages", "--raw")
+
+
+def test_a_value_of_another_configuration_says_why_it_cannot_be_read(make_cache: MakeCache) -> None:
+    make_cache(OPTIONS={"SERIALIZER": "json"}).set("k", ["x"])
+    make_cache()
+    found = run("get", "k", "--value")
+    assert "readable    no: " in found
+    assert "value       cannot be read" in found
+    assert "'x'" not in found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["get", "k", "--alias", "nothing"], "CACHES has no alias 'nothing'"),
+        (["get", "k", "--alias", "plain"], "does not use Momento"),
+        (["ttl", "k", "--value"], "--value goes with get"),
+        (["get", "k", "--raw", "--version", "2"], "A raw key has its version in it"),
+        (["get", "k", "--alias", "lost"], "has no cache named"),
+        (["get"], "required: key"),
+        (["look", "k"], "invalid choice: 'look'"),
+    ],
+)
+def test_a_mistake_says_what_to_do(
+    arguments: list[str], message: str, make_cache: MakeCache, settings: Any
+) -> None:
+    make_cache()
+    config = settings.CACHES["default"]
+    settings.CACHES = {
+        "default": config,
+        "lost": {**config, "LOCATION": "nowhere"},
+        "plain": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
+    with pytest.raises(CommandError, match=message):
+        run(*arguments)
