@@ -20,8 +20,10 @@ from ..checks.aliases import IMPORT_FIX, make_cache
 from ..client import operations
 from ..client.calls import ItemGetTtl, Operation
 from ..client.client import Client
+from ..client.metering import Tally
 from ..client.registry import clients
 from ..conf.options import CacheOptions
+from ..events import CallEvent, observers
 from ..exceptions import CacheNotFound, LimitExceeded, MomentoCacheError, ServerError
 from . import limits
 from .latency import Latency
@@ -78,6 +80,14 @@ def examine(
     ``progress`` is called before anything that may take a while.
     """
     examination = _Examination(alias, requests, create, progress)
+    observers.append(examination.observe)
+    try:
+        yield from _run_steps(examination, progress)
+    finally:
+        observers.remove(examination.observe)
+
+
+def _run_steps(examination: _Examination, progress: Progress) -> Iterator[Step]:
     for name, act in (
         ("options", examination.options),
         ("credentials", examination.credentials),
@@ -117,6 +127,17 @@ class _Examination:
         self._client: Client
         self._latency: Latency
         self._missing: CacheNotFound | None = None
+        # The calls that do not go through the cache.
+        self._tally = Tally()
+        self._operations = 0
+        self._get_operations = 1
+
+    def observe(self, event: CallEvent) -> None:
+        """Count the operations of a call that goes through the cache."""
+        if event.alias == self._alias:
+            self._operations += event.operations
+            if event.verb == "get":
+                self._get_operations = max(1, event.operations)
 
     def options(self) -> _Result:
         # A separate cache that raises its errors: failing open would hide them.
@@ -194,6 +215,9 @@ class _Examination:
             ),
             *limits.of_item_size(len(momento_key.removesuffix(key.encode())) + len(stored)),
             limits.of_rate(self._latency.per_second),
+            limits.of_operations(
+                self._operations + self._tally.operations, self._get_operations, self._latency.per_second
+            ),
         )
         remarks = sum(not fact.ok for fact in found)
         return _Result(
@@ -204,7 +228,7 @@ class _Examination:
         return self._cache.make_key(f"momento_check:{uuid4()}").encode()
 
     def _run(self, operation: Operation[Any]) -> Any:
-        return self._client.run(self._cache.options.cache_name, operation)
+        return self._client.run(self._cache.options.cache_name, operation, self._tally)
 
 
 def _remaining(key: bytes) -> Operation[int | None]:

@@ -96,6 +96,19 @@ def of_rate(per_second: float) -> Measurement:
     return Measurement("operations_per_second", per_second, says, ON_DEMAND_OPERATIONS)
 
 
+def of_operations(used: int, gets: int, per_second: float) -> Measurement:
+    """Say what the examination itself has used, and what gets at the measured rate would use.
+
+    ``gets`` is the number of operations of one such get.
+    """
+    rate = per_second * gets
+    says = (
+        f"this check used {used:,} operations; gets at that rate use {rate:,.0f} a second, "
+        f"{rate / ON_DEMAND_OPERATIONS:.2g} times the limit on demand"
+    )
+    return Measurement("operations_used", used, says)
+
+
 def duration(seconds: float) -> str:
     """Return a duration as text, such as ``24 h``, in the largest unit that fits at least twice."""
     for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):

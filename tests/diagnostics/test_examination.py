@@ -13,6 +13,7 @@ from django_momento.diagnostics import examination
 from django_momento.diagnostics.examination import Step, examine
 from django_momento.diagnostics.latency import Latency
 from django_momento.diagnostics.limits import Measurement
+from django_momento.events import observers
 from django_momento.local import LocalServer
 from django_momento.local.limits import ON_DEMAND
 from tests.conftest import MakeCache
@@ -133,6 +134,22 @@ def test_the_rate_is_compared_with_what_momento_allows(make_cache: MakeCache) ->
     rate = facts_of(last)["operations_per_second"]
 
     assert (latency.latency.per_second, 100) == (rate.value, rate.allowed)
+
+
+@pytest.mark.parametrize(("concern", "gets"), [("balanced", 1), ("consistent", 2)])
+def test_the_operations_of_the_check_are_those_that_the_server_counts(
+    concern: str, gets: int, make_cache: MakeCache, momento: LocalServer
+) -> None:
+    """And the measured rate is told in operations, of which a consistent get takes two."""
+    make_cache(OPTIONS={"READ_CONCERN": concern})
+    before = list(observers)
+    *_, latency, last = examine("default", requests=5)
+    used = facts_of(last)["operations_used"]
+
+    assert used.value == momento.operations.total()
+    assert latency.latency is not None
+    assert f"use {latency.latency.per_second * gets:,.0f} a second" in used.says
+    assert observers == before
 
 
 def test_a_limit_that_the_doctor_itself_hits_is_explained(settings: Any) -> None:

@@ -90,6 +90,7 @@ def test_json_is_one_object(make_cache: MakeCache) -> None:
         "overhead_bytes",
         "largest_item_bytes",
         "operations_per_second",
+        "operations_used",
     ]
 
 
