@@ -39,7 +39,7 @@ def test_counts_what_was_just_done(visit: Visit):
 
 
 def test_the_table_has_the_numbers_of_the_chart(visit: Visit):
-    """The unfolded table has a row for each mark of the chart with the same outcome, and its result in words."""
+    """The unfolded table has a row for each mark of the chart, newest first: outcome, and result in words."""
     visitor = visit()
     visitor.goto("/products/")
     visitor.goto("/status/")
