@@ -20,6 +20,7 @@ from .. import exceptions
 from ..exceptions import InvalidArgument, LimitExceeded, MomentoCacheError, ServerError, ValueTooLarge
 from ..redaction import quote
 from .interrupts import hidden_interruption, is_foreign
+from .obstacles import find_fix
 
 TRANSPORT_ERRORS = (SdkException, grpc.RpcError, grpc.FutureCancelledError)
 """The errors of gRPC and of Momento's SDK."""
@@ -64,7 +65,7 @@ _TEXTS = {
     ),
     "UNAVAILABLE": (
         "Momento at {endpoint} cannot be reached: {details}.",
-        "Check ENDPOINT, that the server runs if it is a local one, and outbound access to its port.",
+        "",  # see find_fix()
     ),
     "DEADLINE_EXCEEDED": (
         "Momento at {endpoint} did not respond to {rpc} within {timeout:g} s.",
@@ -98,6 +99,7 @@ class Sent:
             failure = self._size_error(details) or self._limit_error(details, err)
         else:
             cause, fix = _TEXTS.get(status, _OTHER)
+            fix = find_fix(self.endpoint, details) if status == "UNAVAILABLE" else fix
             failure = _CLASSES.get(status, ServerError)(self._format(cause, status, details), fix)
         failure.status = status
         return failure

@@ -11,7 +11,7 @@ import os
 from ..credentials.credential import Credential
 from ..endpoint import TLS_PORT, Endpoint
 
-_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
+PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 # gRPC reads "no_proxy" only if this one is not set.
 EXCEPTIONS = "no_grpc_proxy"
 
@@ -25,7 +25,7 @@ def bypass_proxies(credential: Credential) -> None:
     host = credential.cache_host
     if credential.port == TLS_PORT and ":" in host:
         host = host.rpartition(":")[0].strip("[]")
-    if not Endpoint(host).is_loopback or not any(os.environ.get(name) for name in _PROXIES):
+    if not Endpoint(host).is_loopback or not any(os.environ.get(name) for name in PROXIES):
         return
     exceptions = os.environ.get(EXCEPTIONS, os.environ.get("no_proxy", ""))
     if host not in [each.strip() for each in exceptions.split(",")]:
