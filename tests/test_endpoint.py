@@ -144,7 +144,7 @@ def test_another_machine_may_be_named_in_plaintext_if_no_key_goes_there(text: st
         endpoint.check_carries_key()
 
 
-@pytest.mark.parametrize("text", ["momento:8443", "127.0.0.1:8443", "https://momento:8443"])
+@table("text", ["momento:8443", "127.0.0.1:8443", "https://momento:8443"])
 def test_a_port_that_tls_serves_may_carry_a_key(text: str) -> None:
     """With certificates to trust, the key is not sent in the clear."""
     endpoint = Endpoint.parse(text, secure=True)

@@ -176,7 +176,7 @@ def test_a_local_url_says_where_momento_local_listens(url: str, options: dict[st
     assert parsed(config)
 
 
-@pytest.mark.parametrize(
+@table(
     "url",
     [
         "momento-local://cell.example:8080/my-cache?credentials=env",
@@ -190,7 +190,7 @@ def test_a_local_url_to_another_machine_is_refused_by_the_backend_if_a_key_goes_
         parsed(Env.cache_url_config(url))
 
 
-@pytest.mark.parametrize("host", ["cell.example:8080", "10.0.0.1:8080", "momento:8080"])
+@table("host", ["cell.example:8080", "10.0.0.1:8080", "momento:8080"])
 def test_a_local_url_may_name_another_machine(host: str) -> None:
     """momento-local may run in another container, and is sent no key."""
     assert host == str(parsed(Env.cache_url_config(f"momento-local://{host}/my-cache")).connection.endpoint)

@@ -98,7 +98,7 @@ def test_an_unknown_parameter_names_the_nearest(query: str, message: str) -> Non
     assert f"The cache URL has {message}" in refusal(f"momento://my-cache?{query}")
 
 
-@pytest.mark.parametrize("query", ["timeout=5&timeout=6", "max_ttl=5&MAX_TTL=5", "sign=1&secret_id=a&Sign=0"])
+@table("query", ["timeout=5&timeout=6", "max_ttl=5&MAX_TTL=5", "sign=1&secret_id=a&Sign=0"])
 def test_a_repeated_parameter_is_refused(query: str) -> None:
     """Which of the two was meant is not for the parser to guess."""
     assert "more than once. Keep only one of them." in refusal(f"momento://my-cache?{query}")
@@ -110,7 +110,7 @@ def test_a_local_url_names_its_server_once() -> None:
     assert "names its host and an endpoint" in refusal(url)
 
 
-@pytest.mark.parametrize(
+@table(
     "url",
     [
         "momento://user@my-cache?credentials=env",

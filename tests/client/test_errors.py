@@ -120,7 +120,7 @@ def test_a_limit_is_told_by_the_words_where_there_is_no_metadata(
     assert limit == error.limit
 
 
-@pytest.mark.parametrize(("details", "err"), [("", None), ("slow down", None), ("operations", "a_new_limit")])
+@table(("details", "err"), [("", None), ("slow down", None), ("operations", "a_new_limit")])
 def test_a_limit_nobody_named_is_unknown(details: str, err: str | None) -> None:
     """A limit that cannot be told is not guessed."""
     error = SENT.error_for_status("RESOURCE_EXHAUSTED", details, err)
@@ -260,7 +260,7 @@ class ByMethod:
         raise TimeoutError
 
 
-@pytest.mark.parametrize("handler", [by_name, by_star, ByMethod()], ids=["function", "star", "instance"])
+@table("handler", [by_name, by_star, ByMethod()])
 def test_the_exception_of_a_signals_handler_is_foreign(handler: Callable[..., None]) -> None:
     """A time limit of Celery or RQ belongs to the caller, whatever its type."""
     assert is_foreign(raise_in_handler(handler, threading.Event().wait))
@@ -284,7 +284,7 @@ def test_an_exception_that_another_thread_set_is_foreign() -> None:
     assert is_foreign(caught.value)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), GeneratorExit()])
+@table("error", [KeyboardInterrupt(), SystemExit(), GeneratorExit()])
 def test_an_exception_that_no_except_exception_catches_is_foreign(error: BaseException) -> None:
     """The end of the process is nobody's failure."""
     assert is_foreign(error)

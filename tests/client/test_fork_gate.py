@@ -13,6 +13,7 @@ import pytest
 
 from django_momento.client import fork_gate
 from django_momento.client.fork_gate import ForkGate
+from tests.kit.tables import table
 
 # No thread has it.
 ANOTHER_THREAD = -1
@@ -151,8 +152,8 @@ def call_in_a_with(gate: ForkGate) -> None:
         len("sent")
 
 
-@pytest.mark.parametrize("act", [call, call_in_a_with])
-@pytest.mark.parametrize("forks", [[], [get_ident()]], ids=["open", "forking"])
+@table("act", [call, call_in_a_with])
+@table("forks", [[], [get_ident()]])
 def test_an_exception_at_any_instruction_leaves_no_call_in_flight(act: Any, forks: list[int]) -> None:
     """A signal's handler may raise between any two instructions of the call and of the gate."""
     gate = ForkGate(forks)

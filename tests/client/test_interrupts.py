@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from django_momento.client.interrupts import hidden_interruption, release_interrupted_locks
+from tests.kit.tables import table
 
 CONDITION_CODE = (threading.Condition.__enter__.__code__, threading.Condition.__exit__.__code__)
 
@@ -87,8 +88,8 @@ def test_the_lock_of_another_thread_is_left_alone() -> None:
     assert is_free(condition)
 
 
-@pytest.mark.parametrize("condition", [threading.Condition(), threading.Condition(threading.Lock())])
-@pytest.mark.parametrize("interruption", [Interrupted(), None], ids=["interrupted", "misused"])
+@table("condition", [threading.Condition(), threading.Condition(threading.Lock())])
+@table("interruption", [Interrupted(), None])
 def test_an_exception_that_the_error_of_a_lock_hides_is_found(
     condition: threading.Condition, interruption: BaseException | None
 ) -> None:

@@ -13,6 +13,7 @@ from django_momento.client import calls
 from django_momento.client.calls import Call
 from django_momento.client.metering import operations
 from django_momento.local import LocalServer
+from tests.kit.tables import table
 from tests.kit.wire import Wire
 
 KIB = 1024
@@ -49,7 +50,7 @@ def send(wire: Wire, call: Call[Any], read_concern: str) -> Any:
     return call.parse(getattr(wire, call.rpc)(call.request(pb), **metadata), pb)
 
 
-@pytest.mark.parametrize(("read_concern", "column"), [("", 0), ("balanced", 0), ("consistent", 1)])
+@table(("read_concern", "column"), [("", 0), ("balanced", 0), ("consistent", 1)])
 def test_client_and_server_count_the_published_operations(read_concern: str, column: int) -> None:
     """Each started KiB of an item is one, a miss is one, and a consistent read counts twice."""
     surprises = []

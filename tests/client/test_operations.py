@@ -225,7 +225,7 @@ def test_incr_version_moves_the_value_with_the_time_it_has_left() -> None:
     assert moved is True
 
 
-@pytest.mark.parametrize("answers", [[None], [b"unreadable"], [b"v", None]])
+@table("answers", [[None], [b"unreadable"], [b"v", None]])
 def test_incr_version_answers_false_for_what_is_not_there(answers: list[Any]) -> None:
     """Missing, unreadable, or expired between the calls: there is nothing to move."""
 
@@ -236,9 +236,7 @@ def test_incr_version_answers_false_for_what_is_not_there(answers: list[Any]) ->
     assert moved is False
 
 
-@pytest.mark.parametrize(
-    "error", [ValueTooLarge("large"), InvalidArgument("odd"), FailedPrecondition("type")]
-)
+@table("error", [ValueTooLarge("large"), InvalidArgument("odd"), FailedPrecondition("type")])
 def test_set_many_sends_the_items_of_a_refused_chunk_alone(error: MomentoCacheError) -> None:
     """One item that Momento refuses does not keep the others from being stored."""
     items = {b"a": b"1", b"b": b"2", b"c": b"3"}

@@ -14,6 +14,7 @@ from django_momento.conf.options import ConnectionOptions
 from django_momento.exceptions import MomentoCacheError, ServerError
 from tests.kit.capture import capturing
 from tests.kit.clients import make_client
+from tests.kit.tables import table
 
 
 def transport(**options: Any) -> Any:
@@ -21,9 +22,7 @@ def transport(**options: Any) -> Any:
     return configured.get_transport_strategy().get_grpc_configuration()
 
 
-@pytest.mark.parametrize(
-    ("name", "seconds"), [("in-region", 1.1), ("low-latency", 0.5), ("lambda", 1.1), ("laptop", 15)]
-)
+@table(("name", "seconds"), [("in-region", 1.1), ("low-latency", 0.5), ("lambda", 1.1), ("laptop", 15)])
 def test_a_preset_brings_its_deadline(name: str, seconds: float) -> None:
     """CONFIGURATION names the SDK's own presets."""
     assert transport(configuration=name).get_deadline() == timedelta(seconds=seconds)
@@ -63,8 +62,8 @@ def test_root_certificates_are_read_from_their_file(tmp_path: Path) -> None:
     assert transport(root_certificates=pem).get_root_certificates_pem() == b"certificates"
 
 
-@pytest.mark.parametrize("verb", [operations.get, operations.has_key])
-@pytest.mark.parametrize(("concern", "sent"), [("consistent", "consistent"), ("balanced", None)])
+@table("verb", [operations.get, operations.has_key])
+@table(("concern", "sent"), [("consistent", "consistent"), ("balanced", None)])
 def test_the_read_concern_goes_with_every_call(verb: Any, concern: str, sent: str | None) -> None:
     """Both ways of sending carry it; balanced is the service's own default and may stay out."""
     with capturing() as server:

@@ -171,7 +171,7 @@ def test_encryption_without_its_package_names_the_extra(module: str, monkeypatch
 LONG_KEY = base64.b64encode(bytes(range(100, 133))).decode()  # 33 bytes, one too many
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         LONG_KEY,

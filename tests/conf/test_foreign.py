@@ -125,7 +125,7 @@ def test_a_name_that_no_backend_has_is_not_in_the_table() -> None:
     assert foreign_replacement("SECRETID") is None
 
 
-@pytest.mark.parametrize(
+@table(
     ("option", "value", "fix"),
     [
         ("SERIALIZER", "django_redis.serializers.json.JSONSerializer", "Write 'json'."),
@@ -143,7 +143,7 @@ def test_a_class_of_django_redis_says_which_name_replaces_it(option: str, value:
     assert f"['OPTIONS']['{option}'] is '{value}', a class of django-redis. {fix}" in message
 
 
-@pytest.mark.parametrize(
+@table(
     ("location", "hint"),
     [
         ("127.0.0.1:11211", "the server of another cache backend"),
@@ -167,7 +167,7 @@ def test_the_location_of_another_backend_is_refused(location: str, hint: str) ->
     assert "LOCATION" == refused.value.category
 
 
-@pytest.mark.parametrize("location", ["a:b", "shop:1", "shop.v2:1", "v1.2", "cache:8080", "team/shop"])
+@table("location", ["a:b", "shop:1", "shop.v2:1", "v1.2", "cache:8080", "team/shop"])
 def test_a_name_that_only_looks_like_a_server_is_taken(location: str) -> None:
     """A cache may have any name."""
     assert location == parse("pages", location, {"OPTIONS": {"CREDENTIALS": "env"}}).cache_name

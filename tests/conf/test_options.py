@@ -228,7 +228,7 @@ def test_the_least_a_source_needs_is_enough(source: str) -> None:
     assert expected == parsed(**SOURCES[source]).connection.credentials
 
 
-@pytest.mark.parametrize("given", [{}, {"REGION": "eu-west-1"}, {"ENDPOINT": "cell.example"}])
+@table("given", [{}, {"REGION": "eu-west-1"}, {"ENDPOINT": "cell.example"}])
 def test_options_without_a_source_of_the_key_are_refused(given: dict[str, Any]) -> None:
     """Nothing guesses where the key is; the message offers every way to say it."""
     message = refusal({"OPTIONS": given})
@@ -243,7 +243,7 @@ def test_a_site_without_options_is_told_what_is_missing() -> None:
     assert "SECRET_ID" in refusal({})
 
 
-@pytest.mark.parametrize(
+@table(
     ("source", "name"), [("secretsmanager", "SECRET_ID"), ("agent", "SECRET_ID"), ("file", "API_KEY_FILE")]
 )
 def test_a_source_without_what_it_needs_is_refused(source: str, name: str) -> None:

@@ -74,7 +74,7 @@ def test_a_size_is_read_in_bytes(text: str, expected: int) -> None:
     assert expected == parse_bytes(text)
 
 
-@pytest.mark.parametrize(
+@table(
     ("reader", "texts"),
     [
         (parse_bool, ["", "2", "maybe", "true false", "tru"]),

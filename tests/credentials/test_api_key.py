@@ -186,7 +186,7 @@ def test_a_secret_that_holds_no_key_says_what_it_holds(text: str, reason: str) -
     assert [] == shown_of(V2_KEY, report(refused.value)) + shown_of(LEGACY_KEY, str(refused.value))
 
 
-@pytest.mark.parametrize("text", [CELL, f" {CELL}\n", SecretStr(CELL)])
+@table("text", [CELL, f" {CELL}\n", SecretStr(CELL)])
 def test_an_endpoint_may_have_blanks_around_it(text: str) -> None:
     """Files and consoles add line breaks."""
     assert Endpoint(CELL) == parse_endpoint(text)
@@ -204,7 +204,7 @@ def test_a_wrong_endpoint_is_named_with_what_is_wrong(text: str) -> None:
         parse_endpoint(text)
 
 
-@pytest.mark.parametrize("key", [V2_KEY, V1_KEY, LEGACY_KEY])
+@table("key", [V2_KEY, V1_KEY, LEGACY_KEY])
 def test_a_key_in_the_endpoint_s_place_is_not_shown(key: str) -> None:
     """Whoever swaps the two learns it without the key ending in a log."""
     with pytest.raises(ValueError, match=f"names the endpoint of {len(key)} characters, which") as refused:
@@ -229,7 +229,7 @@ def test_a_key_shows_itself_to_no_one(key: str) -> None:
     assert "*****" in shown
 
 
-@pytest.mark.parametrize("text", ["{{'api_key': '{key}'}}", '{{"key": "{key}"}}', '{{"api_key": ["{key}"]}}'])
+@table("text", ["{{'api_key': '{key}'}}", '{{"key": "{key}"}}', '{{"api_key": ["{key}"]}}'])
 def test_django_s_debug_page_shows_no_key(text: str) -> None:
     """The page lists the local variables of every frame, and DEBUG is on where keys are first tried."""
     with pytest.raises(ValueError, match=r"JSON|string") as refused:

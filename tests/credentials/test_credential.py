@@ -24,6 +24,7 @@ from tests.kit.aws import (
     report,
     shown_of,
 )
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
@@ -250,7 +251,7 @@ def test_an_environment_that_will_not_do_says_why(
     assert [] == [hint for hint in hints if hint not in message]
 
 
-@pytest.mark.parametrize(
+@table(
     ("given", "host", "port"),
     [
         ({}, "127.0.0.1", 8080),

@@ -21,6 +21,7 @@ from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials import embedded
 from django_momento.credentials.credential import fetch
 from django_momento.local.process import ServerProcess
+from tests.kit.tables import table
 
 
 @pytest.fixture(name="embedded")
@@ -116,7 +117,7 @@ os.waitpid(child, 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(0)", "sys.exit()"])
+@table("end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(0)", "sys.exit()"])
 def test_the_server_of_a_forked_child_ends_with_it(end: str) -> None:
     """However the child ends, nothing listens on the port for long."""
     ended = subprocess.run(

@@ -85,7 +85,7 @@ def test_a_callable_is_called_anew_each_time(site: Any) -> None:
     assert ("old", "new") == (call("site_keys.current")[0], call("site_keys.current")[0])
 
 
-@pytest.mark.parametrize(
+@table(
     ("path", "reason"),
     [
         ("no_such_module.current", "ModuleNotFoundError: No module named 'no_such_module'"),

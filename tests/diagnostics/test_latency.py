@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_momento.diagnostics.latency import Bucket, Latency
+from tests.kit.tables import table
 
 
 def test_a_latency_is_its_percentiles() -> None:
@@ -34,7 +35,7 @@ def test_no_time_at_all_is_a_rate_too() -> None:
     assert Latency.of([0.0]).per_second == pytest.approx(1_000_000)
 
 
-@pytest.mark.parametrize(
+@table(
     ("milliseconds", "histogram"),
     [
         ([0.3, 0.31, 0.5, 0.51], ((0.5, 3), (1, 1))),

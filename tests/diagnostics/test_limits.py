@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from django_momento.credentials.credential import Credential
 from django_momento.diagnostics import limits
 from django_momento.redaction import SecretStr
@@ -43,7 +41,7 @@ def test_a_credential_has_an_age(age: float, expected: str) -> None:
     assert [expected] == said(limits.of_credential(credential(fetched_at=NOW - age), NOW))
 
 
-@pytest.mark.parametrize(
+@table(
     ("left", "expected", "ok"),
     [
         (30 * DAY, "expires in 30 days, at 2027-02-14 08:00 UTC", True),
@@ -119,7 +117,7 @@ def test_a_prefix_that_fills_a_kib_is_remarked() -> None:
     assert limits.of_item_size(1024)[0].ok is False
 
 
-@pytest.mark.parametrize(("rate", "over"), [(50.0, False), (100.0, False), (1519.4, True)])
+@table(("rate", "over"), [(50.0, False), (100.0, False), (1519.4, True)])
 def test_a_rate_over_what_is_allowed_names_what_happens(rate: float, over: bool) -> None:
     """It is no mistake: most threads wait for more than the cache."""
     fact = limits.of_rate(rate)

@@ -18,6 +18,7 @@ import pytest
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME
 from tests.kit.ptys import CTRL_C, Terminal
+from tests.kit.tables import table
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, str(ROOT / "manage.py"), "momento_check"]
@@ -167,7 +168,7 @@ def test_an_interrupted_check_says_so() -> None:
     assert "Traceback" not in terminal.written
 
 
-@pytest.mark.parametrize("arguments", [[], ["--watch", "0.1"], ["--json"], ["caf\xe9"], ["--deploy"]])
+@table("arguments", [[], ["--watch", "0.1"], ["--json"], ["caf\xe9"], ["--deploy"]])
 def test_an_ascii_terminal_is_told_of_names_that_it_cannot_show(arguments: list[str]) -> None:
     """Escaped, and without a UnicodeEncodeError."""
     environment = {

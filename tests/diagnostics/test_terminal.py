@@ -9,6 +9,7 @@ import pytest
 from django.core.management.base import OutputWrapper
 
 from django_momento.diagnostics.terminal import ProgressLine, bar_for, escape, width_of
+from tests.kit.tables import table
 
 
 class Terminal(io.StringIO):
@@ -109,9 +110,7 @@ def test_only_a_terminal_has_a_width(terminal: Terminal) -> None:
     assert width_of(OutputWrapper(io.StringIO())) is None
 
 
-@pytest.mark.parametrize(
-    ("encoding", "expected"), [("utf-8", "█"), ("cp437", "█"), ("ascii", "#"), ("latin-1", "#")]
-)
+@table(("encoding", "expected"), [("utf-8", "█"), ("cp437", "█"), ("ascii", "#"), ("latin-1", "#")])
 def test_bars_are_drawn_with_what_can_be_written(encoding: str, expected: str) -> None:
     """A report must not end in a UnicodeEncodeError."""
     with io.TextIOWrapper(io.BytesIO(), encoding=encoding) as stream:
@@ -123,7 +122,7 @@ def test_a_stream_without_an_encoding_gets_ascii() -> None:
     assert "#" == bar_for(OutputWrapper(io.StringIO()))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "encoding", "expected"),
     [
         ("café █", "utf-8", "café █"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from django_momento.local import address
+from tests.kit.tables import table
 
 
 @pytest.fixture
@@ -16,21 +17,19 @@ def taken_port() -> Any:
         yield listener.getsockname()[1]
 
 
-@pytest.mark.parametrize(
-    ("host", "text"), [("127.0.0.1", "127.0.0.1:80"), ("localhost", "localhost:80"), ("::1", "[::1]:80")]
-)
+@table(("host", "text"), [("127.0.0.1", "127.0.0.1:80"), ("localhost", "localhost:80"), ("::1", "[::1]:80")])
 def test_addresses_are_written_as_clients_take_them(host: Any, text: Any) -> None:
     """An IPv6 address is bracketed, any other host is not."""
     assert address.format_address(host, 80) == text
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+@table("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_hosts_stay_on_this_machine(host: Any) -> None:
     """Everything in 127/8, ::1 and the name localhost is loopback."""
     assert address.is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
+@table("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
 def test_other_hosts_are_not_loopback(host: Any) -> None:
     """Wildcards, other addresses and any other name may be reached from elsewhere."""
     assert not address.is_loopback(host)

@@ -8,9 +8,10 @@ import pytest
 from grpc import StatusCode
 
 from django_momento.local.casing import kebab_case, snake_case, status_code
+from tests.kit.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("rpc", "method"),
     [("Get", "get"), ("SetIfNotExists", "set_if_not_exists"), ("UpdateTtl", "update_ttl")],
 )
@@ -24,13 +25,13 @@ def test_metadata_names_rpcs_in_kebab_case() -> None:
     assert kebab_case("SortedSetLengthByScore") == "sorted-set-length-by-score"
 
 
-@pytest.mark.parametrize("name", ["resource-exhausted", "RESOURCE_EXHAUSTED", "Resource-Exhausted"])
+@table("name", ["resource-exhausted", "RESOURCE_EXHAUSTED", "Resource-Exhausted"])
 def test_a_status_is_known_by_its_name(name: Any) -> None:
     """As metadata writes it, and as gRPC does."""
     assert status_code(name) is StatusCode.RESOURCE_EXHAUSTED
 
 
-@pytest.mark.parametrize("name", ["ok", "", "resource exhausted", "teapot"])
+@table("name", ["ok", "", "resource exhausted", "teapot"])
 def test_what_names_no_error_is_refused(name: Any) -> None:
     """OK is a status, but no error."""
     with pytest.raises(ValueError, match=f"'{name}' does not name an error"):

@@ -15,6 +15,7 @@ from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
 from django_momento.local import LocalServer
 from django_momento.local.errors import InjectedFault
 from django_momento.local.faults import GlobalFaults
+from tests.kit.tables import table
 from tests.kit.wire import HANG_GUARD, Wire, status
 
 GET = pb._GetRequest(cache_key=b"k")
@@ -62,7 +63,7 @@ def test_a_delay_that_no_test_can_mean_is_refused(milliseconds: Any) -> None:
         GlobalFaults().delay(milliseconds)
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+@table("share", [-0.1, 1.1, float("nan")])
 def test_a_share_is_a_part_of_one(share: Any) -> None:
     """30 per cent is 0.3."""
     with pytest.raises(ValueError, match=f"must be 0 to 1, not {share:g}"):

@@ -11,6 +11,7 @@ from momento_wire_types import controlclient_pb2
 
 from django_momento.local import LocalServer
 from django_momento.local.metering import READS, item_operations, operations
+from tests.kit.tables import table
 from tests.kit.wire import Wire, refusal, status
 from tests.local.conftest import Connect
 
@@ -169,7 +170,7 @@ def test_a_call_that_reaches_no_cache_costs_nothing(connect: Connect) -> None:
         assert sum(server.calls.values()) == 4
 
 
-@pytest.mark.parametrize(("size", "expected"), [(0, 1), (1, 1), (KIB, 1), (KIB + 1, 2), (5120 * KIB, 5120)])
+@table(("size", "expected"), [(0, 1), (1, 1), (KIB, 1), (KIB + 1, 2), (5120 * KIB, 5120)])
 def test_a_started_kib_is_an_operation(size: int, expected: int) -> None:
     """An empty item is one."""
     assert item_operations(size) == expected

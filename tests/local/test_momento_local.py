@@ -200,7 +200,7 @@ def test_certificate_and_key_together_mean_tls() -> None:
     assert None is _tls_files(None, None)
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "warned"),
     [
         ({"host": "0.0.0.0"}, True),

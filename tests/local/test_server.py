@@ -29,6 +29,7 @@ from momento_wire_types import cacheclient_pb2 as pb
 from django_momento.local import LocalServer
 from django_momento.local import server as server_module
 from tests.kit.sdk import Blocking, cache_client
+from tests.kit.tables import table
 from tests.kit.wire import HANG_GUARD, Wire
 from tests.local.clock import FakeClock
 from tests.local.conftest import Connect
@@ -211,7 +212,7 @@ def test_caches_named_at_the_start_exist(connect: Connect) -> None:
             assert wire.Get(pb._GetRequest(cache_key=b"k"), cache=name).result == pb.Miss
 
 
-@pytest.mark.parametrize("arguments", [{"caches": [""]}, {"max_memory": 0}, {"api_keys": [""]}])
+@table("arguments", [{"caches": [""]}, {"max_memory": 0}, {"api_keys": [""]}])
 def test_settings_that_make_no_sense_are_refused(arguments: Any) -> None:
     """When the server is made, not when it is first used."""
     with pytest.raises(ValueError, match=r"must (not )?be"):

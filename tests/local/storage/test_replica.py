@@ -13,6 +13,7 @@ from momento_wire_types import controlclient_pb2
 from django_momento.local import LocalServer
 from django_momento.local.storage.retention import Retention
 from django_momento.local.storage.store import Cache, Store
+from tests.kit.tables import table
 from tests.kit.wire import Wire
 from tests.local.clock import FakeClock
 
@@ -154,7 +155,7 @@ def test_a_counter_that_was_evicted_begins_anew(clock: FakeClock, connect: Conne
         assert [wire.Increment(request).value for _ in range(3)] == [1, 1, 1]
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         ({"evict": 1.5}, "The share of items to evict must be 0 to 1, not 1.5"),
