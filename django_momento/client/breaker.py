@@ -59,16 +59,16 @@ class Probe:
         # No thread in the background can be relied on: the caller should send the probe on its own thread.
         self.is_overdue = is_overdue
 
-    def end(self, *, has_answered: bool) -> None:
-        """Record the outcome. Any answer, an error of Momento's too, closes the breaker."""
-        self._breaker._end_probe(self._number, self.began, has_answered)  # noqa: SLF001
+    def end(self, *, has_succeeded: bool) -> None:
+        """Record the outcome. Any response, an error of Momento's too, closes the breaker."""
+        self._breaker._end_probe(self._number, self.began, has_succeeded)  # noqa: SLF001
 
 
 class CircuitBreaker:
-    """Judges one connection: ``is_open`` is read before each call, ``last_success`` set after each answer.
+    """Judges one connection: ``is_open`` is read before each call, ``last_success`` set after each response.
 
     Both are plain attributes because a call that succeeds must cost next to nothing. ``last_success`` is the
-    time when the last call that was answered had started, by ``clock.monotonic``.
+    time when the last call that succeeded had started, by ``clock.monotonic``.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class CircuitBreaker:
         if not isinstance(error, TransportError):
             self.last_success = max(self.last_success, started)
             return False
-        # Another call that started with it or later was answered: Momento is alive.
+        # Another call that started with it or later succeeded: Momento is alive.
         if self.is_open or self.last_success >= started:
             return False
         row = self._lengthen_row(started)
@@ -103,13 +103,13 @@ class CircuitBreaker:
     def open_with(self, other: CircuitBreaker, started: float) -> None:
         """Open as another connection to the same place did, because of a call that started then.
 
-        Nothing is done if a call on this connection that started with it or later was answered.
+        Nothing is done if a call on this connection that started with it or later succeeded.
         """
         if not self.is_open and self.last_success < started:
             self._trip(other._cause, other._fix)
 
     def close(self, began: float) -> None:
-        """Close after a probe that began then was answered."""
+        """Close after a probe that began then succeeded."""
         # Calls that are in flight since before it prove nothing any more, however they end.
         self.last_success = max(self.last_success, began)
         self._row = None
@@ -166,8 +166,8 @@ class CircuitBreaker:
         self._probe_at = monotonic() + self._draw_pause()
         self.is_open = True
 
-    def _end_probe(self, number: int, began: float, has_answered: bool) -> None:
-        if has_answered:
+    def _end_probe(self, number: int, began: float, has_succeeded: bool) -> None:
+        if has_succeeded:
             self.close(began)
         elif number == self._number:
             self._probe_at = monotonic() + self._pause
@@ -213,7 +213,7 @@ class Breakers:
         logger.warning("Momento is not asked until it answers a probe: %s", error.cause)
 
     def close(self, began: float) -> None:
-        """Close all of them after a probe that began then was answered: it has led to new connections."""
+        """Close all of them after a probe that began then succeeded: it has led to new connections."""
         self.is_open = False
         for breaker in (self.sdk, self.own):
             breaker.close(began)

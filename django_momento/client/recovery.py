@@ -2,7 +2,7 @@
 
 The connections that failed may pause for long before they try again. So each probe adds a transport with new
 connections. A few are kept from one probe to the next, because making a connection may take longer than a
-probe does. The first transport to get an answer is put to use.
+probe does. The first transport to get a response is put to use.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _MARGIN = 0.2
 
 
 class Recovery:
-    """Refuses calls while a breaker is open, and closes all breakers after a probe that was answered.
+    """Refuses calls while a breaker is open, and closes all breakers after a probe that succeeded.
 
     ``in_use`` returns the transport in use, and ``adopt`` puts another in its place. ``suspect``
-    is called after a probe without an answer: the API key may be for an endpoint that is dead.
+    is called after a probe without a response: the API key may be for an endpoint that is dead.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Recovery:
             is_overdue = probe.is_overdue
             done = self._run_in_background(probe, cache)
             if done is None:
-                probe.end(has_answered=False)
+                probe.end(has_succeeded=False)
             elif is_overdue:
                 # The probe's log lines may wait for a handler that waits for this very call.
                 await wait_for((done,), shared=True, timeout=MAX_PROBE_TIME + _MARGIN)
@@ -107,36 +107,36 @@ class Recovery:
         return done
 
     def _run(self, probe: Probe, cache: str) -> None:
-        has_answered = False
+        has_succeeded = False
         try:
-            has_answered = self._is_answered(cache)
+            has_succeeded = self._has_recovered(cache)
         except Exception:
             logger.exception("A probe of Momento failed unexpectedly, and is sent again.")
         finally:
-            probe.end(has_answered=has_answered)
-            if has_answered:
+            probe.end(has_succeeded=has_succeeded)
+            if has_succeeded:
                 self._breakers.close(probe.began)
             else:
                 self._suspect(cache)
 
-    def _is_answered(self, cache: str) -> bool:
+    def _has_recovered(self, cache: str) -> bool:
         in_use = self._in_use()
         candidates, self._candidates = self._candidates, []
         candidates = [candidate for candidate in candidates if candidate.credential is in_use.credential]
         candidates = [*candidates[1 - MAX_CANDIDATES :], in_use.reconnected()]
-        answered = self._first_to_answer(candidates, cache)
-        if answered is None:
+        working = self._first_to_respond(candidates, cache)
+        if working is None:
             self._candidates = candidates
             return False
-        self._adopt(in_use, answered)
-        logger.warning("Momento at %s answers again.", in_use.credential.endpoint)
+        self._adopt(in_use, working)
+        logger.warning("Momento at %s responds again.", in_use.credential.endpoint)
         for candidate in candidates:
-            if candidate is not answered:
+            if candidate is not working:
                 candidate.close()
         return True
 
-    def _first_to_answer(self, candidates: list[Transport], cache: str) -> Transport | None:
-        """Send a probe over each; return the first that gets an answer. Those that fail are removed."""
+    def _first_to_respond(self, candidates: list[Transport], cache: str) -> Transport | None:
+        """Send a probe over each; return the first that gets a response. Those that fail are removed."""
         done: SimpleQueue[tuple[Transport, Any]] = SimpleQueue()
         with gate.enter():
             futures = []

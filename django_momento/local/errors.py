@@ -124,7 +124,7 @@ class InjectedFault(Refused):
     code = StatusCode.UNKNOWN
 
     def __init__(self, code: StatusCode) -> None:
-        super().__init__(f"Momento Local was asked to answer with {code.name}")
+        super().__init__(f"Momento Local was asked to respond with {code.name}")
         self.code = code
 
 

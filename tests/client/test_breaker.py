@@ -72,7 +72,7 @@ def opened(breaker: CircuitBreaker, clock: Clock) -> CircuitBreaker:
 def seconds_to_probe(breaker: CircuitBreaker, clock: Clock) -> float:
     """Let time pass until a probe may be sent, and fails; return how much of it did."""
     start = clock.now
-    due(breaker, clock).end(has_answered=False)
+    due(breaker, clock).end(has_succeeded=False)
     return clock.now - start
 
 
@@ -205,7 +205,7 @@ def test_one_of_many_threads_may_probe(breaker: CircuitBreaker, clock: Clock) ->
     (probe,) = filter(None, at_once(50, breaker.half_open))
     clock.advance(PROBE_LEASE - 0.001)
     assert breaker.half_open() is None
-    probe.end(has_answered=False)
+    probe.end(has_succeeded=False)
     clock.advance(MAX_BACKOFF)
     assert breaker.half_open() is not None
 
@@ -218,9 +218,9 @@ def test_a_probe_that_does_not_end_is_given_up(breaker: CircuitBreaker, clock: C
         clock.advance(PROBE_LEASE)
         (probe,) = filter(None, at_once(50, breaker.half_open))
         assert probe.is_overdue
-    frozen.end(has_answered=False)
+    frozen.end(has_succeeded=False)
     assert breaker.half_open() is None
-    probe.end(has_answered=True)
+    probe.end(has_succeeded=True)
     assert not breaker.is_open
 
 
@@ -232,7 +232,7 @@ def test_a_probe_that_is_dropped_has_ended(breaker: CircuitBreaker, clock: Clock
         assert breaker.half_open() is None
     probe = due(breaker, clock)
     assert probe.is_overdue
-    probe.end(has_answered=True)
+    probe.end(has_succeeded=True)
     assert not breaker.is_open
 
 
@@ -242,10 +242,10 @@ def test_a_late_answer_to_a_probe_that_was_given_up_closes_it(breaker: CircuitBr
     slow = due(breaker, clock)
     clock.advance(PROBE_LEASE)
     other = breaker.half_open()
-    slow.end(has_answered=True)
+    slow.end(has_succeeded=True)
     assert not breaker.is_open
     assert other is not None
-    other.end(has_answered=False)
+    other.end(has_succeeded=False)
     assert not breaker.is_open
     assert breaker.half_open() is None
 
@@ -259,7 +259,7 @@ def test_a_probe_is_overdue_when_no_call_came_by_for_as_long_as_its_pause(
     busy = breaker.half_open()
     assert busy is not None
     assert not busy.is_overdue
-    busy.end(has_answered=False)
+    busy.end(has_succeeded=False)
     clock.advance(2.1 * 2 * INITIAL_BACKOFF)
     quiet = breaker.half_open()
     assert quiet is not None
@@ -289,8 +289,8 @@ def test_the_pauses_of_two_processes_differ(clock: Clock) -> None:
 def test_an_answer_to_a_probe_closes_it(breaker: CircuitBreaker, clock: Clock, whole_pauses: None) -> None:
     """And the next outage is a new one, with the first pause and a whole run."""
     opened(breaker, clock)
-    for has_answered in (False, False, True):
-        due(breaker, clock).end(has_answered=has_answered)
+    for has_succeeded in (False, False, True):
+        due(breaker, clock).end(has_succeeded=has_succeeded)
     assert not breaker.is_open
     assert breaker.half_open() is None
     for _ in range(FAILURE_THRESHOLD - 1):
@@ -306,7 +306,7 @@ def test_calls_from_before_a_probe_do_not_open_it_again(breaker: CircuitBreaker,
     """They are in flight over connections of the time before, and time out when Momento is long back."""
     before = clock.now
     opened(breaker, clock)
-    due(breaker, clock).end(has_answered=True)
+    due(breaker, clock).end(has_succeeded=True)
     clock.advance(0.5)
     for _ in range(2 * FAILURE_THRESHOLD):
         assert not breaker.record_failure(TIMED_OUT, before)
@@ -345,7 +345,7 @@ def test_another_connection_to_the_same_place_opens_with_it(clock: Clock) -> Non
     )
     assert str(failed.refusal()) == str(idle.refusal())
     began = clock.now
-    due(idle, clock).end(has_answered=True)
+    due(idle, clock).end(has_succeeded=True)
     failed.close(began)
     assert [False, False] == [idle.is_open, failed.is_open]
     clock.advance(0.01)
@@ -406,13 +406,13 @@ def test_an_exception_at_any_instruction_leaves_a_breaker_that_opens_and_closes(
         for _ in range(FAILURE_THRESHOLD):
             clock.advance(0.01)
             breaker.record_failure(UNAVAILABLE, clock.now)
-        due(breaker, clock).end(has_answered=False)
-        due(breaker, clock).end(has_answered=True)
+        due(breaker, clock).end(has_succeeded=False)
+        due(breaker, clock).end(has_succeeded=True)
 
     for _ in interrupts(an_outage):
         if breaker.is_open:
             clock.advance(PROBE_LEASE)
-            due(breaker, clock).end(has_answered=True)
+            due(breaker, clock).end(has_succeeded=True)
         breaker.last_success = clock.now
         an_outage()
         assert not breaker.is_open

@@ -91,7 +91,7 @@ def test_a_server_that_speaks_again_is_used_over_new_connections(
     ours = [record.getMessage() for record in caplog.records if record.name == "django_momento"]
     assert 2 == len(ours)
     assert "is not asked until it answers a probe" in ours[0]
-    assert f"Momento at {server.address} answers again." == ours[1]
+    assert f"Momento at {server.address} responds again." == ours[1]
 
 
 def test_outages_leave_nothing_behind(server: LocalServer, impatient: Site) -> None:
