@@ -65,7 +65,8 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(READY)
+# The tests of the ecosystem are checked too, so their packages must be there.
+types: $(ECOSYSTEM_READY)
 	$(BIN)/mypy
 
 layers: $(READY)
