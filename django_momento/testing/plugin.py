@@ -16,6 +16,7 @@ from django.test import override_settings
 from ..checks.aliases import momento_aliases
 from ..client.registry import clients
 from ..conf.options import CONNECTION_FIELDS
+from ..exceptions import ConfigurationError
 from ..local import LocalServer
 from ..local.storage.retention import monotonic_ms
 
@@ -61,6 +62,11 @@ def momento_caches(momento_server: LocalServer) -> Iterator[LocalServer]:
     """
     configured = {alias: dict(config) for alias, config in settings.CACHES.items()}
     aliases = momento_aliases()
+    if not aliases:
+        raise ConfigurationError(
+            "No alias of CACHES uses Momento, so momento_caches has no cache to empty.",
+            "Set the BACKEND of one to 'django_momento.cache.MomentoCache' in the settings of the tests.",
+        )
     for alias in aliases:
         configured[alias]["OPTIONS"] = _options_for(momento_server, configured[alias].get("OPTIONS") or {})
     with override_settings(CACHES=configured):

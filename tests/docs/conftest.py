@@ -12,6 +12,7 @@ from django_momento.conf.loading import parse
 from django_momento.conf.options import OPTIONS
 from django_momento.events import events
 from django_momento.local import LocalServer
+from django_momento.monitoring.meter import meter
 
 BACKEND = "django_momento.cache.MomentoCache"
 ENCRYPTION_KEY = "A" * 43
@@ -23,6 +24,7 @@ def momento() -> Iterator[LocalServer]:
         yield server
         clients.close()
         events.forget()
+        meter.forget()
 
 
 Apply = Callable[[dict[str, Any]], None]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 CONFTEST = """
 pytest_plugins = ["django_momento.testing.plugin"]
 
@@ -97,3 +98,14 @@ def test_caches_are_empty_and_expire_in_each_test(tmp_path: Path, arguments: lis
         [*command, *arguments, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert "24 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_site_without_a_momento_cache_is_told_so(tmp_path: Path) -> None:
+    """Or its tests would share a cache that nothing empties."""
+    (tmp_path / "conftest.py").write_text(CONFTEST.replace("django_momento.cache.MomentoCache", LOCMEM))
+    (tmp_path / "test_site.py").write_text("def test_it(momento_caches): pass")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:django", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "No alias of CACHES uses Momento" in done.stdout
