@@ -18,7 +18,7 @@ DIST_READY := $(VENV)/.dist-installed
 DEMO := .cache/demo
 DEMO_READY := $(DEMO)/.installed
 SITE := .cache/site
-EXTRAS := encryption,lz4,msgpack,zstd
+EXTRAS := encryption,lz4,msgpack,opentelemetry,prometheus,zstd
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
