@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
+from ..endpoint import Endpoint
 from .proxies import PROXIES
 
 _GENERAL = "Check ENDPOINT, that the server runs if it is a local one, and outbound access to its port."
@@ -35,6 +36,9 @@ _FIXES = {
     "DNS resolution failed": _NO_SUCH_HOST,
     "Name or service not known": _NO_SUCH_HOST,
 }
+_NOT_STARTED = (
+    "Start the local server with `manage.py momento_local`, or correct ENDPOINT if it listens elsewhere."
+)
 # A server that speaks TLS closes a connection in plaintext.
 _CLOSED = ("Socket closed", "Connection reset by peer")
 _CLOSED_FIX = (
@@ -55,6 +59,8 @@ def find_fix(endpoint: str, details: str) -> str:
             return fix
     if ":" in endpoint and any(text in details for text in _CLOSED):
         return _CLOSED_FIX
+    if "Connection refused" in details and Endpoint(endpoint.rpartition(":")[0].strip("[]")).is_loopback:
+        return _NOT_STARTED
     return _GENERAL
 
 
