@@ -11,6 +11,7 @@ Only mistakes of the URL itself are refused here. The backend, which knows the a
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import ParseResult, parse_qsl, unquote, urlparse
 
@@ -20,7 +21,7 @@ from .conf.options import OPTIONS
 from .conf.parsing import API_KEY_FIX, DJANGO_SETTINGS, unknown_problems
 from .conf.types import parse_seconds
 from .exceptions import ConfigurationError
-from .redaction import api_key_path, redacted_repr
+from .redaction import api_key_path, quote, redacted_repr
 
 BACKEND = "django_momento.cache.MomentoCache"
 WHERE = "The cache URL"
@@ -61,7 +62,7 @@ class Env(environ.Env):  # type: ignore[misc]  # django-environ has no types
                 return _read_url(parsed, backend or BACKEND)
             # An empty string, unlike an empty variable, is django-environ's way to ask for no cache.
             if url != "":
-                _check_scheme(text.strip(), parsed.scheme)
+                _check_scheme(text.strip(), parsed.scheme, cls.CACHE_SCHEMES)
         except ConfigurationError as error:
             refused = _copy(error)
         else:
@@ -76,7 +77,7 @@ def _copy(error: ConfigurationError) -> ConfigurationError:
     return ConfigurationError.combine(WHERE, problems)
 
 
-def _check_scheme(text: str, scheme: str) -> None:
+def _check_scheme(text: str, scheme: str, known: Collection[str]) -> None:
     """Raise ConfigurationError if a URL of another scheme was meant for Momento, or is none at all."""
     fix = f"Write {_EXAMPLE}, or {_LOCAL_EXAMPLE} for a local server."
     if not text:
@@ -88,6 +89,8 @@ def _check_scheme(text: str, scheme: str) -> None:
         )
     if not scheme:
         raise ConfigurationError(f"{WHERE} has no scheme such as momento://.", fix)
+    if scheme not in known:
+        raise ConfigurationError(f"{WHERE} has the unknown scheme {quote(scheme, 50)!r}.", fix)
 
 
 def _read_url(url: ParseResult, backend: str) -> dict[str, Any]:

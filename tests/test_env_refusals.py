@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -199,12 +199,23 @@ def test_an_encryption_key_that_was_not_escaped_is_explained_and_not_shown() -> 
         ("my-cache", "has no scheme such as momento://. Write momento://CACHE-NAME?secret_id="),
         ("//my-cache", "has no scheme"),
         ("momento_local://127.0.0.1:8080/my-cache", "has no scheme"),
+        ("mommento://my-cache", "has the unknown scheme 'mommento'. Write momento://CACHE-NAME?secret_id="),
+        ("momento+local://127.0.0.1:8080/a", "has the unknown scheme"),
         ("  ", "is empty. Write momento://CACHE-NAME?secret_id="),
     ],
 )
 def test_what_only_a_url_can_get_wrong_is_refused(url: str, message: str) -> None:
     """What would be lost or misread without a word is named, with the way to write it."""
     assert message in refusal(url)
+
+
+def test_a_scheme_that_a_site_adds_is_known() -> None:
+    """As with django-environ's own class."""
+
+    class SiteEnv(Env):
+        CACHE_SCHEMES: ClassVar[dict[str, str]] = {**Env.CACHE_SCHEMES, "site": "site.Cache"}
+
+    assert "site.Cache" == SiteEnv.cache_url_config("site://a")["BACKEND"]
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n"])
