@@ -105,6 +105,11 @@ class Client:
         """How often the breaker opened and the key was replaced."""
         return {"circuit_openings": self._breakers.openings, "keys_replaced": self._rotation.replaced}
 
+    @property
+    def is_circuit_open(self) -> bool:
+        """Whether the circuit breaker of one of the connections is open."""
+        return self._breakers.is_open
+
     def get_credential(self) -> Credential:
         """Return the credential in use, fetched if there is none.
 

@@ -62,6 +62,7 @@ class Stats(TypedDict):
     cache: str
     endpoint: str | None
     events: dict[str, int]
+    circuit_open: bool
     circuit_openings: int
     keys_replaced: int
     credential_source: str | None
@@ -95,6 +96,7 @@ def stats(alias: str = "default") -> Stats:
         "cache": cache.options.cache_name,
         "endpoint": None if credential is None else credential.endpoint,
         "events": events.counts(cache.options.alias),
+        "circuit_open": client is not None and client.is_circuit_open,
         "circuit_openings": counts.get("circuit_openings", 0),
         "keys_replaced": counts.get("keys_replaced", 0),
         "credential_source": None if credential is None else credential.source,

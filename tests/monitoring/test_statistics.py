@@ -37,6 +37,7 @@ def test_a_cache_that_was_never_used_has_counts_of_zero(make_cache: MakeCache) -
         "cache": CACHE_NAME,
         "endpoint": None,
         "events": {},
+        "circuit_open": False,
         "circuit_openings": 0,
         "keys_replaced": 0,
         "credential_source": None,
