@@ -10,11 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..exceptions import InvalidArgument, MomentoCacheError, ValueTooLarge
-from ..local.metering import READS, item_operations, read_factor
+from ..local.metering import CHARGED_STATUSES, READS, item_operations, read_factor
 from .calls import Call, Get, GetBatch, KeysExist
-
-# A call that ended with one of these has reached an item or looked for one, and costs an operation.
-_CHARGED_STATUSES = frozenset({"NOT_FOUND", "INVALID_ARGUMENT", "OUT_OF_RANGE", "FAILED_PRECONDITION"})
 
 
 def operations(call: Call[Any], response: Any, read_concern: str = "") -> int:
@@ -39,7 +36,7 @@ def failed_operations(call: Call[Any], error: BaseException) -> int:
     """
     if call.control or not isinstance(error, MomentoCacheError):
         return 0
-    return int(error.status in _CHARGED_STATUSES or (isinstance(error, ValueTooLarge) and bool(error.status)))
+    return int(error.status in CHARGED_STATUSES or (isinstance(error, ValueTooLarge) and bool(error.status)))
 
 
 class Tally:

@@ -213,13 +213,22 @@ class Dispatcher:
 
     async def _handle(self, rpc: str, handler: Handler, metadata: Metadata, request: Any) -> Any:
         self.calls[rpc] += 1
-        if self.faults.is_active:
-            await self.faults.apply()
-        if requests_fault(metadata):
-            await self._request_faults.before(rpc, metadata)
+        try:
+            if self.faults.is_active:
+                await self.faults.apply()
+            if requests_fault(metadata):
+                await self._request_faults.before(rpc, metadata)
+        except Refused as refused:
+            # Charge the same as for a refusal that is not injected.
+            if refused.code.name in metering.CHARGED_STATUSES and rpc in _DATA_RPCS:
+                self._charge(rpc, 1)
+            raise
         # The lock makes a call atomic also for other threads that use the store.
         with self._store.lock:
             return handler(metadata, request)
+
+
+_DATA_RPCS = frozenset(cacheclient_pb2.DESCRIPTOR.services_by_name["Scs"].methods_by_name)
 
 
 def _service_descriptor(module: Any, name: str) -> ServiceDescriptor:

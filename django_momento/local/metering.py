@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 KIB = 1024
+# A call that ends with one of these statuses has looked at an item or for one, and costs an operation.
+CHARGED_STATUSES = frozenset({"NOT_FOUND", "INVALID_ARGUMENT", "OUT_OF_RANGE", "FAILED_PRECONDITION"})
 CONSISTENT = "consistent"
 CONSISTENT_FACTOR = 2
 SET_IF_FACTOR = 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -123,7 +124,14 @@ def test_hits_and_misses_and_bytes_are_those_of_the_keys(
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
-@pytest.mark.parametrize("status", ["unavailable", "internal", "resource_exhausted", "unauthenticated"])
+@pytest.mark.parametrize(
+    "status",
+    [
+        *("unavailable", "internal", "resource_exhausted", "unauthenticated", "permission_denied"),
+        *("not_found", "invalid_argument", "failed_precondition", "out_of_range", "aborted", "unknown"),
+        *("deadline_exceeded", "cancelled", "data_loss", "unimplemented", "already_exists"),
+    ],
+)
 def test_failed_calls_equal_the_count_at_the_server(
     face: str, status: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
 ) -> None:
@@ -403,3 +411,25 @@ def test_the_default_group_shows_no_secret_part_of_a_key(
 ) -> None:
     make_cache().get(key)
     assert [event.key_group for event in seen] == [group]
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_calls_that_time_out_equal_the_count_at_the_server(
+    face: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
+) -> None:
+    """Nothing is charged for a call whose caller has gone."""
+    cache = make_cache(OPTIONS={"CLIENT_TIMEOUT": 0.3})
+    call(face, cache, "get", "warm")
+    call(face, cache, "get_many", ["warm"])
+    seen.clear()
+    momento.reset_calls()
+    momento.delay(800)
+    for verb, arguments in (("get", ("k",)), ("set", ("k", BIG)), ("get_many", (["a", "b"],))):
+        with pytest.raises(MomentoCacheError):
+            call(face, cache, verb, *arguments)
+    momento.delay()
+    time.sleep(1)  # Longer than the delay, so that the server has charged whatever it will charge.
+
+    assert len(seen) == 3
+    assert all(event.error for event in seen)
+    assert sum(event.operations for event in seen) == momento.operations.total()
