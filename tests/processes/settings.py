@@ -19,6 +19,7 @@ CACHES = {
                 if os.environ["CACHE_ADDRESS"] == "embedded"
                 else {"CREDENTIALS": "local", "ENDPOINT": os.environ["CACHE_ADDRESS"]}
             ),
+            "OBSERVERS": [path for path in os.environ.get("OBSERVERS", "").split(",") if path],
             # Few tests are about deadlines: in all others nothing may fail because the machine is busy.
             "CLIENT_TIMEOUT": float(os.environ.get("CLIENT_TIMEOUT", "100")),
         },

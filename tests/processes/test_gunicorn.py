@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.kit.processes import Server
 from tests.kit.waiting import patience
@@ -17,13 +20,14 @@ BAD_SIGNS = ("Traceback", "WORKER TIMEOUT", "was sent SIG", "fork()")
 LISTENING = r"Listening at: (http://\S+)"
 
 
-def gunicorn(application: str, *arguments: str, log: Path, address: str) -> Server:
+def gunicorn(application: str, *arguments: str, log: Path, address: str, **variables: str) -> Server:
     return Server(
         "gunicorn",
         f"tests.processes.{application}:application",
         *("--bind", "127.0.0.1:0", "--timeout", "120", *arguments),
         log=log,
         address=address,
+        **variables,
     )
 
 
@@ -65,3 +69,38 @@ def test_async_views_under_wsgi_share_one_connection(address: str, tmp_path: Pat
         ask(site, "sync", range(100))
         assert established(pid, address) == 2
         assert server.terminate() == 0
+
+
+def test_a_scrape_of_any_worker_adds_up_the_calls_of_all(address: str, tmp_path: Path) -> None:
+    """In the multiprocess mode of prometheus_client."""
+    (tmp_path / "metrics").mkdir()
+    variables = {
+        "OBSERVERS": "django_momento.monitoring.prometheus.observe",
+        "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics"),
+    }
+    log = tmp_path / "log"
+    with gunicorn("metrics", "--workers", "2", log=log, address=address, **variables) as server:
+        site = server.printed(LISTENING)
+        answers = ask(site, "sync", range(50))
+        numbers = itertools.count(50)
+        for _ in patience():
+            if len({answer["pid"] for answer in answers}) == 2:
+                break
+            answers += ask(site, "sync", itertools.islice(numbers, 20))
+        with urlopen(f"{site}/metrics") as response:
+            families = [*text_string_to_metric_families(response.read().decode())]
+        calls: Counter[str] = Counter()
+        for family in families:
+            for sample in family.samples:
+                if sample.name == "momento_cache_calls_total":
+                    calls[sample.labels["verb"]] += int(sample.value)
+
+    requests = len(answers)
+    assert calls == {
+        "set": requests,
+        "set_many": requests,
+        "add": requests,
+        "get": 2 * requests,
+        "get_many": requests,
+        "incr": requests,
+    }
