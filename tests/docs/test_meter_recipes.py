@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+import sentry_sdk
 from django.core.cache import cache, caches
 from django.test import RequestFactory
 
@@ -62,7 +63,6 @@ def test_the_cost_of_a_feature_is_counted(recipe: Any, observers: Any) -> None:
 
 
 def test_sentry_gets_a_breadcrumb(recipe: Any, observers: Any) -> None:
-    sentry_sdk = pytest.importorskip("sentry_sdk")
     reports: list[Any] = []
     sentry_sdk.init(before_send=lambda report, hint: reports.append(report))
     try:
