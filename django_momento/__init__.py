@@ -42,14 +42,16 @@ def credential_provider(alias: str = "default") -> CredentialProvider:
 
 
 def close_connections() -> None:
-    """Close every connection of this process to Momento, and return when they are closed.
+    """Close every connection of this process to Momento, and return when they and gRPC's threads are gone.
 
     Calls in flight may end first. The next cache call connects again. Call this before a program closes all
     descriptors, as a daemon does when it starts: gRPC hangs if its own are closed.
     """
+    from .client.native_threads import wait_until_grpc_ends
     from .client.registry import clients
 
     clients.close(wait=True)
+    wait_until_grpc_ends()
 
 
 def _client_of(alias: str) -> tuple[Client, str]:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import asyncio, os, sys
 
@@ -55,3 +57,39 @@ def test_a_daemon_uses_the_cache_after_it_closed_all_descriptors(address: str, t
     )
 
     assert "('value', {'a': 1, 'b': 2}, 'value')" == ended.stdout.strip(), ended.stderr
+
+
+THREADS = """
+import os, sys, threading
+
+import django
+from django.conf import settings
+
+options = {"CREDENTIALS": "local", "ENDPOINT": sys.argv[1]}
+cache = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "tests", "OPTIONS": options}
+settings.configure(SECRET_KEY="only-for-tests", CACHES={"default": cache})
+django.setup()
+
+import django_momento
+from django.core.cache import cache
+
+for _ in range(5):
+    cache.set("key", "value", 60)
+    django_momento.close_connections()
+    print(len(os.listdir("/proc/self/task")) - threading.active_count())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux, which shows the threads")
+def test_no_thread_of_grpc_is_left_when_the_connections_are_closed(address: str, tmp_path: Path) -> None:
+    """A fork at this moment would leave the descriptors of those threads to the child."""
+    ended = subprocess.run(
+        [sys.executable, "-c", THREADS, address],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        cwd=tmp_path,
+    )
+
+    assert ["0"] * 5 == ended.stdout.split()
