@@ -12,8 +12,6 @@ from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import Any
 
-from django.core.exceptions import SynchronousOnlyOperation
-
 from ..client.metering import Tally
 from ..clock import monotonic
 from ..codec.imports import OptionError, import_dotted
@@ -53,8 +51,7 @@ class Observed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # The caller encodes the value in a thread and makes the call again.
-        if _telling.active or isinstance(error, SynchronousOnlyOperation):
+        if _telling.active:
             return
         options, tally, now = self._options, self._tally, monotonic()
         looks_up = self._verb in _LOOKUPS

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.exceptions import SynchronousOnlyOperation
 
 from django_momento import events
 from django_momento.cache import MomentoCache
@@ -433,3 +434,43 @@ def test_calls_that_time_out_equal_the_count_at_the_server(
     assert len(seen) == 3
     assert all(event.error for event in seen)
     assert sum(event.operations for event in seen) == momento.operations.total()
+
+
+class _Queryset:
+    """A value that must not be pickled in an event loop, as a queryset."""
+
+    def __reduce__(self) -> Any:
+        if _runs_in_a_loop():
+            raise SynchronousOnlyOperation
+        return (_Queryset, ())
+
+
+def _runs_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def test_a_value_that_is_encoded_in_a_thread_is_one_call(
+    make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
+) -> None:
+    """And a sync call in an event loop, which fails there, is one too."""
+    cache = make_cache()
+    cache.get("warm")
+    seen.clear()
+    momento.reset_calls()
+
+    asyncio.run(cache.aset("k", _Queryset()))
+
+    async def fail() -> None:
+        cache.set("k", _Queryset())
+
+    with pytest.raises(SynchronousOnlyOperation):
+        asyncio.run(fail())
+    assert [(event.verb, event.error) for event in seen] == [
+        ("set", None),
+        ("set", "SynchronousOnlyOperation"),
+    ]
+    assert_equal(seen, momento)
