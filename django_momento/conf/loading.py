@@ -18,7 +18,9 @@ from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.utils.module_loading import import_string
 
 from ..codec.codec import KeySource, ValueCodec, build_codec
+from ..codec.compressors import find_compressor
 from ..codec.imports import OptionError
+from ..codec.serializers import find_serializer
 from ..exceptions import ConfigurationError
 from ..redaction import SecretStr, looks_like_a_key
 from .options import FROM_THE_SECRET, OPTIONS, CacheOptions
@@ -170,8 +172,27 @@ def load_codec(options: CacheOptions, get_keys: KeySource) -> ValueCodec:
             cache_name=options.cache_name,
         )
     except OptionError as error:
-        where = f"CACHES[{options.alias!r}]['OPTIONS']['{error.option}']"
-        raise ConfigurationError(f"{where} {error.cause}", error.fix) from error
+        where = f"CACHES[{options.alias!r}]"
+        problems = [
+            ConfigurationError(f"{where}['OPTIONS']['{name}'] {problem.cause}", problem.fix)
+            for name, problem in {error.option: error, **_format_problems(options)}.items()
+        ]
+        raise ConfigurationError.combine(where, problems) from error
+
+
+def _format_problems(options: CacheOptions) -> dict[str, OptionError]:
+    """Return the error of each option that names an unusable format, by the name of the option."""
+    problems: dict[str, OptionError] = {}
+    try:
+        find_serializer(options.serializer)
+    except OptionError as error:
+        problems[error.option] = error
+    try:
+        if options.compressor:
+            find_compressor(options.compressor)
+    except OptionError as error:
+        problems[error.option] = error
+    return problems
 
 
 def _secret_keys() -> tuple[SecretStr | bytes, ...]:

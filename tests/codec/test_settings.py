@@ -178,6 +178,20 @@ def test_a_dotted_path_that_cannot_be_used_is_said_with_its_alias() -> None:
     )
 
 
+def test_all_packages_that_are_missing_are_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One installation then mends them, with the words that each has alone."""
+    find_compressor.cache_clear()
+    for module in ("ormsgpack", "lz4.block", "cryptography.hazmat.primitives.ciphers.aead"):
+        monkeypatch.setitem(sys.modules, module, None)
+    options = {"SERIALIZER": "msgpack", "COMPRESSOR": "lz4", "ENCRYPTION_KEY": KEYS[0]}
+    problems = refusal(**options).problems
+
+    assert {"encryption", "msgpack", "lz4"} == {
+        each.fix.partition("[")[2].partition("]")[0] for each in problems
+    }
+    assert [] == [each for each in problems if "CACHES['pages']['OPTIONS']['" not in each.cause]
+
+
 def test_a_serializer_that_needs_a_seal_is_not_used_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """An old ormsgpack must not meet what anybody may have written."""
     monkeypatch.setattr("ormsgpack.__version__", "1.12.2")
