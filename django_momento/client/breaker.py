@@ -59,9 +59,9 @@ class Probe:
         # No thread in the background can be relied on: the caller should send the probe on its own thread.
         self.is_overdue = is_overdue
 
-    def end(self, *, has_succeeded: bool) -> None:
+    def end(self, *, has_succeeded: bool, was_late: bool = False) -> None:
         """Record the outcome. Any response, an error of Momento's too, closes the breaker."""
-        self._breaker._end_probe(self._number, self.began, has_succeeded)  # noqa: SLF001
+        self._breaker._end_probe(self._number, self.began, has_succeeded, was_late)  # noqa: SLF001
 
 
 class CircuitBreaker:
@@ -81,6 +81,8 @@ class CircuitBreaker:
         self._backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         self._pause = INITIAL_BACKOFF
         self._probe_at = 0.0
+        # Whether the last probe ended long after its time, as in a process that is frozen between calls.
+        self._was_late = False
         # The current probe by its number. Whoever is first to set a number's probe has it.
         self._probes: dict[int, ref[Probe]] = {}
         self._number = 0
@@ -134,7 +136,7 @@ class CircuitBreaker:
                 return None
             # Given up. Every thread that sees it takes the same next number.
             self._number = number = number + 1
-        is_overdue = current is not None or now - self._probe_at >= self._pause
+        is_overdue = self._was_late or current is not None or now - self._probe_at >= self._pause
         ours = Probe(self, number, now, is_overdue=is_overdue)
         if self._probes.setdefault(number, mine := ref(ours)) is not mine:
             return None
@@ -166,7 +168,8 @@ class CircuitBreaker:
         self._probe_at = monotonic() + self._draw_pause()
         self.is_open = True
 
-    def _end_probe(self, number: int, began: float, has_succeeded: bool) -> None:
+    def _end_probe(self, number: int, began: float, has_succeeded: bool, was_late: bool) -> None:
+        self._was_late = was_late
         if has_succeeded:
             self.close(began)
         elif number == self._number:

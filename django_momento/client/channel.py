@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import threading
 from collections.abc import Callable, Generator
+from functools import partial
 from itertools import count
 from threading import get_ident
 from time import sleep
@@ -33,6 +34,7 @@ from ..endpoint import TLS_PORT, Endpoint
 from ..exceptions import ServerError
 from .calls import CONTROL_TIMEOUT, MAX_MESSAGE_BYTES, Call
 from .deadlines import timeout_for_grpc
+from .interrupts import is_inside_grpc
 from .readers import Readers
 
 T = TypeVar("T")
@@ -223,6 +225,8 @@ class Channel:
         self.timeout = CONTROL_TIMEOUT if service is CONTROL else deadline
         self.connection = Recycled(self._open, _close)
         self._readers = Readers(_MAX_READERS)
+        # The threads that are about to send a call without waiting.
+        self._starting: set[int] = set()
 
     def __repr__(self) -> str:
         return f"<Channel to {self._host}:{self._port}>"
@@ -232,38 +236,51 @@ class Channel:
 
         ``timeout`` is in seconds. The default is the configuration's.
         """
+        return call.parse(self._send(metadata, call, timeout), self.pb)
+
+    def _send(self, metadata: Metadata, call: Call[Any], timeout: float | None) -> Any:
+        """Send a call; return its response, or the stream of its responses."""
         method = getattr(self.connection.get()[1], call.rpc)
-        response = method(
+        return method(
             call.request(self.pb), metadata=metadata, timeout=timeout_for_grpc(timeout or self.timeout)
         )
-        return call.parse(response, self.pb)
 
     def start(self, metadata: Metadata, call: Call[Any], timeout: float | None = None) -> Any:
         """Send a call without waiting. ``result()`` of the returned call blocks this thread."""
         if call.streamed:
-            return _Stream(self._stream(metadata, call, timeout))
+            return _Stream(self._send(metadata, call, timeout))
+        if is_inside_grpc():
+            return _send_at_once(partial(self._send, metadata, call, timeout))
         return self.start_async(metadata, call, timeout)
 
     def start_async(self, metadata: Metadata, call: Call[Any], timeout: float | None = None) -> PendingCall:
         """Send a call without waiting; return a future that is done on a thread of its own."""
         if call.streamed:
-            stream = self._stream(metadata, call, timeout)
+            stream = self._send(metadata, call, timeout)
             try:
                 return _Reading(stream, self._readers)
             except RuntimeError:  # no thread can be started
                 _cancel(stream)
                 raise
         request = call.request(self.pb)
+        seconds = timeout_for_grpc(timeout or self.timeout)
         connection = self.connection.get()
+        method = getattr(connection[1], call.rpc)
+        us = get_ident()
+        if us in self._starting:
+            # A handler of a signal has interrupted this thread while gRPC holds a lock for it, which is not
+            # reentrant. A call that blocks does not need that lock.
+            return _send_at_once(partial(method, request, metadata=metadata, timeout=seconds))
+        self._starting.add(us)
         try:
-            pending: PendingCall = getattr(connection[1], call.rpc).future(
-                request, metadata=metadata, timeout=timeout_for_grpc(timeout or self.timeout)
-            )
+            pending: PendingCall = method.future(request, metadata=metadata, timeout=seconds)
         except grpc.RpcError:
             raise
         except BaseException:
             self._discard(connection)
             raise
+        finally:
+            self._starting.discard(us)
         return pending
 
     def discard(self, generation: int) -> None:
@@ -283,12 +300,6 @@ class Channel:
     def close(self) -> None:
         """Close the connection with all calls on it; further calls are refused."""
         self.connection.close()
-
-    def _stream(self, metadata: Metadata, call: Call[Any], timeout: float | None) -> Any:
-        method = getattr(self.connection.get()[1], call.rpc)
-        return method(
-            call.request(self.pb), metadata=metadata, timeout=timeout_for_grpc(timeout or self.timeout)
-        )
 
     def _open(self, generation: int) -> tuple[grpc.Channel, Any]:
         options = self._options(generation)
@@ -323,6 +334,16 @@ class Channel:
             "grpc.keepalive_timeout_ms": _milliseconds(configuration.get_keepalive_timeout()),
         }
         return [(name, value) for name, value in settings.items() if value is not None]
+
+
+def _send_at_once(send: Callable[[], Any]) -> concurrent.futures.Future[Any]:
+    """Send a call and wait for its end on this thread; return the future of its result, which is done."""
+    done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    try:
+        done.set_result(send())
+    except grpc.RpcError as error:
+        done.set_exception(error)
+    return done
 
 
 def _check_threads() -> None:

@@ -100,3 +100,17 @@ def _has_passed_signal_handler(traceback: TracebackType | None) -> bool:
         frames.add(id(frame))
         traceback = traceback.tb_next
     return False
+
+
+def is_inside_grpc() -> bool:
+    """Return whether this thread is in the middle of a call of gRPC's, which a signal's handler interrupted.
+
+    gRPC's own threads, which deliver the results of calls that do not block, may wait for a lock that this
+    thread holds. So the handler must not wait for such a call.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - there is no public name for it
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "grpc._channel":
+            return True
+        frame = frame.f_back
+    return False

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from math import inf
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_momento")
 
-# Transports that are kept while they connect. With a probe a second or so, each has about four seconds.
-MAX_CANDIDATES = 3
+# Transports that are kept while they connect. With a probe a second or so, each has about five seconds.
+MAX_CANDIDATES = 7
 
 # Seconds. A probe has a deadline of one second, which gRPC keeps unless its threads could not be started.
 MAX_PROBE_TIME = 1.3
 
-# Seconds beyond it that an async call waits for the end of a probe.
+# Seconds beyond its time after which a probe is late, and after which an async call does not wait for it.
 _MARGIN = 0.2
 
 
@@ -102,18 +103,19 @@ class Recovery:
 
         try:
             threading.Thread(target=run, name="momento-probe", daemon=True).start()
-        except RuntimeError:
+        except Exception:  # noqa: BLE001 - threads fail to start in several ways
             return None
         return done
 
     def _run(self, probe: Probe, cache: str) -> None:
-        has_succeeded = False
+        has_succeeded, late_at = False, inf
         try:
+            late_at = monotonic() + self._in_use().probe_timeout + _MARGIN
             has_succeeded = self._has_recovered(cache)
         except Exception:
             logger.exception("A probe of Momento failed unexpectedly, and is sent again.")
         finally:
-            probe.end(has_succeeded=has_succeeded)
+            probe.end(has_succeeded=has_succeeded, was_late=monotonic() > late_at)
             if has_succeeded:
                 self._breakers.close(probe.began)
             else:

@@ -11,6 +11,8 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from momento import CacheClient, CredentialProvider
@@ -31,6 +33,7 @@ from .futures import wait_for
 from .interrupts import is_foreign
 from .metering import Tally
 from .proxies import bypass_proxies
+from .readers import threads
 from .together import acall_all, call_all
 
 logger = logging.getLogger("django_momento")
@@ -185,7 +188,9 @@ class Transport:
         pending, passage, generation = sent
         if passage is not None:
             passage.leave()
-        pending.cancel()
+        # Not on this thread: gRPC's may hold the lock of the call, and wait for one that this thread holds.
+        with suppress(RuntimeError):
+            threads.run(partial(_cancel, pending))
         if not call.streamed:  # A stream is read by a thread of ours, which delivers its deadline.
             self._channel(call).discard(generation)
         return self._sent(cache, call).error_for_status("DEADLINE_EXCEEDED", "")
@@ -260,9 +265,14 @@ class Transport:
                     raise
                 raise self._error_for(cache, call, error) from error
 
+    @property
+    def probe_timeout(self) -> float:
+        """Seconds that a probe may take."""
+        return min(self.timeout, PROBE_TIMEOUT)
+
     def start_probe(self, cache: str) -> PendingCall:
         """Ask, over a channel of our own, for something that any API key may ask for."""
-        timeout = min(self.timeout, PROBE_TIMEOUT)
+        timeout = self.probe_timeout
         return self._cache.start_async(self._metadata_of(cache), KeysExist((_PROBE_KEY,)), timeout)
 
     def probe_error(self, cache: str, pending: PendingCall) -> MomentoCacheError | None:
@@ -385,3 +395,8 @@ class Transport:
             )
             return metadata + once
         return metadata
+
+
+def _cancel(pending: PendingCall) -> None:
+    with suppress(Exception):
+        pending.cancel()

@@ -266,6 +266,18 @@ def test_a_probe_is_overdue_when_no_call_came_by_for_as_long_as_its_pause(
     assert quiet.is_overdue
 
 
+def test_the_probe_after_a_late_one_is_overdue(
+    breaker: CircuitBreaker, clock: Clock, whole_pauses: None
+) -> None:
+    """A probe ends late if the process is frozen between calls, and the next one would, too."""
+    opened(breaker, clock)
+    due(breaker, clock).end(has_succeeded=False, was_late=True)
+    probe = due(breaker, clock)
+    assert probe.is_overdue
+    probe.end(has_succeeded=False)
+    assert not due(breaker, clock).is_overdue
+
+
 def test_the_pauses_between_probes_grow_to_the_longest(
     breaker: CircuitBreaker, clock: Clock, whole_pauses: None
 ) -> None:

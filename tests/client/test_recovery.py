@@ -90,13 +90,14 @@ def test_a_process_without_threads_to_spare_recovers(
     eventually(lambda: outcome(site, run_sync) == "answered")
 
 
+@pytest.mark.parametrize("connect_seconds", [0.4, 2.5], ids=["two probes", "many probes"])
 def test_a_connection_that_takes_longer_than_a_probe_is_kept_for_the_next(
-    site: Site, proxy: TcpProxy, run: Run, monkeypatch: pytest.MonkeyPatch
+    connect_seconds: float, site: Site, proxy: TcpProxy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the breaker would never close where connecting takes longer."""
     monkeypatch.setattr(transport, "PROBE_TIMEOUT", 0.2)
     go_silent(site, proxy, run)
-    proxy.connect_seconds = 0.4
+    proxy.connect_seconds = connect_seconds
     proxy.is_silent = False
     proxy.reset()
     eventually(lambda: outcome(site, run) == "answered")
