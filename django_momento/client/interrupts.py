@@ -27,16 +27,20 @@ _EXIT: CodeType = threading.Condition.__exit__.__code__
 def release_interrupted_locks(traceback: TracebackType | None) -> None:
     """Release each condition that this thread was about to enter or leave when an exception was raised."""
     while traceback is not None:
-        code = traceback.tb_frame.f_code
+        frame, last_instruction = traceback.tb_frame, traceback.tb_lasti
+        traceback = traceback.tb_next
+        # Python 3.10 lists a frame twice if a profiler raised the exception, and one release is enough.
+        if traceback is not None and traceback.tb_frame is frame:
+            continue
+        code = frame.f_code
         if code is _ENTER or code is _EXIT:
-            has_called = traceback.tb_lasti >= _last_call(code)
-            condition = traceback.tb_frame.f_locals["self"]
+            has_called = last_instruction >= _last_call(code)
+            condition = frame.f_locals["self"]
             # A plain lock does not say who has it, and this thread may have waited for it.
             if has_called is (code is _ENTER) and isinstance(condition._lock, _REENTRANT):  # noqa: SLF001
                 # Another thread has the lock if the exception came while this one waited for it.
                 with suppress(RuntimeError):
                     condition.release()
-        traceback = traceback.tb_next
 
 
 @cache
