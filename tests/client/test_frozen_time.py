@@ -28,6 +28,9 @@ PAST = 1_000_000_000.0
 FREEZES: dict[str, Freeze] = {
     "mock": lambda: mock.patch("time.time", return_value=PAST),
     "freezegun": lambda: freezegun.freeze_time("2001-09-09", ignore=["asyncio", "threading"]),
+    "freezegun but for gRPC": lambda: freezegun.freeze_time(
+        "2001-09-09", ignore=["asyncio", "threading", "grpc"]
+    ),
     "time-machine": lambda: time_machine.travel(PAST, tick=False),
     "a few seconds": lambda: mock.patch("time.time", lambda now=time.time: now() - 25.0),
 }
