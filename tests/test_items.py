@@ -1,4 +1,4 @@
-"""Keys, values and errors of items: hooks, lone surrogates, unreadable values, and the names in messages."""
+"""Keys, values and errors of items: lone surrogates, unreadable values, and the names in messages."""
 
 from __future__ import annotations
 
@@ -13,86 +13,15 @@ from unittest import mock
 
 import pytest
 from django.core.cache import caches
-from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.utils.asyncio import async_unsafe
 
 from django_momento.cache import MomentoCache
-from django_momento.client import operations
 from django_momento.client.client import Client
 from django_momento.client.registry import clients
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache, local_options
-
-FACES = pytest.mark.parametrize("face", ["sync", "async"])
-HOOKS = ["make_key", "validate_key", "make_and_validate_key"]
-
-
-def call(cache: Any, face: str, verb: str, *args: Any, **kwargs: Any) -> Any:
-    """Call a verb of either face."""
-    if face == "sync":
-        return getattr(cache, verb)(*args, **kwargs)
-    return asyncio.run(getattr(cache, f"a{verb}")(*args, **kwargs))
-
-
-def stored_keys(cache: MomentoCache, *keys: str) -> list[str]:
-    """Return those of some full keys that exist in Momento."""
-    client = clients.get(cache.options.connection)
-    data = client.run(cache.options.cache_name, operations.get_many([key.encode() for key in keys]))
-    return sorted(key.decode() for key in data)
-
-
-@pytest.mark.parametrize("used_before", [False, True])
-def test_a_key_function_that_is_assigned_later_is_used(make_cache: MakeCache, used_before: bool) -> None:
-    """A tenant must never read another tenant's value."""
-    cache = make_cache()
-    if used_before:
-        cache.set("key", "of nobody")
-    cache.key_func = lambda key, prefix, version: f"tenant:{key}"
-    cache.set("key", "of a tenant")
-
-    assert cache.get("key") == "of a tenant"
-    assert stored_keys(cache, "tenant:key", ":1:key") == [*[":1:key"] * used_before, "tenant:key"]
-    cache.key_func = lambda key, prefix, version: f"another:{key}"
-    assert cache.get("key") is None
-
-
-@pytest.mark.parametrize("used_before", [False, True])
-@pytest.mark.parametrize("place", ["instance", "class", "base class"])
-@pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_that_is_replaced_is_used(
-    make_cache: MakeCache, hook: str, place: str, used_before: bool
-) -> None:
-    """On an instance or a class, before or after the first call, and no longer than it is replaced."""
-    cache = make_cache()
-    if used_before:
-        cache.get("key")
-    target = {"instance": cache, "class": MomentoCache, "base class": BaseCache}[place]
-    with mock.patch.object(target, hook, side_effect=KeyError("replaced")) as replaced:
-        for verb in ("get", "delete", "has_key"):
-            with pytest.raises(KeyError, match="replaced"):
-                getattr(cache, verb)("key")
-
-    assert 3 == replaced.call_count
-    assert cache.get("key") is None
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_that_a_subclass_overrides_is_used(momento: LocalServer, hook: str) -> None:
-    """Each of Django's three."""
-    seen = []
-
-    def override(self: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
-        seen.append(key)
-        return getattr(BaseCache, hook)(self, key, *args, **kwargs)
-
-    cache = type("OurCache", (MomentoCache,), {hook: override})(
-        CACHE_NAME, {"OPTIONS": local_options(momento)}
-    )
-    cache.set("key", "value")
-
-    assert cache.get("key") == "value"
-    assert 2 == len(seen)
+from tests.kit.faces import FACES, call
 
 
 @FACES
@@ -316,114 +245,6 @@ def test_a_value_that_needs_no_thread_is_encoded_in_the_loop(make_cache: MakeCac
         call(cache, face, "set", "key", "value")
         assert call(cache, face, "get_or_set", "other", "value") == "value"
         assert call(cache, face, "set_many", {"key": "value"}) == []
-
-
-def test_repr_has_the_alias_the_cache_and_the_endpoint(make_cache: MakeCache, momento: LocalServer) -> None:
-    """Before and after the first call."""
-    cache = make_cache(alias="pages")
-    expected = f"<MomentoCache alias='pages' cache='{CACHE_NAME}' endpoint='{momento.address}'>"
-
-    assert expected == repr(cache)
-    cache.get("key")
-    assert momento.address in repr(cache)
-
-
-def test_repr_of_a_client_has_its_endpoint_and_no_key(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So do the reprs of the registry and of the transport and its channels."""
-    monkeypatch.setenv("MOMENTO_API_KEY", "a-key-that-is-secret")
-    with LocalServer(api_keys=["a-key-that-is-secret"], caches=[CACHE_NAME]) as server:
-        options = {"CREDENTIALS": "env", "ENDPOINT": server.address}
-        backend = "django_momento.cache.MomentoCache"
-        settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
-        cache = caches.create_connection("default")
-        assert isinstance(cache, MomentoCache)
-        client = clients.get(cache.options.connection)
-        assert "not connected, key from env" in repr(client)
-        cache.get("key")
-        shown = repr([clients, client, client.transport, *vars(client.transport).values()])
-
-        assert f"<Client to {server.address}, key from env>" in shown
-        assert f"<Transport to {server.address}>" in shown
-        assert f"<Channel to {server.address}>" in shown
-        assert "a-key-that-is-secret" not in shown
-
-
-@pytest.mark.parametrize(
-    "options", [{"CREDENTIALS": "env", "ENDPOINT": "cell.example"}, {"SECRET_ID": "momento"}, {"SECRET": 1}]
-)
-def test_repr_shows_no_secret_and_never_fails(
-    settings: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
-) -> None:
-    """Debug pages show it, also for settings that are refused."""
-    monkeypatch.setenv("MOMENTO_API_KEY", "a-key-that-is-secret")
-    backend = "django_momento.cache.MomentoCache"
-    params = {**options, "ENCRYPTION_KEY": "AAAAAAAAAAAAAAAAAAAAAA=="}
-    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "a", "OPTIONS": params}}
-    shown = repr(caches.create_connection("default"))
-
-    assert shown.startswith("<MomentoCache")
-    assert "secret" not in shown
-    assert "AAAA" not in shown
-
-
-@pytest.mark.parametrize(
-    ("name", "replacement"),
-    [
-        ("delete_pattern", "generation"),
-        ("keys", "cannot list keys"),
-        ("iter_keys", "cannot list keys"),
-        ("persist", r"touch\(key, None\)"),
-        ("expire", r"touch\(key, timeout\)"),
-        ("ttl", "time of expiry"),
-        ("lock", r"add\(key, value, timeout\)"),
-        ("hset", "sdk_client"),
-        ("adelete_pattern", "generation"),
-        ("smismember", "sdk_client"),
-        ("azpopmin", "sdk_client"),
-        ("pipeline", "Use a Redis"),
-        ("getset", "not atomic"),
-        ("rename", "under the other key"),
-    ],
-)
-def test_a_method_of_another_backend_is_an_error_that_names_the_replacement(
-    make_cache: MakeCache, name: str, replacement: str
-) -> None:
-    """An AttributeError, so that hasattr() is False."""
-    cache = make_cache()
-
-    assert not hasattr(cache, name)
-    with pytest.raises(AttributeError, match=f"MomentoCache has no '{name}'.*{replacement}"):
-        getattr(cache, name)
-
-
-def test_any_other_attribute_is_the_usual_error(make_cache: MakeCache) -> None:
-    """Settings that are refused are theirs, even in an attribute."""
-    with pytest.raises(AttributeError, match="'MomentoCache' object has no attribute 'no_such'"):
-        make_cache().no_such  # type: ignore[attr-defined]  # noqa: B018
-
-
-@FACES
-@pytest.mark.parametrize(
-    ("verb", "name", "replacement"),
-    [
-        ("set", "nx", r"Use add\(key, value, timeout\)"),
-        ("set", "xx", r"Use has_key\(\)"),
-        ("set", "client", "Leave it out"),
-        ("set", "px", "Use timeout, in seconds"),
-        ("incr", "ignore_key_check", r"Use add\(key, 0\)"),
-        ("set", "no_such", "$"),
-    ],
-)
-def test_an_argument_of_another_backend_is_an_error_that_names_the_replacement(
-    make_cache: MakeCache, face: str, verb: str, name: str, replacement: str
-) -> None:
-    """A TypeError, as for every argument that does not exist."""
-    cache = make_cache()
-    with pytest.raises(
-        TypeError, match=f"{verb}.* unexpected keyword argument '{name}'.*{replacement}|no_such"
-    ):
-        call(cache, face, verb, "key", 1, **{name: True})
-    assert cache.get("key") is None
 
 
 def test_partial_failures_are_throttled_and_counted(

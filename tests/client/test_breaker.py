@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import random
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -19,10 +18,8 @@ from django_momento.client.breaker import (
     FAILURE_THRESHOLD,
     FAILURE_WINDOW,
     INITIAL_BACKOFF,
-    MAX_BACKOFF,
     PROBE_LEASE,
     CircuitBreaker,
-    Probe,
     Unbroken,
 )
 from django_momento.exceptions import (
@@ -30,59 +27,20 @@ from django_momento.exceptions import (
     CircuitOpen,
     LimitExceeded,
     MomentoCacheError,
-    ServerUnavailable,
     TransportError,
 )
+from tests.kit import circuits as fixtures
 from tests.kit.at_once import at_once
+from tests.kit.circuits import TIMED_OUT, UNAVAILABLE, next_probe, open_circuit, seconds_to_probe
 from tests.kit.clock import Clock
 
-TIMED_OUT = CallTimedOut("No answer.", "Check the network.")
-UNAVAILABLE = ServerUnavailable("No connection.", "Check ENDPOINT.")
+breaker, clock, whole_pauses = fixtures.breaker, fixtures.clock, fixtures.whole_pauses
 
 ANSWERS = [
     kind
     for kind in vars(exceptions).values()
     if isinstance(kind, type) and issubclass(kind, MomentoCacheError) and not issubclass(kind, TransportError)
 ]
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "monotonic", clock)
-    return clock
-
-
-@pytest.fixture
-def whole_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every pause is as long as it may be."""
-    monkeypatch.setattr(random, "uniform", lambda low, high: high)
-
-
-@pytest.fixture
-def breaker(clock: Clock) -> CircuitBreaker:
-    return CircuitBreaker()
-
-
-def opened(breaker: CircuitBreaker, clock: Clock) -> CircuitBreaker:
-    assert breaker.record_failure(TIMED_OUT, clock.now)
-    return breaker
-
-
-def seconds_to_probe(breaker: CircuitBreaker, clock: Clock) -> float:
-    """Let time pass until a probe may be sent, and fails; return how much of it did."""
-    start = clock.now
-    due(breaker, clock).end(has_succeeded=False)
-    return clock.now - start
-
-
-def due(breaker: CircuitBreaker, clock: Clock) -> Probe:
-    """Let time pass until a probe may be sent, and return it."""
-    start = clock.now
-    while (probe := breaker.half_open()) is None:
-        clock.advance(0.001)
-        assert clock.now - start < 2 * MAX_BACKOFF
-    return probe
 
 
 def test_it_is_closed_at_first(breaker: CircuitBreaker) -> None:
@@ -165,7 +123,7 @@ def test_failures_while_it_is_open_change_nothing(
     breaker: CircuitBreaker, clock: Clock, whole_pauses: None
 ) -> None:
     """Calls in flight when it opened fail one after the other: they neither count nor put off the probe."""
-    opened(breaker, clock)
+    open_circuit(breaker, clock)
     for _ in range(10):
         clock.advance(INITIAL_BACKOFF / 10)
         assert not breaker.record_failure(TIMED_OUT, clock.now - 1)
@@ -175,7 +133,7 @@ def test_failures_while_it_is_open_change_nothing(
 
 def test_its_refusal_says_what_happened_and_what_to_do(breaker: CircuitBreaker, clock: Clock) -> None:
     """Whoever reads only the refusals in the log learns the reason all the same."""
-    refusal = opened(breaker, clock).refusal()
+    refusal = open_circuit(breaker, clock).refusal()
     assert isinstance(refusal, CircuitOpen)
     assert refusal.cause.endswith("because of: No answer.")
     assert "Check the network." == refusal.fix
@@ -198,133 +156,13 @@ def test_it_keeps_nothing_of_the_call_that_opened_it(breaker: CircuitBreaker, cl
         gc.enable()
 
 
-def test_one_of_many_threads_may_probe(breaker: CircuitBreaker, clock: Clock) -> None:
-    """A Momento that is down, or just back, is asked once at a time."""
-    opened(breaker, clock)
-    clock.advance(INITIAL_BACKOFF)
-    (probe,) = filter(None, at_once(50, breaker.half_open))
-    clock.advance(PROBE_LEASE - 0.001)
-    assert breaker.half_open() is None
-    probe.end(has_succeeded=False)
-    clock.advance(MAX_BACKOFF)
-    assert breaker.half_open() is not None
-
-
-def test_a_probe_that_does_not_end_is_given_up(breaker: CircuitBreaker, clock: Clock) -> None:
-    """Its thread may be frozen with the process: one of many callers then sends another itself."""
-    opened(breaker, clock)
-    frozen = due(breaker, clock)
-    for _ in range(3):
-        clock.advance(PROBE_LEASE)
-        (probe,) = filter(None, at_once(50, breaker.half_open))
-        assert probe.is_overdue
-    frozen.end(has_succeeded=False)
-    assert breaker.half_open() is None
-    probe.end(has_succeeded=True)
-    assert not breaker.is_open
-
-
-def test_a_probe_that_is_dropped_has_ended(breaker: CircuitBreaker, clock: Clock, whole_pauses: None) -> None:
-    """Whatever its thread died of, or if an exception came before it was begun: the next is due as usual."""
-    opened(breaker, clock)
-    for _ in range(5):
-        due(breaker, clock)
-        assert breaker.half_open() is None
-    probe = due(breaker, clock)
-    assert probe.is_overdue
-    probe.end(has_succeeded=True)
-    assert not breaker.is_open
-
-
-def test_a_late_answer_to_a_probe_that_was_given_up_closes_it(breaker: CircuitBreaker, clock: Clock) -> None:
-    """Momento is back, whoever has found out."""
-    opened(breaker, clock)
-    slow = due(breaker, clock)
-    clock.advance(PROBE_LEASE)
-    other = breaker.half_open()
-    slow.end(has_succeeded=True)
-    assert not breaker.is_open
-    assert other is not None
-    other.end(has_succeeded=False)
-    assert not breaker.is_open
-    assert breaker.half_open() is None
-
-
-def test_a_probe_is_overdue_when_no_call_came_by_for_as_long_as_its_pause(
-    breaker: CircuitBreaker, clock: Clock, whole_pauses: None
-) -> None:
-    """A process that calls seldom, or is frozen between calls: no thread in the background gets to run."""
-    opened(breaker, clock)
-    clock.advance(1.9 * INITIAL_BACKOFF)
-    busy = breaker.half_open()
-    assert busy is not None
-    assert not busy.is_overdue
-    busy.end(has_succeeded=False)
-    clock.advance(2.1 * 2 * INITIAL_BACKOFF)
-    quiet = breaker.half_open()
-    assert quiet is not None
-    assert quiet.is_overdue
-
-
-def test_the_probe_after_a_late_one_is_overdue(
-    breaker: CircuitBreaker, clock: Clock, whole_pauses: None
-) -> None:
-    """A probe ends late if the process is frozen between calls, and the next one would, too."""
-    opened(breaker, clock)
-    due(breaker, clock).end(has_succeeded=False, was_late=True)
-    probe = due(breaker, clock)
-    assert probe.is_overdue
-    probe.end(has_succeeded=False)
-    assert not due(breaker, clock).is_overdue
-
-
-def test_the_pauses_between_probes_grow_to_the_longest(
-    breaker: CircuitBreaker, clock: Clock, whole_pauses: None
-) -> None:
-    """A short outage is over soon, and a long one costs little."""
-    opened(breaker, clock)
-    pauses = [seconds_to_probe(breaker, clock) for _ in range(5)]
-    expected = [min(INITIAL_BACKOFF * 2**number, MAX_BACKOFF) for number in range(5)]
-    assert pytest.approx(expected, abs=0.002) == pauses
-    assert pauses[-1] == pytest.approx(MAX_BACKOFF, abs=0.002)
-
-
 def test_the_pauses_of_two_processes_differ(clock: Clock) -> None:
     """A fleet that met an outage together does not come back together."""
     pauses = []
     for _ in range(100):
-        breaker = opened(CircuitBreaker(), clock)
+        breaker = open_circuit(CircuitBreaker(), clock)
         pauses.append(seconds_to_probe(breaker, clock))
     assert INITIAL_BACKOFF / 2 <= min(pauses) < max(pauses) <= INITIAL_BACKOFF + 0.002
-
-
-def test_an_answer_to_a_probe_closes_it(breaker: CircuitBreaker, clock: Clock, whole_pauses: None) -> None:
-    """And the next outage is a new one, with the first pause and a whole run."""
-    opened(breaker, clock)
-    for has_succeeded in (False, False, True):
-        due(breaker, clock).end(has_succeeded=has_succeeded)
-    assert not breaker.is_open
-    assert breaker.half_open() is None
-    for _ in range(FAILURE_THRESHOLD - 1):
-        clock.advance(0.01)
-        assert not breaker.record_failure(UNAVAILABLE, clock.now)
-    clock.advance(0.01)
-    assert breaker.record_failure(UNAVAILABLE, clock.now)
-    assert 2 == breaker.openings
-    assert pytest.approx(INITIAL_BACKOFF, abs=0.002) == seconds_to_probe(breaker, clock)
-
-
-def test_calls_from_before_a_probe_do_not_open_it_again(breaker: CircuitBreaker, clock: Clock) -> None:
-    """They are in flight over connections of the time before, and time out when Momento is long back."""
-    before = clock.now
-    opened(breaker, clock)
-    due(breaker, clock).end(has_succeeded=True)
-    clock.advance(0.5)
-    for _ in range(2 * FAILURE_THRESHOLD):
-        assert not breaker.record_failure(TIMED_OUT, before)
-        assert not breaker.record_failure(UNAVAILABLE, before)
-    assert not breaker.is_open
-    assert breaker.record_failure(TIMED_OUT, clock.now)
 
 
 def test_calls_that_fail_at_the_same_moment_count_as_one(breaker: CircuitBreaker, clock: Clock) -> None:
@@ -347,7 +185,7 @@ def test_of_many_threads_that_time_out_together_one_opens_it(breaker: CircuitBre
 
 def test_another_connection_to_the_same_place_opens_with_it(clock: Clock) -> None:
     """It need not find out the same at the same price, unless a call on it was answered since."""
-    failed, idle, alive = (opened(CircuitBreaker(), clock), CircuitBreaker(), CircuitBreaker())
+    failed, idle, alive = (open_circuit(CircuitBreaker(), clock), CircuitBreaker(), CircuitBreaker())
     alive.last_success = clock.now
     for other in (idle, alive):
         other.open_with(failed, clock.now)
@@ -357,7 +195,7 @@ def test_another_connection_to_the_same_place_opens_with_it(clock: Clock) -> Non
     )
     assert str(failed.refusal()) == str(idle.refusal())
     began = clock.now
-    due(idle, clock).end(has_succeeded=True)
+    next_probe(idle, clock).end(has_succeeded=True)
     failed.close(began)
     assert [False, False] == [idle.is_open, failed.is_open]
     clock.advance(0.01)
@@ -418,13 +256,13 @@ def test_an_exception_at_any_instruction_leaves_a_breaker_that_opens_and_closes(
         for _ in range(FAILURE_THRESHOLD):
             clock.advance(0.01)
             breaker.record_failure(UNAVAILABLE, clock.now)
-        due(breaker, clock).end(has_succeeded=False)
-        due(breaker, clock).end(has_succeeded=True)
+        next_probe(breaker, clock).end(has_succeeded=False)
+        next_probe(breaker, clock).end(has_succeeded=True)
 
     for _ in interrupts(an_outage):
         if breaker.is_open:
             clock.advance(PROBE_LEASE)
-            due(breaker, clock).end(has_succeeded=True)
+            next_probe(breaker, clock).end(has_succeeded=True)
         breaker.last_success = clock.now
         an_outage()
         assert not breaker.is_open

@@ -11,22 +11,14 @@ from typing import Any
 import pytest
 
 from django_momento.conf.loading import parse
-from django_momento.conf.options import CALLABLE, OPTIONS, CacheOptions, ConnectionOptions
+from django_momento.conf.options import OPTIONS, CacheOptions, ConnectionOptions
 from django_momento.endpoint import Endpoint
 from django_momento.exceptions import ConfigurationError
 from django_momento.redaction import SecretStr
+from tests.kit.parsing import SOURCES, parsed, refusal
 from tests.kit.tables import table
 
 HERE = __file__
-SOURCES: dict[str, dict[str, Any]] = {
-    "secretsmanager": {"SECRET_ID": "momento"},
-    "agent": {"CREDENTIALS": "agent", "SECRET_ID": "momento"},
-    "env": {"CREDENTIALS": "env"},
-    "file": {"CREDENTIALS": "file", "API_KEY_FILE": "/run/secrets/momento"},
-    CALLABLE: {"CREDENTIALS": "mysite.keys.current"},
-    "local": {"CREDENTIALS": "local"},
-    "embedded": {"CREDENTIALS": "embedded"},
-}
 NOT_TEXT = ["", None, 1, True, b"text", ["text"]]
 NOT_SECONDS = [0, -1, -0.5, True, None, "60", Decimal(60), [60], 10**9 + 1, 10**400]
 NOT_SECONDS += [float("nan"), float("inf")]
@@ -105,20 +97,9 @@ def base_for(name: str) -> dict[str, Any]:
     return SOURCES[next(iter(OPTIONS[name].sources), "env")]
 
 
-def parsed(**given: Any) -> CacheOptions:
-    return parse("default", "my-cache", {"OPTIONS": given})
-
-
 def value_of(options: CacheOptions, name: str) -> Any:
     field = name.lower()
     return getattr(options.connection if hasattr(options.connection, field) else options, field)
-
-
-def refusal(params: object, location: object = "my-cache", alias: str = "pages") -> str:
-    with pytest.raises(ConfigurationError) as refused:
-        parse(alias, location, params)  # type: ignore[arg-type]
-    assert refused.value.fix
-    return str(refused.value)
 
 
 def test_the_table_of_these_tests_has_every_option() -> None:
@@ -220,67 +201,6 @@ def test_all_but_json_is_signed_unless_told_otherwise(given: dict[str, Any], sig
     assert sign is parsed(CREDENTIALS="env", **given).sign
 
 
-@table("source", SOURCES)
-def test_the_least_a_source_needs_is_enough(source: str) -> None:
-    """Each credential source works with its one line of OPTIONS."""
-    expected = SOURCES[source].get("CREDENTIALS", "secretsmanager")
-
-    assert expected == parsed(**SOURCES[source]).connection.credentials
-
-
-@table("given", [{}, {"REGION": "eu-west-1"}, {"ENDPOINT": "cell.example"}])
-def test_options_without_a_source_of_the_key_are_refused(given: dict[str, Any]) -> None:
-    """Nothing guesses where the key is; the message offers every way to say it."""
-    message = refusal({"OPTIONS": given})
-
-    assert "CACHES['pages']['OPTIONS'] does not say where the Momento API key comes from." in message
-    assert "SECRET_ID" in message
-    assert "CREDENTIALS: 'agent', 'env', 'file', 'local', 'embedded', or the dotted path of a" in message
-
-
-def test_a_site_without_options_is_told_what_is_missing() -> None:
-    """The first try of a new user often has no OPTIONS at all."""
-    assert "SECRET_ID" in refusal({})
-
-
-@table(
-    ("source", "name"), [("secretsmanager", "SECRET_ID"), ("agent", "SECRET_ID"), ("file", "API_KEY_FILE")]
-)
-def test_a_source_without_what_it_needs_is_refused(source: str, name: str) -> None:
-    """The source alone does not say which secret, or which file."""
-    message = refusal({"OPTIONS": {"CREDENTIALS": source}})
-
-    assert f"CREDENTIALS {source!r} but no {name}. Give {name}, " in message
-
-
-@table(
-    ("source", "name"),
-    [
-        (source, option.name)
-        for source in SOURCES
-        for option in OPTIONS.values()
-        if option.sources and source not in option.sources
-    ],
-)
-def test_an_option_of_another_source_is_refused(source: str, name: str) -> None:
-    """An option that would be ignored is a misunderstanding, and better said than kept."""
-    given = {"ENDPOINT": "127.0.0.1:8080", "AGENT_FALLBACK": True}.get(name, "value")
-    message = refusal({"OPTIONS": {"CREDENTIALS": source, **SOURCES[source], name: given}})
-
-    credentials = SOURCES[source].get("CREDENTIALS", source)
-    others = [other if other == CALLABLE else repr(other) for other in OPTIONS[name].sources]
-    assert f"CACHES['pages']['OPTIONS']['{name}'] has no meaning with CREDENTIALS '{credentials}'" in message
-    assert f"set CREDENTIALS to {' or '.join(others)}." in message
-
-
-def test_momento_local_needs_a_port() -> None:
-    """A cell's endpoint is not where momento-local listens."""
-    message = refusal({"OPTIONS": {"CREDENTIALS": "local", "ENDPOINT": "cell.example"}})
-
-    assert "CACHES['pages']['OPTIONS']['ENDPOINT'] is 'cell.example', without a port." in message
-    assert "'127.0.0.1:8080'" in message
-
-
 def test_aliases_with_equal_connections_can_share_a_client() -> None:
     """Connection options are the key of the process-wide clients: equal ones are one key, others are not."""
     one = parse("one", "a", {"OPTIONS": {"CREDENTIALS": "env", "CLIENT_TIMEOUT": 2, "SERIALIZER": "json"}})
@@ -289,14 +209,6 @@ def test_aliases_with_equal_connections_can_share_a_client() -> None:
 
     assert one.connection == two.connection
     assert 2 == len({one.connection, two.connection, other.connection})
-
-
-@table("location", ["", " ", None, 1, b"my-cache", ["a", "b"], ("a",), {}])
-def test_a_location_that_names_no_cache_is_refused(location: object) -> None:
-    """LOCATION is one Momento cache; Django answers an empty string where there is none."""
-    message = refusal({"OPTIONS": SOURCES["env"]}, location)
-
-    assert f"CACHES['pages']['LOCATION'] must be the name of a Momento cache, not {location!r}." in message
 
 
 @table("options", [None, [], "SECRET_ID=momento", 1, [("SECRET_ID", "momento")]])
@@ -384,102 +296,3 @@ def test_a_timeout_that_is_no_number_is_refused(timeout: object) -> None:
 def test_a_timeout_that_django_takes_is_taken(timeout: object) -> None:
     """What Django's other backends accept is accepted."""
     assert parse("pages", "my-cache", {"OPTIONS": SOURCES["env"], "TIMEOUT": timeout})
-
-
-@table(
-    ("location", "hint"),
-    [
-        ("my-cache\n", "printable ASCII"),
-        ("my\rcache", "printable ASCII"),
-        ("my\x00cache", "printable ASCII"),
-        ("my\x1bcache", "printable ASCII"),
-        ("größe", "printable ASCII"),
-        ("my\u2028cache", "printable ASCII"),
-        ("my\ud800cache", "printable ASCII"),
-        (" my-cache", "Write 'my-cache'."),
-        ("my-cache ", "Write 'my-cache'."),
-        ("'my-cache'", "Write 'my-cache'."),
-        ('"my-cache"', "Write 'my-cache'."),
-        ("redis://127.0.0.1:6379/1", "a URL: Momento's caches have plain names."),
-        ("rediss://user:password@cache.example:6379", "another cache backend"),
-        ("https://cell.example", "a URL"),
-        ("momento://my-cache?credentials=env", "django_momento.env.Env().cache_url()"),
-        ("momento-local://127.0.0.1:8080/my-cache", "django_momento.env.Env().cache_url()"),
-    ],
-)
-def test_a_location_that_no_cache_can_have_is_refused(location: str, hint: str) -> None:
-    """gRPC would say "invalid metadata" of it, or Momento that there is no such cache."""
-    message = refusal({"OPTIONS": SOURCES["env"]}, location)
-
-    assert message.startswith("CACHES['pages']['LOCATION'] is ")
-    assert hint in message
-    assert message.isascii()
-    assert message.isprintable()
-
-
-def test_a_password_in_a_location_is_not_shown() -> None:
-    """A URL of Redis may hold one."""
-    assert "hunter2" not in refusal({"OPTIONS": SOURCES["env"]}, "redis://:hunter2@127.0.0.1:6379/1")
-
-
-@table("location", ["my-cache", "My_Cache.2", "a b", "a/b", "a:b", "a" * 255, "127.0.0.1"])
-def test_a_location_of_printable_ascii_is_taken(location: str) -> None:
-    """Momento decides whether there is such a cache."""
-    assert location == parse("pages", location, {"OPTIONS": SOURCES["env"]}).cache_name
-
-
-def test_all_problems_of_an_alias_are_in_one_report() -> None:
-    """Nobody mends one to be told of the next."""
-    options = {"CREDENTIALS": "env", "REGION": "eu-west-1", "SIGN": "no", "MAX_TTL": 0, "CLIENT_CLASS": "x"}
-    params = {"OPTIONS": options, "TIMEOUT": "1h", "KEYPREFIX": "a"}
-
-    with pytest.raises(ConfigurationError) as refused:
-        parse("pages", "a\nb", params)
-
-    mistakes = ("['LOCATION']", "'KEYPREFIX'", "'CLIENT_CLASS'", "['TIMEOUT']", "'SIGN'", "'MAX_TTL'")
-    for mistake in mistakes:
-        assert 1 == len([problem for problem in refused.value.problems if mistake in problem.cause])
-    assert 6 == len(refused.value.problems)
-    assert "CACHES['pages'] has 6 problems:\n1. CACHES['pages']['LOCATION'] is 'a" in refused.value.cause
-    assert all(str(problem) in str(refused.value) for problem in refused.value.problems)
-
-
-def test_problems_of_options_together_are_in_one_report_too() -> None:
-    """Options that are right one by one, and have no meaning together."""
-    with pytest.raises(ConfigurationError) as refused:
-        parse("pages", "a", {"OPTIONS": {"CREDENTIALS": "file", "SECRET_ID": "a", "REGION": "b"}})
-
-    assert [
-        "CACHES['pages']['OPTIONS'] has CREDENTIALS 'file' but no API_KEY_FILE.",
-        "CACHES['pages']['OPTIONS']['SECRET_ID'] has no meaning with CREDENTIALS 'file'.",
-        "CACHES['pages']['OPTIONS']['REGION'] has no meaning with CREDENTIALS 'file'.",
-    ] == [problem.cause for problem in refused.value.problems]
-
-
-def test_one_problem_is_its_own_report() -> None:
-    """A list of one would only be longer."""
-    with pytest.raises(ConfigurationError) as refused:
-        parse("pages", "a", {"OPTIONS": {"CREDENTIALS": "env", "MAX_TTL": 0}})
-
-    assert (refused.value,) == refused.value.problems
-
-
-@table("certificates", [{}, {"ROOT_CERTIFICATES": HERE}])
-@table("host", ["momento", "10.0.0.1", "[fe80::1]", "127.0.0.1", "0.0.0.0", "localhost"])
-def test_a_local_server_may_be_on_any_host(host: str, certificates: dict[str, str]) -> None:
-    """No key goes there. With certificates to trust, TLS serves the port."""
-    options = parsed(CREDENTIALS="local", ENDPOINT=f"{host}:8080", **certificates)
-
-    assert options.connection.endpoint is not None
-    assert bool(certificates) is not options.connection.endpoint.is_plaintext
-    assert str(options.connection.endpoint) == f"{'https://' if certificates else ''}{host}:8080"
-
-
-@table("source", [source for source in SOURCES if source not in ("local", "embedded")])
-def test_a_key_goes_to_another_host_by_tls_alone(source: str) -> None:
-    """In plaintext it would be sent in the clear."""
-    given = {**SOURCES[source], "ENDPOINT": "momento:8443"}
-
-    assert "in the clear" in refusal({"OPTIONS": given})
-    for secure in ({"ENDPOINT": "https://momento:8443"}, {"ROOT_CERTIFICATES": HERE}):
-        assert "https://momento:8443" == str(parsed(**given | secure).connection.endpoint)

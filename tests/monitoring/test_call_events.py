@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import caches
 from django.core.exceptions import SynchronousOnlyOperation
 
-from django_momento import events
 from django_momento.cache import MomentoCache
 from django_momento.events import CallEvent
-from django_momento.exceptions import ConfigurationError, LimitExceeded, MomentoCacheError
+from django_momento.exceptions import LimitExceeded, MomentoCacheError
 from django_momento.local import LocalServer
 from django_momento.local.limits import ON_DEMAND
 from tests.conftest import CACHE_NAME, MakeCache
@@ -52,15 +49,6 @@ CALLS: list[tuple[str, tuple[Any, ...]]] = [
     ("delete_many", (["m:1", "m:2", "m:missing"],)),
     ("clear", ()),
 ]
-
-
-@pytest.fixture
-def seen() -> Iterator[list[CallEvent]]:
-    """Return the list to which each event of this process is added."""
-    found: list[CallEvent] = []
-    events.observers.append(found.append)
-    yield found
-    events.observers.remove(found.append)
 
 
 def call(face: str, cache: MomentoCache, verb: str, *arguments: Any) -> Any:
@@ -286,132 +274,6 @@ def test_a_cancelled_batch_of_one_request_counts_that_request(
         momento.delay()
     assert len(seen) == 3
     assert_equal(seen, momento)
-
-
-def test_an_observer_that_raises_is_logged_once_and_dropped(
-    make_cache: MakeCache, seen: list[CallEvent], caplog: pytest.LogCaptureFixture
-) -> None:
-    """And never fails the call, nor keeps the event from other observers."""
-    told = []
-
-    def broken(event: CallEvent) -> None:
-        told.append(event)
-        raise RuntimeError("broken")
-
-    events.observers.insert(0, broken)
-    cache = make_cache()
-    with caplog.at_level(logging.ERROR, "django_momento"):
-        cache.set("k", 1)
-        assert cache.get("k") == 1
-        asyncio.run(cache.aget("k"))
-
-    assert len(told) == 1
-    assert len(seen) == 3
-    assert len(caplog.records) == 1
-    assert broken not in events.observers
-
-
-def test_an_observer_that_uses_the_cache_makes_no_events(
-    make_cache: MakeCache, seen: list[CallEvent]
-) -> None:
-    cache = make_cache()
-
-    def curious(event: CallEvent) -> None:
-        cache.get("curious")
-
-    events.observers.append(curious)
-    try:
-        cache.get("k")
-    finally:
-        events.observers.remove(curious)
-    assert len(seen) == 1
-
-
-_told: list[CallEvent] = []
-_tell = _told.append
-
-
-async def _coroutine_function(event: CallEvent) -> None:
-    """An observer that nobody would await."""
-
-
-@pytest.mark.parametrize(
-    "option", [f"{__name__}._tell,{__name__}._tell", [f"{__name__}._tell", f"{__name__}._tell"]]
-)
-def test_observers_of_an_alias_hear_of_both_faces(option: Any, make_cache: MakeCache) -> None:
-    """And of no other alias; a list and a text with commas say the same."""
-    _told.clear()
-    cache = make_cache(OPTIONS={"OBSERVERS": option})
-    cache.get("k")
-    asyncio.run(cache.aget("k"))
-    make_cache(alias="default").get("k")
-    assert [event.alias for event in _told] == ["default"] * 4
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "word"),
-    [
-        ("OBSERVERS", "nowhere.found", "cannot be imported"),
-        ("OBSERVERS", f"{__name__}._coroutine_function", "coroutine function"),
-        ("OBSERVERS", f"{__name__}._told", "of type list"),
-        ("OBSERVERS", "no path", "dotted paths"),
-        ("OBSERVERS", 5, "dotted paths"),
-        ("KEY_GROUP", "nowhere.found", "cannot be imported"),
-        ("KEY_GROUP", "no path", "dotted path"),
-        ("KEY_GROUP", f"{__name__}.KIB", "of type int"),
-    ],
-)
-def test_a_wrong_observer_or_key_group_is_refused_with_its_option(
-    option: str, value: Any, word: str, make_cache: MakeCache
-) -> None:
-    with pytest.raises(ConfigurationError, match=option) as caught:
-        make_cache(OPTIONS={option: value}).check_settings()
-    assert word in str(caught.value)
-
-
-def _first_letter(key: str) -> str:
-    if key == "broken":
-        raise ValueError
-    return key[0]
-
-
-def test_key_group_names_the_groups(make_cache: MakeCache, seen: list[CallEvent]) -> None:
-    """And a key for which it raises is of the group `other`."""
-    cache = make_cache(OPTIONS={"KEY_GROUP": f"{__name__}._first_letter"})
-    for key in ("abc", "xyz", "broken"):
-        cache.get(key)
-    assert [event.key_group for event in seen] == ["a", "x", "other"]
-
-
-def test_at_most_a_hundred_groups_are_told_apart(make_cache: MakeCache, seen: list[CallEvent]) -> None:
-    cache = make_cache(alias="bounded")
-    cache.get_many([f"group{number}:k" for number in range(3)])
-    for number in range(150):
-        cache.get(f"group{number}:k")
-    groups = {event.key_group for event in seen}
-    assert len(groups - {"mixed", "other"}) == 100
-    assert "other" in groups
-
-
-@pytest.mark.parametrize(
-    ("key", "group"),
-    [
-        ("user:5:name", "user"),
-        ("home", "home"),
-        ("user_42", "user_..."),
-        ("django.contrib.sessions.cacheabcdefxyz12", "django.contrib.sessions.cache"),
-        ("django.contrib.sessions.cached_dbabcxyz12", "django.contrib.sessions.cached_db"),
-        ("template.cache.sidebar.d41d8cd98f", "template.cache.sidebar"),
-        ("views.decorators.cache.cache_page.site.GET.abc", "views.decorators.cache.cache_page"),
-        (":x", ""),
-        (5, "..."),
-    ],
-)
-def test_the_default_group_shows_no_secret_part_of_a_key(
-    key: object, group: str, make_cache: MakeCache, seen: list[CallEvent]
-) -> None:
-    make_cache().get(key)
-    assert [event.key_group for event in seen] == [group]
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
