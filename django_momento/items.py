@@ -25,7 +25,7 @@ from .exceptions import MomentoCacheError, UnreadableValue
 from .policies.key_groups import default_key_group
 from .policies.observing import Observed, load_key_group, load_observers
 from .policies.timeouts import Timeout, exceeds, show_default_timeout, to_milliseconds
-from .redaction import MASK, SecretStr, looks_like_a_key, quote
+from .redaction import MASK, SecretStr, looks_like_a_key, mask_session, quote
 
 K = TypeVar("K")
 # Any object with a str(), as with Django's other backends.
@@ -186,7 +186,7 @@ class ItemCache(BaseCache):
                 self.options.alias,
                 "unreadable_values",
                 "the value of key %r reads as a miss, because %s.",
-                key.decode("utf-8", "backslashreplace"),
+                mask_session(key.decode("utf-8", "backslashreplace")),
                 error,
             )
             if len(self._unreadable) >= _MAX_UNREADABLE:

@@ -25,6 +25,8 @@ _HEADER = re.compile(
     r"(\b(?:proxy-)?authorization\b['\"]?\s*[:=,]\s*['\"]?(?:(?:bearer|basic|token)\s+)?)[^\s'\",;)}\]]+",
     re.IGNORECASE,
 )
+# Whoever has the key of a session is its user. Django's keys of cached sessions end in it.
+_SESSION_KEY = re.compile(r"(django\.contrib\.sessions\.cache(?:d_db)?)[a-z0-9]{32}")
 # A user name and a password in a URL, such as that of a Redis.
 _USER_INFO = re.compile(r"(?<=://)[^\s/?#@'\"]+(?=@)")
 
@@ -56,9 +58,14 @@ def looks_like_a_key(text: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Return a text with a mask in place of each key, password in a URL, and other random word."""
-    text = _KEY.sub(MASK, _LONG_KEY.sub(MASK, _USER_INFO.sub(MASK, text)))
+    """Return a text with a mask in place of each key, key of a session, password in a URL and random word."""
+    text = _KEY.sub(MASK, _LONG_KEY.sub(MASK, _USER_INFO.sub(MASK, mask_session(text))))
     return _LONG_RUN.sub(_mask_if_random, text)
+
+
+def mask_session(text: str) -> str:
+    """Return a text with a mask in place of each key of a session."""
+    return _SESSION_KEY.sub(rf"\g<1>{MASK}", text)
 
 
 def redacted_repr(value: object) -> str:

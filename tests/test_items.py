@@ -293,3 +293,15 @@ def test_encryption_keys_are_not_waited_for_in_the_event_loop(
         assert "value" == asyncio.run(store(verb, "key", "value"))
         caches["default"].clear()
     assert "value" == asyncio.run(store("aset_many", {"key": "value"}))
+
+
+def test_a_warning_of_an_unreadable_session_does_not_show_its_key(
+    make_cache: MakeCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is still good in the database of ``cached_db``."""
+    key = "django.contrib.sessions.cached_db" + "t0ys7azf6u50v4aveq3qat64mvxs11qx"
+    make_cache(OPTIONS={"SERIALIZER": "json"}).set(key, "value")
+
+    assert make_cache(OPTIONS={"SERIALIZER": "msgpack"}).get(key) is None
+    assert "sessions.cached_db**********' reads as a miss" in caplog.text
+    assert "t0ys7azf" not in caplog.text

@@ -237,3 +237,13 @@ def test_a_key_is_found_where_it_stands(around: Any, path: str, key: str) -> Non
 def test_what_is_no_key_is_not_taken_for_one(value: object) -> None:
     """Names, ARNs and short words are settings like any other."""
     assert api_key_path({"OPTIONS": {"SECRET_ID": value}}) is None
+
+
+@table("engine", ["cache", "cached_db"])
+def test_the_key_of_a_session_is_masked(engine: str) -> None:
+    """Whoever reads it in a log could take over the session."""
+    prefix = f":1:django.contrib.sessions.{engine}"
+
+    assert f"key '{prefix}{MASK}'." == redact(f"key '{prefix}t0ys7azf6u50v4aveq3qat64mvxs11qx'.")
+    assert f"'{prefix}{MASK}'" == quote(f"'{prefix}{'a' * 32}'")
+    assert prefix == redact(prefix)
