@@ -74,6 +74,8 @@ class CircuitBreaker:
     def __init__(self) -> None:
         self.is_open = False
         self.last_success = 0.0
+        # The value of ``last_success`` that a probe has set, and no call.
+        self.closed_with = -1.0
         self.openings = 0
         self._row: _Row | None = None
         # Empty while it is open. Of several threads that open it at once, the one that takes the fuse counts.
@@ -113,7 +115,7 @@ class CircuitBreaker:
     def close(self, began: float) -> None:
         """Close after a probe that began then succeeded."""
         # Calls that are in flight since before it prove nothing any more, however they end.
-        self.last_success = max(self.last_success, began)
+        self.last_success = self.closed_with = max(self.last_success, began)
         self._row = None
         self._fuse = [True]
         self.is_open = False

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_momento")
 
-# Transports that are kept while they connect. With a probe a second or so, each has about five seconds.
-MAX_CANDIDATES = 7
+# Transports that are kept while they connect. With two probes a second or so, one for each connection, each
+# transport has about five seconds.
+MAX_CANDIDATES = 10
 
 # Seconds. A probe has a deadline of one second, which gRPC keeps unless its threads could not be started.
 MAX_PROBE_TIME = 1.3
@@ -124,11 +125,15 @@ class Recovery:
     def _has_recovered(self, cache: str) -> bool:
         in_use = self._in_use()
         candidates, self._candidates = self._candidates, []
-        candidates = [candidate for candidate in candidates if candidate.credential is in_use.credential]
-        candidates = [*candidates[1 - MAX_CANDIDATES :], in_use.reconnected()]
+        ours = [each for each in candidates if _is_like(each, in_use)][1 - MAX_CANDIDATES :]
+        for candidate in candidates:
+            if candidate not in ours:
+                candidate.close()
+        candidates = [*ours, in_use.reconnected()]
         working = self._first_to_respond(candidates, cache)
         if working is None:
-            self._candidates = candidates
+            # Beside those of a probe for another connection, which ended meanwhile.
+            self._candidates = [*self._candidates, *candidates]
             return False
         self._adopt(in_use, working)
         logger.warning("Momento at %s responds again.", in_use.credential.endpoint)
@@ -161,6 +166,11 @@ class Recovery:
                 for future in futures:
                     future.cancel()
         return None
+
+
+def _is_like(one: Transport, other: Transport) -> bool:
+    ours, its = one.credential, other.credential
+    return ours.same_place(its) and ours.same_key(its)
 
 
 def _put(done: SimpleQueue[tuple[Transport, Any]], candidate: Transport, future: Any) -> None:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from momento import CacheClient, CredentialProvider
@@ -190,7 +189,7 @@ class Transport:
             passage.leave()
         # Not on this thread: gRPC's may hold the lock of the call, and wait for one that this thread holds.
         with suppress(RuntimeError):
-            threads.run(partial(_cancel, pending))
+            threads.run(pending.cancel)
         if not call.streamed:  # A stream is read by a thread of ours, which delivers its deadline.
             self._channel(call).discard(generation)
         return self._sent(cache, call).error_for_status("DEADLINE_EXCEEDED", "")
@@ -360,7 +359,9 @@ class Transport:
         """Return whether the first connection that a breaker judges is being made, within CONNECT_TIMEOUT."""
         connection = self._sdk if breaker is self._breakers.sdk else self._cache.connection
         opened = connection.opened_at
-        has_worked = breaker.last_success > opened - CONNECTION_SETUP
+        # A probe that closed the breakers has proved another connection than the SDK's.
+        is_proved = breaker is not self._breakers.sdk or breaker.last_success != breaker.closed_with
+        has_worked = is_proved and breaker.last_success > opened - CONNECTION_SETUP
         is_control = breaker is self._breakers.control
         return not (has_worked or is_control) and monotonic() - opened < self._options.connect_timeout
 
@@ -395,8 +396,3 @@ class Transport:
             )
             return metadata + once
         return metadata
-
-
-def _cancel(pending: PendingCall) -> None:
-    with suppress(Exception):
-        pending.cancel()
