@@ -12,6 +12,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from .readers import threads
+
+# Seconds to wait until calls are cancelled, which takes microseconds.
+_MAX_CANCELLING = 0.05
+
 
 async def wait_for(futures: Sequence[Any], *, shared: bool = False, timeout: float | None = None) -> bool:
     """Wait until every future is done, and return whether they are all done.
@@ -41,13 +46,32 @@ async def wait_for(futures: Sequence[Any], *, shared: bool = False, timeout: flo
         await waiter
     except asyncio.CancelledError:
         if not shared:
-            for future in futures:
-                future.cancel()
+            cancel_elsewhere(futures)
         raise
     finally:
         if timer is not None:
             timer.cancel()
     return not under_way
+
+
+def cancel_elsewhere(futures: Sequence[Any]) -> None:
+    """Cancel calls on another thread; without one, leave them to their deadlines.
+
+    A thread of gRPC's may hold the lock of a call, and wait for a lock that this thread holds because a
+    signal's handler has interrupted it.
+    """
+
+    def cancel() -> None:
+        for future in futures:
+            with suppress(Exception):
+                future.cancel()
+        is_done.release()
+
+    is_done = threading.Lock()
+    is_done.acquire()
+    with suppress(RuntimeError):
+        threads.run(cancel)
+        is_done.acquire(timeout=_MAX_CANCELLING)
 
 
 def _settle(waiter: asyncio.Future[None]) -> None:

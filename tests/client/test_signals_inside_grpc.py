@@ -14,6 +14,7 @@ import pytest
 from django_momento.client import operations
 from django_momento.client.calls import Delete
 from django_momento.client.client import Client
+from django_momento.client.futures import wait_for
 from django_momento.exceptions import CallTimedOut
 from django_momento.local import LocalServer
 from tests.kit.clients import make_client
@@ -94,4 +95,26 @@ def test_a_call_is_given_up_although_its_lock_is_held(client: Client) -> None:
     with lock:
         error = client.transport.abandon("tests", Delete(b"k"), (Pending(), None, -1))
     assert isinstance(error, CallTimedOut)
+    assert is_cancelled.wait(HANG_GUARD)
+
+
+def test_a_task_is_cancelled_although_the_lock_of_its_call_is_held() -> None:
+    """As while asyncio.run() ends the tasks because of an exception from a handler of a signal."""
+    lock, is_cancelled = threading.Lock(), threading.Event()
+
+    class Pending:
+        def add_done_callback(self, callback: Callable[[Any], object], /) -> object: ...
+        def cancel(self) -> object:
+            with lock:
+                is_cancelled.set()
+            return None
+
+    async def cancel() -> None:
+        task = asyncio.ensure_future(wait_for([Pending()]))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    with lock:
+        asyncio.run(cancel())
     assert is_cancelled.wait(HANG_GUARD)
