@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,43 @@ def test_connections_are_closed_and_made_again(make_cache: MakeCache, momento: L
     client = clients.peek(cache.options.connection)
     assert client is not None
     assert client.credential is not None
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [("aget", "key")],
+        [("aget", "key"), ("aget", "other")],
+        [("aget_many", ["key", "other"])],
+        [("aset_many", {"key": 1, "other": 2})],
+    ],
+    ids=["one get", "gathered gets", "get_many", "set_many"],
+)
+def test_cancelled_calls_keep_no_connection_open(
+    make_cache: MakeCache, momento: LocalServer, calls: list[tuple[str, Any]]
+) -> None:
+    """Their connections are closed with all others."""
+    cache = make_cache()
+    cache.get("key")
+    momento.reset_calls()
+    momento.delay(300)
+
+    async def cancel() -> None:
+        tasks = [asyncio.ensure_future(getattr(cache, verb)(argument)) for verb, argument in calls]
+        while not momento.calls.total():  # noqa: ASYNC110 - the server is in another thread
+            await asyncio.sleep(0.01)
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+
+    try:
+        asyncio.run(cancel())
+    finally:
+        momento.delay()
+    django_momento.close_connections()
+
+    assert 0 == established(os.getpid(), momento.address)
 
 
 def test_a_process_without_a_client_closes_nothing() -> None:

@@ -177,12 +177,33 @@ class _Reading:
 
     def __init__(self, stream: Any, readers: Readers) -> None:
         self._stream = stream
-        self._messages: concurrent.futures.Future[list[Any]] = readers.submit(list, stream)
+        self._messages: concurrent.futures.Future[list[Any]] = readers.submit(_read, stream)
         self.result = self._messages.result
         self.add_done_callback = self._messages.add_done_callback
 
     def cancel(self) -> None:
         _cancel(self._stream)
+
+
+def _read(stream: Any) -> list[Any]:
+    """Return the messages of a stream. Raises ``grpc.RpcError``."""
+    try:
+        return list(stream)
+    except grpc.RpcError:
+        _drain(stream)
+        raise
+
+
+def _drain(stream: Any) -> None:
+    """Take the events that gRPC still has for a stream.
+
+    If a stream is cancelled, its iterator ends before it has taken the last events. gRPC would then keep the
+    call, and its connection would stay open after the channel is closed. There is no public way to take them.
+    """
+    state, take_event = getattr(stream, "_state", None), getattr(stream, "_consume_next_event", None)
+    if state is not None and take_event is not None:
+        while state.due:
+            take_event()
 
 
 class _Stream:
