@@ -17,7 +17,7 @@ from ..clock import monotonic
 from ..exceptions import MomentoCacheError
 from .calls import Call, Get, GetBatch
 from .operations import chunks_of, may_be_of_one_key
-from .retry import share_jitter
+from .retry import share_pause
 
 if TYPE_CHECKING:
     from .metering import Tally
@@ -195,7 +195,7 @@ class _Batch:
     def fail(self, error: BaseException) -> None:
         """Raise an error in every task that waits. The end of the process cancels them instead."""
         if isinstance(error, MomentoCacheError):
-            share_jitter(error)  # Or the tasks would send a call each when they retry.
+            share_pause(error)  # Or the tasks would send a call each when they retry.
         for waiters in self._wanted.values():
             for waiter in waiters:
                 if waiter.done():

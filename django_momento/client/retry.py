@@ -57,9 +57,9 @@ def jitter(pause: float) -> float:
     return pause * random.uniform(0.5, 1)  # noqa: S311 - nothing secret about it
 
 
-def share_jitter(error: MomentoCacheError) -> None:
-    """Let all copies of an error wait alike before a retry, so that they can be sent together again."""
-    vars(error)["jitter"] = jitter(1.0)
+def share_pause(error: MomentoCacheError) -> None:
+    """Let all who get a copy of the error pause alike, and go on in the same turn of their event loop."""
+    vars(error)["pause"] = {"jitter": jitter(1.0)}
 
 
 class PartialFailure(Exception):
@@ -78,16 +78,31 @@ class Effect(Protocol):
 
 
 class Pause:
-    """Waits for some seconds."""
+    """Waits for some seconds. Tasks that ``shared`` the failure of one call go on together."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, shared: dict[str, float]) -> None:
         self._seconds = seconds
+        self._shared = shared
 
     def run(self) -> None:
         time.sleep(self._seconds)
 
     async def arun(self) -> None:
-        await asyncio.sleep(self._seconds)
+        # Not asyncio.sleep(): tasks that begin to sleep one after another also wake in different turns of the
+        # loop, and would send a call each.
+        loop = asyncio.get_running_loop()
+        until = self._shared.setdefault("until", loop.time() + self._seconds)
+        awake: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_at(until, _wake, awake)
+        try:
+            await awake
+        finally:
+            timer.cancel()
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
 
 
 class Send:
@@ -143,7 +158,7 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
             again = attempts.retryable()
             if not again:
                 break
-            yield Pause(pause * attempts.jitter())
+            yield attempts.pause(pause)
         transport = client.current or current
         yield from _send_again(transport, cache, attempts, again, sent.tally)
     return attempts.result()
@@ -208,11 +223,13 @@ class _Attempts:
     def refused(self) -> list[_Attempt]:
         return [each for each in self._all if isinstance(each.outcome, AuthenticationFailed)]
 
-    def jitter(self) -> float:
-        """Return a random part of 1, which all callers of one batch share."""
-        errors = [each.outcome for each in self._all if isinstance(each.outcome, Exception)]
-        shared = [vars(error)["jitter"] for error in errors if "jitter" in vars(error)]
-        return float(shared[0]) if shared else jitter(1.0)
+    def pause(self, seconds: float) -> Pause:
+        """Return the pause before the calls are sent again: at least half of ``seconds``."""
+        errors = (each.outcome for each in self.retryable())
+        shared: dict[str, float] = next(
+            (vars(error)["pause"] for error in errors if "pause" in vars(error)), {}
+        )
+        return Pause(seconds * shared.get("jitter", jitter(1.0)), shared)
 
     def connecting(self) -> list[_Attempt]:
         return [
