@@ -72,13 +72,16 @@ class CallEvent:
     stored, and ``largest`` is the size of the largest value in bytes. ``hits`` and ``misses`` count keys that
     ``get``, ``get_many`` and ``has_key`` looked up.
 
+    ``found`` tells whether the key of a call on one key existed. If ``add`` stored its value, it is False.
+    It is None for ``set``, for calls on other numbers of keys, and for failed calls.
+
     ``error`` is the name of the exception that ended the call, or None. It is there also if IGNORE_EXCEPTIONS
     hid the exception. ``served_from`` is ``momento``.
     """
 
     __slots__ = (
-        *("alias", "bytes_received", "bytes_sent", "error", "finished_at", "hits", "key_group", "keys"),
-        *("largest", "misses", "operations", "requests", "seconds", "served_from", "verb"),
+        *("alias", "bytes_received", "bytes_sent", "error", "finished_at", "found", "hits", "key_group"),
+        *("keys", "largest", "misses", "operations", "requests", "seconds", "served_from", "verb"),
     )
 
     def __init__(
@@ -97,6 +100,7 @@ class CallEvent:
         largest: int = 0,
         hits: int = 0,
         misses: int = 0,
+        found: bool | None = None,
         error: str | None = None,
         served_from: str = "momento",
     ) -> None:
@@ -113,6 +117,7 @@ class CallEvent:
         self.largest = largest
         self.hits = hits
         self.misses = misses
+        self.found = found
         self.error = error
         self.served_from = served_from
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..exceptions import InvalidArgument, MomentoCacheError, ValueTooLarge
 from ..local.metering import CHARGED_STATUSES, READS, item_operations, read_factor
-from .calls import Call, Get, GetBatch, KeysExist
+from .calls import Call, Get, GetBatch, ItemGetTtl, KeysExist, SetIfAbsent, UpdateTtl
 
 
 def operations(call: Call[Any], response: Any, read_concern: str = "") -> int:
@@ -97,6 +97,10 @@ class Tally:
             self._count_found([value is not None for value in response])
         elif isinstance(request, KeysExist):
             self._count_found(response)
+        elif isinstance(request, (ItemGetTtl, UpdateTtl)):
+            self._count_found([response is not None and response is not False])
+        elif isinstance(request, SetIfAbsent):
+            self._count_found([not response])
 
     def _count_found(self, found: list[bool]) -> None:
         hits = sum(found)

@@ -71,6 +71,7 @@ class Observed:
                 largest=tally.largest,
                 hits=tally.hits if looks_up else 0,
                 misses=tally.misses if looks_up else 0,
+                found=self._has_found() if kind is None else None,
                 error=None if kind is None else kind.__name__,
             )
             if observers:
@@ -79,6 +80,11 @@ class Observed:
                 notify(event, load_observers(options))
         finally:
             _telling.active = False
+
+    def _has_found(self) -> bool | None:
+        """Return whether the only key existed, or None if Momento did not tell."""
+        tally = self._tally
+        return tally.misses == 0 if len(self._keys) == 1 and tally.hits + tally.misses else None
 
 
 def load_observers(options: CacheOptions) -> list[Observer]:

@@ -163,6 +163,57 @@ def test_an_error_that_a_cache_hides_is_in_its_event(make_cache: MakeCache, seen
     assert [event.error for event in seen] == ["CacheNotFound"]
 
 
+@pytest.mark.parametrize("face", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("verb", "arguments", "found"),
+    [
+        ("get", ("n:1",), True),
+        ("get", ("n:none",), False),
+        ("add", ("n:1", 1), True),
+        ("add", ("n:none", 1), False),
+        ("add", ("n:none", 1, 0), False),
+        ("touch", ("n:1", 60), True),
+        ("touch", ("n:none", 60), False),
+        ("touch", ("n:1", 0), True),
+        ("has_key", ("n:1",), True),
+        ("has_key", ("n:none",), False),
+        ("incr", ("n:1",), True),
+        ("decr", ("n:1",), True),
+        ("incr_version", ("n:1",), True),
+        ("delete", ("n:1",), True),
+        ("delete", ("n:none",), False),
+        ("set", ("n:1", 1), None),
+        ("get_many", (["n:1", "n:none"],), None),
+        ("set_many", ({"n:1": 1, "n:none": 1},), None),
+        ("delete_many", (["n:1", "n:none"],), None),
+        ("clear", (), None),
+    ],
+)
+def test_the_event_tells_whether_the_key_existed(
+    face: str, verb: str, arguments: Any, found: Any, make_cache: MakeCache, seen: list[CallEvent]
+) -> None:
+    """It is known for calls on one key that Momento gives a result for, and None for the others."""
+    cache = make_cache()
+    cache.set("n:1", 1)
+    seen.clear()
+
+    call(face, cache, verb, *arguments)
+
+    assert [found] == [event.found for event in seen]
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+@pytest.mark.parametrize("verb", ["incr", "incr_version"])
+def test_the_event_of_a_missing_number_tells_that_it_is_missing(
+    face: str, verb: str, make_cache: MakeCache, seen: list[CallEvent]
+) -> None:
+    """The ValueError for Django is raised after the event, whose call did not fail."""
+    with pytest.raises(ValueError, match="not found"):
+        call(face, make_cache(), verb, "n:none")
+
+    assert [(False, None)] == [(event.found, event.error) for event in seen]
+
+
 def test_a_limit_that_is_hit_costs_nothing(settings: Any, seen: list[CallEvent]) -> None:
     """As at the server, which counts the call."""
     with LocalServer(caches=[CACHE_NAME], limits=ON_DEMAND) as server:
