@@ -1,7 +1,7 @@
 """The meter of a cache, public: ``stats(alias)``, and observers of each finished call.
 
-``stats`` counts from the moment it is imported. A process that does not import it measures nothing, unless it
-has observers of its own. The observers are modules of this package, each imported only by sites that use it.
+``stats`` counts from the moment it is imported. A process measures its calls only if it imports ``stats`` or
+has observers of its own. The observers are modules of this package. Each is imported when a site names it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["CallEvent", "Stats", "stats"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``stats``, and with it the meter, when it is first asked for."""
+    """Import ``stats``, and with it the meter, when one of its names is first read."""
     if name in ("Stats", "stats"):
         from . import statistics
 

@@ -1,7 +1,7 @@
 """Add up the events of calls: by alias, verb and key group, and by time.
 
 ``observe`` is called on the thread or event loop of each call, so it only keeps the event. Events are added
-up in portions, and whenever somebody asks for the sums.
+up when a portion is complete, and when the sums are read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PORTION = 64
 # Buckets of a factor of two in time: a percentile is exact to 1/16 of a doubling, which is 4.4 %.
 BUCKETS_PER_DOUBLING = 16
 
-# Seconds over which a rate can be asked for, and slots of a second.
+# Seconds for which rates are kept, and slots of a second.
 MAX_SECONDS = 60
 SLOTS_PER_SECOND = 10
 
@@ -64,7 +64,7 @@ class Sums:
             self.errors[event.error] += 1
 
     def percentile(self, share: float) -> float | None:
-        """Return the seconds that this share of the calls did not exceed, or None without calls."""
+        """Return the seconds that this share of the calls did not exceed, or None if there are no calls."""
         rank, below = share * self.calls, 0
         for bucket in sorted(self.histogram):
             below += self.histogram[bucket]
@@ -125,7 +125,7 @@ class Meter:
         """Count the event of a call."""
         waiting = self._waiting
         waiting.append(event)
-        # A thread that adds up already takes this event too, and nobody waits for it.
+        # If another thread holds the lock, do not wait: that thread adds up this event too.
         if len(waiting) >= PORTION and self.lock.acquire(blocking=False):
             try:
                 self._add_up()
@@ -133,20 +133,20 @@ class Meter:
                 self.lock.release()
 
     def read(self, alias: str) -> Readings:
-        """Return the readings of an alias. Events that are told later are added to them."""
+        """Return the readings of an alias, which grow when later events are added up."""
         with self.lock:
             self._add_up()
             return self._aliases.setdefault(alias, Readings())
 
     def read_all(self) -> dict[str, Readings]:
-        """Return the readings of every alias that has made a call."""
+        """Return the readings of each alias, by name, if it has made a call."""
         with self.lock:
             self._add_up()
             return dict(self._aliases)
 
     def forget(self) -> None:
         """Count from zero, as in a forked child."""
-        self.__init__()  # type: ignore[misc]  # this very class: nothing subclasses it
+        self.__init__()  # type: ignore[misc]  # this very class, without subclasses
 
     def _add_up(self) -> None:
         waiting = self._waiting

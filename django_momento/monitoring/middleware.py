@@ -3,7 +3,8 @@
     MIDDLEWARE = ["django_momento.monitoring.middleware.CacheTimingMiddleware", ...]
 
 The browser's developer tools show the header. Place the middleware first, so that the calls of other
-middleware are counted too. The header tells visitors how busy the cache is, so use it where that is welcome.
+middleware are counted too. Visitors can read the header too, so use it only if they may know how busy the
+cache is.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _totals: ContextVar[RequestTotals | None] = ContextVar("django_momento_request_t
 
 
 def observe(event: CallEvent) -> None:
-    """Add a call to the totals of the request in whose thread or task it was made. An observer."""
+    """Add a call to the totals of its request, if its thread or task serves one. An observer."""
     totals = _totals.get()
     if totals is not None:
         totals.add(event)
@@ -57,7 +58,7 @@ def observe(event: CallEvent) -> None:
 
 @contextmanager
 def request_totals() -> Iterator[RequestTotals]:
-    """Return the totals of the calls inside the block, and of the threads and tasks that it leads to."""
+    """Return the totals of the calls inside the block, and of the threads and tasks that it starts."""
     if observe not in observers:
         observers.append(observe)
     totals = RequestTotals()

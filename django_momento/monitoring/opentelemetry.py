@@ -2,8 +2,9 @@
 
     "OPTIONS": {"OBSERVERS": "django_momento.monitoring.opentelemetry.observe"}
 
-It needs the extra ``opentelemetry``, which is OpenTelemetry's API. Without an SDK that the site sets up, the
-API does nothing. The names are close to the conventions for databases, because there are none for caches.
+It needs the extra ``opentelemetry``, which is OpenTelemetry's API. The API does nothing until the site sets
+up an SDK. The names follow the conventions for databases, because OpenTelemetry has not defined any for
+caches.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@
 
     REGISTRY.register(MomentoCollector())
 
-It needs the extra ``prometheus``. In the multiprocess mode of ``prometheus_client`` a scrape does not reach
-collectors. There, name ``django_momento.monitoring.prometheus.observe`` in OBSERVERS instead: it keeps the
-same figures in the metrics that this mode adds up over processes.
+It needs the extra ``prometheus``. If ``prometheus_client`` runs in its multiprocess mode, a scrape does not
+reach collectors. In that mode, name ``django_momento.monitoring.prometheus.observe`` in OBSERVERS instead: it
+keeps the same figures in the metrics that this mode adds up over processes.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _durations(family: Any, readings: dict[str, Readings]) -> Any:
 
 @cache
 def _metrics() -> tuple[dict[str, Any], Any, Any]:
-    """Return the counters, the errors and the durations, made at the first call of the process."""
+    """Return the counters, the errors and the durations. Make them when the process first calls this."""
     from prometheus_client import Counter, Histogram
 
     counters = {name: Counter(f"momento_cache_{name}", text, LABELS) for name, text in COUNTERS.items()}

@@ -21,10 +21,10 @@ class Calls(TypedDict):
     """Sums of finished calls. Times are in seconds.
 
     ``calls`` counts the calls of the cache's methods, ``requests`` the requests to Momento for them, and
-    ``operations`` what Momento counts for these. ``hit_rate`` is between 0 and 1, or None if no key was
-    looked up. ``errors`` has a count for each exception by name. ``latency`` has the percentiles ``p50``,
-    ``p95`` and ``p99``, exact to 5 %, and ``max``, each None without calls. ``largest`` is the size of the
-    largest value in bytes.
+    ``operations`` what Momento counts for these. ``hit_rate`` is between 0 and 1, or None before the first
+    lookup. ``errors`` has a count for each exception by name. ``latency`` has the percentiles ``p50``,
+    ``p95`` and ``p99``, exact to 5 %, and ``max``. Each is None if there are no calls. ``largest`` is the
+    size of the largest value in bytes.
     """
 
     calls: int
@@ -50,12 +50,12 @@ class Stats(TypedDict):
 
     ``credential_source`` is the place of the API key in words, ``credential_age`` the seconds since it was
     fetched, and ``credential_expires_in`` the seconds until it ends, or None if it has no expiry. These and
-    ``endpoint`` are None before the first cache call. No value holds a part of the key.
+    ``endpoint`` are None until the first cache call. No value holds a part of the key.
 
     ``totals``, ``verbs`` and ``groups`` sum up the calls since this module was imported: all of them, by
-    method and by key group. After 100 key groups all others are ``other``. ``operations_per_second`` has the
-    means over the last ``"1"``, ``"10"`` and ``"60"`` seconds. ``largest_values`` and ``costliest_groups``
-    name up to ten key groups, the largest first.
+    method and by key group. When there are 100 key groups, further ones count as ``other``.
+    ``operations_per_second`` has the means over the last ``"1"``, ``"10"`` and ``"60"`` seconds.
+    ``largest_values`` and ``costliest_groups`` name up to ten key groups, the largest first.
     """
 
     alias: str
@@ -77,7 +77,7 @@ class Stats(TypedDict):
 
 
 def stats(alias: str = "default") -> Stats:
-    """Return the counts of an alias of CACHES in this process. Makes no client and no call.
+    """Return the counts of an alias of CACHES in this process. Does not make a client or a call.
 
     Raises ConfigurationError if the alias is not a Momento cache or its settings are wrong.
     """

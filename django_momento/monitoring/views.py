@@ -2,11 +2,11 @@
 
     path("cache/", include("django_momento.monitoring.urls"))
 
-For others, name a function that returns whether a request is allowed:
+If others may see it, name a function that returns whether a request is allowed:
 
     path("cache/", status, {"allow": lambda request: request.user.is_superuser})
 
-The page makes no call to Momento. Its template needs no setting and no script.
+The page does not call Momento. Its template works without settings and scripts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Allow = Callable[[HttpRequest], bool]
 
 
 def is_staff(request: HttpRequest) -> bool:
-    """Return whether a request comes from an active member of staff. Without Django's users, nobody does."""
+    """Return whether a request is from active staff. If the site has no users, return False."""
     user: Any = getattr(request, "user", None)
     return bool(user is not None and user.is_active and user.is_staff)
 
