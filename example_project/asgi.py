@@ -15,7 +15,8 @@ application = get_asgi_application()
 if os.environ.get("WARM_UP"):
     from django.core.cache import caches
 
-    from example_project.observed import ObservedCache, warm_up
+    from django_momento.cache import MomentoCache
+    from example_project.activity import warm_up
 
-    if isinstance(default := caches["default"], ObservedCache):
+    if isinstance(default := caches["default"], MomentoCache):
         warm_up(default)

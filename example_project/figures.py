@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median, quantiles
 from typing import NamedTuple
 
-from .observed import CacheCall, Snapshot, Totals
+from .activity import CacheCall, Snapshot, Totals
 
 CHARTED = 60
 SLOTS = 20  # a chart of few calls is not stretched

@@ -19,7 +19,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 from django_momento.exceptions import MomentoCacheError
 
-from .observed import CacheCall, Totals, calls_of_request
+from .activity import CacheCall, Totals, calls_of_request
 
 # Seconds, for programs that retry by themselves. Visitors have a link.
 RETRY_AFTER = 5

@@ -25,8 +25,8 @@ if not DEBUG and SECRET_KEY == INSECURE_LOCAL_KEY:
 
 CACHES = {"default": env.cache_url(default="momento://example?credentials=embedded")}
 if CACHES["default"]["BACKEND"] == "django_momento.cache.MomentoCache":
-    # The same cache with counters for the status page.
-    CACHES["default"]["BACKEND"] = "example_project.observed.ObservedCache"
+    # It counts the calls for the status page.
+    CACHES["default"].setdefault("OPTIONS", {}).setdefault("OBSERVERS", "example_project.activity.observe")
 
 # The overview says so. ``make demo`` sets it, because its servers are all on this machine.
 LOCAL_SERVERS = env.bool("LOCAL_SERVERS", default="CACHE_URL" not in env.ENVIRON)

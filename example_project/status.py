@@ -16,10 +16,11 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from django_momento.cache import MomentoCache
 from django_momento.client.registry import clients
 
+from .activity import Snapshot, activity
 from .figures import CHARTED, Chart, Figures
-from .observed import ObservedCache, Snapshot, activity
 
 
 class CredentialFacts(NamedTuple):
@@ -42,8 +43,8 @@ def status(request: HttpRequest) -> HttpResponse:
     charted = snapshot.latest[-CHARTED:]
     outcomes = Counter(call.outcome for call in charted)
     context = {
-        "observed": isinstance(cache, ObservedCache),
-        "cache_name": cache.options.cache_name if isinstance(cache, ObservedCache) else "",
+        "observed": isinstance(cache, MomentoCache),
+        "cache_name": cache.options.cache_name if isinstance(cache, MomentoCache) else "",
         "backend": type(cache).__name__,
         "process": os.getpid(),
         "now": moment(time()),
@@ -58,12 +59,12 @@ def status(request: HttpRequest) -> HttpResponse:
         "failure": failure,
         "failed_at": moment(failure.at) if failure else None,
         "failed_lately": outcomes["error"] > 0,
-        "credential": credential_facts(cache, snapshot) if isinstance(cache, ObservedCache) else None,
+        "credential": credential_facts(cache, snapshot) if isinstance(cache, MomentoCache) else None,
     }
     return render(request, "example/status.html", context)
 
 
-def credential_facts(cache: ObservedCache, snapshot: Snapshot) -> CredentialFacts | None:
+def credential_facts(cache: MomentoCache, snapshot: Snapshot) -> CredentialFacts | None:
     """Return the facts of the credential in use, or None before the first successful call."""
     totals = Figures.of(snapshot).totals
     if totals.calls == totals.errors:

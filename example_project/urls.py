@@ -1,9 +1,16 @@
 """One address for each page. A change is a POST to the same address."""
 
-from django.urls import path
+from django.http import HttpRequest
+from django.urls import include, path
 
 from . import views
 from .status import status
+
+
+def is_allowed(request: HttpRequest) -> bool:
+    """Return True: the example has no users, and anyone may see the figures of its cache."""
+    return True
+
 
 urlpatterns = [
     path("", views.overview, name="overview"),
@@ -15,4 +22,5 @@ urlpatterns = [
     path("many/", views.many, name="many"),
     path("async/", views.at_once, name="async"),
     path("status/", status, name="status"),
+    path("cache/", include("django_momento.monitoring.urls"), {"allow": is_allowed}),
 ]

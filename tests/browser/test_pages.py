@@ -6,7 +6,7 @@ import pytest
 
 from example_project.pages import PAGES, STATUS
 from tests.browser.conftest import Visit
-from tests.browser.visitor import WINDOWS, Visitor
+from tests.browser.visitor import WINDOWS, Visitor, shows
 
 PATHS = ["/", *(f"/{page.name}/" for page in (*PAGES, STATUS))]
 
@@ -67,6 +67,19 @@ def test_the_open_table_of_operations_fits_and_excludes_nobody(visit: Visit, sch
 
     visitor.page.get_by_text("The same numbers as a table").click()
 
+    assert obstacles(visitor) == []
+
+
+@schemes
+def test_the_page_of_operations_is_linked_fits_and_excludes_nobody(visit: Visit, scheme):
+    """The status page leads to the page that the package includes, which has the calls just made."""
+    visitor = visit(color_scheme=scheme)
+    visitor.goto("/products/")
+    visitor.goto("/status/")
+
+    visitor.page.get_by_role("link", name="The operations of this process").click()
+
+    shows(visitor, "Costliest key groups")
     assert obstacles(visitor) == []
 
 

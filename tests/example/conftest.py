@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 
 from example_project import shop
-from example_project.observed import activity
+from example_project.activity import activity
 
 Settings = dict[str, Any]
 

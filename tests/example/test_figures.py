@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from example_project.activity import Activity, CacheCall, Totals
 from example_project.figures import BOTTOM, SLOTS, TOP, Chart, Figures
-from example_project.observed import Activity, CacheCall, Totals
 
 
 def activity_of(*calls: CacheCall) -> Activity:

@@ -16,13 +16,15 @@ from django.test import Client
 from django_momento.local import LocalServer
 from tests.kit.tables import table
 
+OBSERVER = "example_project.activity.observe"
+
 
 def test_defaults_to_the_embedded_server(read_settings):
     """Without any environment variable the site needs no account, key or network."""
     assert read_settings()["CACHES"]["default"] == {
-        "BACKEND": "example_project.observed.ObservedCache",
+        "BACKEND": "django_momento.cache.MomentoCache",
         "LOCATION": "example",
-        "OPTIONS": {"CREDENTIALS": "embedded"},
+        "OPTIONS": {"CREDENTIALS": "embedded", "OBSERVERS": OBSERVER},
     }
 
 
@@ -31,7 +33,11 @@ def test_takes_the_cache_from_the_environment(read_settings):
     caches = read_settings(CACHE_URL="momento://shop?secret_id=Token&region=eu-west-1")["CACHES"]
 
     assert caches["default"]["LOCATION"] == "shop"
-    assert caches["default"]["OPTIONS"] == {"SECRET_ID": "Token", "REGION": "eu-west-1"}
+    assert caches["default"]["OPTIONS"] == {
+        "SECRET_ID": "Token",
+        "REGION": "eu-west-1",
+        "OBSERVERS": OBSERVER,
+    }
 
 
 def test_leaves_another_backend_as_it_is(read_settings):

@@ -59,7 +59,7 @@ def test_the_overview_names_the_cache_and_links_every_page(site: Client):
     """The overview says which backend and cache serve the site, and leads everywhere."""
     page = text(site.get("/"))
 
-    assert "<td>ObservedCache</td><td>example</td>" in page
+    assert "<td>MomentoCache</td><td>example</td>" in page
     assert all(f'href="/{name}/">{each.title}' in page for name, each in zip(NAMES, PAGES, strict=True))
 
 

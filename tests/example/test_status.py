@@ -8,14 +8,16 @@ from types import SimpleNamespace
 from django.test import Client, override_settings
 
 from example_project import status
+from example_project.activity import CacheCall, Failure, activity
 from example_project.figures import CHARTED
-from example_project.observed import CacheCall, Failure, activity
 from tests.kit import aws as fixtures
 from tests.kit.aws import V2_KEY, SecretsManager, shown_of
 from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
+
+OBSERVER = "example_project.activity.observe"
 
 
 def text(response) -> str:
@@ -67,9 +69,9 @@ def test_says_where_the_key_came_from_and_shows_none_of_it(site: Client, aws: Se
     """Source, kind, endpoint and age of the credential are shown, and no run of characters of the key."""
     aws.create("Momento_Auth_Token", f'{{"api_key": "{V2_KEY}", "endpoint": "{momento.address}"}}')
     cache = {
-        "BACKEND": "example_project.observed.ObservedCache",
+        "BACKEND": "django_momento.cache.MomentoCache",
         "LOCATION": "tests",
-        "OPTIONS": {"SECRET_ID": "Momento_Auth_Token", "REGION": "us-west-2"},
+        "OPTIONS": {"SECRET_ID": "Momento_Auth_Token", "REGION": "us-west-2", "OBSERVERS": OBSERVER},
     }
     with override_settings(CACHES={"default": cache}):
         site.get("/products/")
@@ -84,9 +86,9 @@ def test_says_where_the_key_came_from_and_shows_none_of_it(site: Client, aws: Se
 def test_answers_while_the_cache_is_away(site: Client, unused_port):
     """An error is counted and explained, and the page works as before."""
     unreachable = {
-        "BACKEND": "example_project.observed.ObservedCache",
+        "BACKEND": "django_momento.cache.MomentoCache",
         "LOCATION": "example",
-        "OPTIONS": {"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{unused_port}"},
+        "OPTIONS": {"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{unused_port}", "OBSERVERS": OBSERVER},
     }
     with override_settings(CACHES={"default": unreachable}):
         failed = site.get("/products/")
@@ -96,6 +98,24 @@ def test_answers_while_the_cache_is_away(site: Client, unused_port):
     assert "1 error" in words(text(failed))
     assert "Errors 1" in words(text(response))
     assert "Last error: ServerUnavailable" in text(response)
+
+
+def test_leads_to_the_operations_of_the_process(site: Client):
+    """The page links the status page of the package, which everyone may see here, and its JSON."""
+    site.get("/products/")
+
+    page = text(site.get("/status/"))
+    figures = site.get("/cache/status.json").json()["default"]
+
+    assert 'href="/cache/"' in page
+    assert "Costliest key groups" in text(site.get("/cache/"))
+    assert figures["verbs"]["add"]["operations"] >= 1
+
+
+def test_a_page_of_another_backend_links_no_operations(site: Client):
+    """Without a Momento cache there is no figure to lead to."""
+    with override_settings(CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}):
+        assert "/cache/" not in text(site.get("/status/"))
 
 
 def test_an_error_that_is_past_no_longer_alarms(site: Client):

@@ -1,4 +1,4 @@
-"""The observed cache: each call is counted once, sync and async, and returns the same as the cache itself."""
+"""The observer of the site's cache: it counts each call once, sync and async, with its result in words."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
+from django_momento.cache import MomentoCache
 from django_momento.exceptions import ServerUnavailable
 from django_momento.local import LocalServer
-from example_project.observed import Activity, CacheCall, ObservedCache, activity, calls_of_request, warm_up
+from example_project.activity import Activity, CacheCall, activity, calls_of_request, warm_up
 from tests.conftest import CACHE_NAME, local_options
 
 Call = Callable[..., Any]
@@ -30,26 +31,27 @@ def _no_figures() -> Iterator[None]:
 
 
 @pytest.fixture
-def observe(settings: Any) -> Callable[..., ObservedCache]:
-    """An observed cache with these OPTIONS, as a site would get it."""
+def observe(settings: Any) -> Callable[..., MomentoCache]:
+    """A cache with the observer and with these OPTIONS, as a site would get it."""
 
-    def make(options: dict[str, Any]) -> ObservedCache:
-        backend = "example_project.observed.ObservedCache"
+    def make(options: dict[str, Any]) -> MomentoCache:
+        backend = "django_momento.cache.MomentoCache"
+        options = {**options, "OBSERVERS": "example_project.activity.observe"}
         settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
         cache = caches["default"]
-        assert isinstance(cache, ObservedCache)
+        assert isinstance(cache, MomentoCache)
         return cache
 
     return make
 
 
 @pytest.fixture
-def cache(observe: Callable[..., ObservedCache], momento: LocalServer) -> ObservedCache:
+def cache(observe: Callable[..., MomentoCache], momento: LocalServer) -> MomentoCache:
     return observe(local_options(momento))
 
 
 @pytest.fixture(params=["sync", "async"])
-def call(request: pytest.FixtureRequest, cache: ObservedCache) -> Call:
+def call(request: pytest.FixtureRequest, cache: MomentoCache) -> Call:
     """Call a method of the cache by its name: itself, or its async twin on a loop of its own."""
     if request.param == "sync":
         return lambda verb, *args, **kwargs: getattr(cache, verb)(*args, **kwargs)
@@ -94,7 +96,7 @@ def test_get_or_set_is_a_get_and_an_add(call: Call):
         ("has_key", ("number",), True, "has_key", "key exists"),
         ("incr", ("number", 2), 43, "incr", "incremented"),
         ("decr", ("number", 2), 39, "incr", "incremented"),
-        ("set_many", ({"other": 1},), [], "set_many", "all stored"),
+        ("set_many", ({"other": 1},), [], "set_many", "1 sent"),
         ("delete_many", (["number"],), None, "delete_many", "deleted"),
         ("incr_version", ("number",), 2, "incr_version", "moved"),
         ("decr_version", ("number",), 0, "incr_version", "moved"),
@@ -130,7 +132,7 @@ def test_a_call_without_effect_says_so(call: Call, verb, arguments, result):
     assert [result] == [each.result for each in activity.snapshot().latest]
 
 
-def test_warming_up_is_not_recorded(cache: ObservedCache, momento: LocalServer):
+def test_warming_up_is_not_recorded(cache: MomentoCache, momento: LocalServer):
     """The connections of sync and of batched calls are made, and the figures stay empty."""
     warm_up(cache)
 
@@ -169,6 +171,32 @@ def test_a_failure_is_counted_and_raised(observe, unused_port):
     assert snapshot.latest[0].outcome == "error"
 
 
+@pytest.mark.parametrize("verb", ["get", "aget"])
+def test_a_failure_that_the_cache_hides_is_counted_with_its_texts(observe, unused_port, verb):
+    """With IGNORE_EXCEPTIONS the site sees a miss, and the figures an error."""
+    options = {"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{unused_port}", "IGNORE_EXCEPTIONS": True}
+    cache = observe(options)
+
+    result = getattr(cache, verb)("key", "default")
+    value = asyncio.run(result) if verb == "aget" else result
+
+    failure = activity.snapshot().last_failure
+    assert value == "default"
+    assert [("get", 0, 0, "ServerUnavailable")] == recorded_calls()
+    assert (failure.name, str(unused_port) in failure.cause) == ("ServerUnavailable", True)
+
+
+def test_a_call_inside_the_handling_of_another_error_is_no_failure(cache: MomentoCache):
+    """Only the error of the call itself is kept, not the one that its caller handles."""
+    try:
+        raise ServerUnavailable("An older error.", "Wait.")
+    except ServerUnavailable:
+        cache.get("key")
+
+    assert [("get", 0, 1, "")] == recorded_calls()
+    assert activity.snapshot().last_failure is None
+
+
 def test_the_latest_are_bounded_and_the_totals_are_not():
     """However long a process runs, it keeps only the latest calls, and all sums."""
     figures = Activity(latest=10)
@@ -186,8 +214,7 @@ def test_threads_lose_no_call():
 
     def work(_: int) -> None:
         for _ in range(500):
-            with figures.watch("get") as watch:
-                watch.set_hits(1, of=2)
+            figures.record(CacheCall(0, "get", 1.0, hits=1, misses=1))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
@@ -218,7 +245,7 @@ def test_a_forked_child_starts_without_figures():
     """A worker does not count the calls of its parent, and can count although a lock was held."""
     program = """
 import json, os
-from example_project.observed import CacheCall, activity
+from example_project.activity import CacheCall, activity
 activity.record(CacheCall(0, "get", 1.0))
 activity._lock.acquire()
 if os.fork() == 0:
