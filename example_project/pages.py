@@ -74,7 +74,7 @@ STATUS = Page(
     "Status",
     "The cache calls of this process",
     "Calls, keys found, latency, and the source of the API key.",
-    "ObservedCache",
+    "OBSERVERS",
 )
 
 
