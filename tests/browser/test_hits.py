@@ -34,6 +34,8 @@ def test_a_miss_a_hit_and_a_forgotten_answer(visit: Visit, window, path, button,
         expect(badge).to_have_text(found)
         assert "hit" in visitor.calls[lookup]
         visitor.press("button", button)
+    # Its request must not store a value after the cache is emptied for the next test.
+    expect(badge).to_have_text(made)
 
 
 def test_a_kept_page_tells_who_kept_it(visit: Visit):
