@@ -63,6 +63,11 @@ class TcpProxy:
         self._begun.set_result((asyncio.get_running_loop(), ended, server.sockets[0].getsockname()[1]))
         await ended.wait()
         server.close()
+        # The handler of a new connection begins, and then each transport ends, in later turns of the loop.
+        for _ in range(5):
+            await asyncio.sleep(0)
+            for writer in list(self._writers):
+                writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
