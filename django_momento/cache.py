@@ -1,4 +1,4 @@
-"""The cache backend: Django's cache API on Momento, its verbs and the failure policy.
+"""The cache backend: the verbs of Django's cache API on Momento.
 
     CACHES = {
         "default": {
@@ -9,43 +9,31 @@
     }
 
 Django makes an instance for each thread and each task. An instance is cheap: it does no I/O and shares the
-client of the process. ``client.operations`` has the calls of each verb, and ``items`` the bytes to store.
+client of the process. ``client.operations`` has the calls of each verb, ``items`` the bytes to store, and
+``execution`` the failure policy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from inspect import isawaitable
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
-from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
-from django.core.exceptions import SynchronousOnlyOperation
-from django.utils.functional import cached_property
 
 from .client import operations
 from .client.calls import Operation
-from .client.client import Client
-from .client.registry import clients
 from .conf.foreign import refuse_foreign_arguments
-from .conf.options import FROM_THE_SECRET
 from .events import events, observers
 from .exceptions import MomentoCacheError, ValueTooLarge
-from .items import MISSING, ItemCache, K, Key, Value, require_found
-from .policies.observing import Observed
+from .extensions import ExtendedCache
+from .items import MISSING, K, Key, Value, require_found
 from .policies.subclasses import add_async_methods
 from .policies.timeouts import Timeout, show_default_timeout
-from .redaction import SecretStr
-
-T = TypeVar("T")
-Store = Callable[..., Operation[T]]
-Encode = Callable[[], tuple[Any, ...]]
-# The beginnings of the keys of sessions that are in the database as well, and of ``{% cache %}``.
-_COPIES = ("django.contrib.sessions.cached_db", "template.cache.")
 
 
-class MomentoCache(ItemCache):
+class MomentoCache(ExtendedCache):
     """A cache of Momento, as ``CACHES[alias]["BACKEND"]``. Timeouts are in seconds, as everywhere in Django.
 
     The methods raise ConfigurationError if the settings are wrong. They raise MomentoCacheError if Momento
@@ -71,14 +59,6 @@ class MomentoCache(ItemCache):
         endpoint = options.connection.endpoint if credential is None else credential.endpoint
         known = "" if endpoint is None else f" endpoint={str(endpoint)!r}"
         return f"<{type(self).__name__} alias={options.alias!r} cache={options.cache_name!r}{known}>"
-
-    @cached_property
-    def _client(self) -> Client:
-        return clients.get(self.options.connection)
-
-    def _get_encryption_keys(self) -> tuple[SecretStr | None, str]:
-        credential = self._client.get_credential()
-        return credential.encryption_keys, credential.source
 
     def get(self, key: Key, default: Value = None, version: int | None = None) -> Value:
         """Return the value, or ``default`` if the key is missing or the value cannot be read back."""
@@ -338,62 +318,6 @@ class MomentoCache(ItemCache):
     async def aclear(self) -> None:
         """See clear()."""
         await self._arun("clear", (), operations.clear(self.options.cache_name), None)
-
-    def _run(self, verb: str, keys: Collection[object], operation: Operation[T], fallback: T) -> T:
-        try:
-            if observers or self.options.observers:
-                with Observed(self.options, verb, keys) as tally:
-                    return self._client.run(self.options.cache_name, operation, tally)
-            return self._client.run(self.options.cache_name, operation)
-        except MomentoCacheError as error:
-            return self._handle_failure(error, fallback)
-
-    async def _arun(self, verb: str, keys: Collection[object], operation: Operation[T], fallback: T) -> T:
-        try:
-            with self._observe(verb, keys) as tally:
-                return await self._client.arun(self.options.cache_name, operation, tally)
-        except MomentoCacheError as error:
-            return self._handle_failure(error, fallback)
-
-    def _store(self, verb: str, keys: Collection[object], store: Store[T], encode: Encode, fallback: T) -> T:
-        """Encode values and run the operation that stores them."""
-        try:
-            with self._observe(verb, keys) as tally:
-                return self._client.run(self.options.cache_name, store(*encode()), tally)
-        except MomentoCacheError as error:
-            return self._handle_failure(error, fallback)
-
-    async def _astore(
-        self, verb: str, keys: Collection[object], store: Store[T], encode: Encode, fallback: T
-    ) -> T:
-        """See _store(). If values must not be evaluated in an event loop, encode them in a thread."""
-        try:
-            with self._observe(verb, keys) as tally:
-                if self.options.encryption_key == FROM_THE_SECRET and self._client.credential is None:
-                    # encode() needs the encryption keys, and must not wait for them in the event loop.
-                    await self._client.aget_credential()
-                try:
-                    encoded = encode()
-                except SynchronousOnlyOperation:  # as pickling a queryset raises
-                    encoded = await sync_to_async(encode)()
-                return await self._client.arun(self.options.cache_name, store(*encoded), tally)
-        except MomentoCacheError as error:
-            return self._handle_failure(error, fallback)
-
-    def _handle_failure(self, error: MomentoCacheError, fallback: T) -> T:
-        """Raise the error, or return the fallback if the cache fails open. All failures pass through here."""
-        if not self.options.ignore_exceptions:
-            raise error
-        self._record_ignored(error)
-        return fallback
-
-    def _record_copy_or_raise(self, error: ValueTooLarge, key: Key, value: Value) -> None:
-        """Raise the error, unless Django stores a mere copy here and would not catch the error."""
-        from django.http.response import HttpResponseBase
-
-        if not (isinstance(value, HttpResponseBase) or str(key).startswith(_COPIES)):
-            raise error
-        self._record_ignored(error)
 
 
 show_default_timeout(MomentoCache, DEFAULT_TIMEOUT)

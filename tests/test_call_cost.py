@@ -38,7 +38,8 @@ class CallCounter:
 def _no_observers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests import the meter."""
     monkeypatch.setattr(events, "observers", [])
-    monkeypatch.setattr("django_momento.cache.observers", [])
+    for module in ("cache", "execution"):
+        monkeypatch.setattr(f"django_momento.{module}.observers", [])
 
 
 def test_a_warm_get_takes_few_calls(make_cache: MakeCache) -> None:

@@ -241,7 +241,7 @@ def test_a_site_with_a_database_stores_querysets_and_sessions(
 def test_a_value_that_needs_no_thread_is_encoded_in_the_loop(make_cache: MakeCache, face: str) -> None:
     """A thread costs more than the call."""
     cache = make_cache()
-    with mock.patch("django_momento.cache.sync_to_async", side_effect=AssertionError("a thread")):
+    with mock.patch("django_momento.execution.sync_to_async", side_effect=AssertionError("a thread")):
         call(cache, face, "set", "key", "value")
         assert call(cache, face, "get_or_set", "other", "value") == "value"
         assert call(cache, face, "set_many", {"key": "value"}) == []
