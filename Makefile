@@ -2,6 +2,7 @@
 #   make demo [PORT=8000]   the example site, its cache, and a local Secrets Manager
 #   make test               everything that CI runs
 #   make browser            a Chromium for the tests, where there is none; make test calls it first
+#   make redis              a redis-server likewise
 #   make docs               the documentation, as a site
 #   make dist               the wheel and the sdist, checked, and the wheel tried in an empty environment
 #   make bench              this backend beside its alternatives
@@ -22,7 +23,7 @@ EXTRAS := encryption,lz4,msgpack,opentelemetry,prometheus,zstd
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint types layers test-django test-python browser screenshots docs docs-serve test-docs test-ecosystem test-upstream test-packaging dist tox format clean
+.PHONY: help demo test bench lint types layers test-django test-python browser redis screenshots docs docs-serve test-docs test-ecosystem test-upstream test-packaging dist tox format clean
 
 help:
 	@echo "make demo [PORT=8000]  start the example site with a local Momento and a local Secrets Manager"
@@ -30,6 +31,7 @@ help:
 	@echo "make test-django       only Django's own cache tests"
 	@echo "make test-python       only this project's tests, with branch coverage"
 	@echo "make browser           install a Chromium for the browser tests, unless there is one"
+	@echo "make redis             install a redis-server for the tests, unless there is one"
 	@echo "make screenshots       take the README's pictures anew, into docs/images"
 	@echo "make docs              build the documentation, with warnings as errors, into .cache/site"
 	@echo "make docs-serve        the same, and serve it on PORT"
@@ -59,7 +61,7 @@ $(DEMO_READY): setup.cfg pyproject.toml
 demo: $(DEMO_READY)
 	@exec $(DEMO)/bin/python -m example_project.demo --port $(PORT)
 
-test: browser lint types layers docs test-django test-python test-docs test-ecosystem test-packaging
+test: browser redis lint types layers docs test-django test-python test-docs test-ecosystem test-packaging
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -75,11 +77,14 @@ layers: $(READY)
 test-django: $(READY)
 	$(BIN)/python -X dev -m tests.django_suite.run
 
-test-python: $(READY) browser
+test-python: $(READY) browser redis
 	$(BIN)/python -X dev -m pytest --cov --cov-report=term-missing
 
 browser: $(READY)
 	@$(BIN)/python -m tests.browser.install
+
+redis: $(READY)
+	@$(BIN)/python -m tests.kit.install_redis
 
 screenshots: $(READY) browser
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser/test_screenshots.py
@@ -95,7 +100,7 @@ docs: $(DOCS_READY)
 docs-serve: docs
 	@exec $(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
 
-test-docs: $(DOCS_READY)
+test-docs: $(DOCS_READY) redis
 	$(BIN)/python -X dev -m pytest tests/docs
 
 $(ECOSYSTEM_READY): $(READY)
@@ -125,7 +130,7 @@ dist: $(DIST_READY)
 	$(BIN)/python -m twine check --strict dist/*
 	$(BIN)/tox run -e wheel --installpkg dist/*.whl
 
-tox: $(READY)
+tox: $(READY) redis
 	TOXENV=$(TOXENV) $(BIN)/tox run $(if $(TOXENV),,--skip-missing-interpreters=true)
 
 $(BENCH_READY): $(READY)

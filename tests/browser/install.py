@@ -9,24 +9,17 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import NoChromium, launch
+from tests.kit.installing import APT_INSTALL, Command, as_root, run
 
 LOG = Path(".cache/browser.log")
 
-Command = Sequence[str]
-
-APT_INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
 PLAYWRIGHT = (sys.executable, "-m", "playwright")
-
-# Without the first, apt may ask for a time zone; the second bounds a download that nobody serves, in ms.
-QUIET = {"DEBIAN_FRONTEND": "noninteractive", "PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "20000"}
 
 
 def starting() -> str | None:
@@ -47,7 +40,7 @@ def starting() -> str | None:
 
 def ways() -> list[list[Command]]:
     """Return the ways to install one, best first. A way is a list of commands, run until one starts."""
-    root = as_root()
+    root = as_root(LOG)
     own: list[Command] = [(*PLAYWRIGHT, "install", "--no-shell", "chromium")]
     if root is None:
         return [own]
@@ -70,30 +63,6 @@ def distribution() -> str:
         return ""
 
 
-def as_root() -> Command | None:
-    """Return the words to put before a command for root, or None if there is no root without a password."""
-    if not hasattr(os, "geteuid"):
-        return None
-    if os.geteuid() == 0:
-        return ()
-    asks_nothing = shutil.which("sudo") and run(("sudo", "-n", "true")) == 0
-    return ("sudo", "-n") if asks_nothing else None
-
-
-def run(command: Command) -> int:
-    """Run a command with its output in ``LOG``; return its status, 127 if it does not exist."""
-    with LOG.open("a") as log:
-        log.write(f"$ {' '.join(command)}\n")
-        log.flush()
-        try:
-            return subprocess.run(
-                command, env={**os.environ, **QUIET}, stdout=log, stderr=log, check=False
-            ).returncode
-        except OSError as error:
-            log.write(f"{error}\n")
-            return 127
-
-
 def install() -> tuple[str | None, list[str]]:
     """Try each way until a Chromium starts; return its path, if one does, and the commands that failed."""
     failures = []
@@ -102,7 +71,7 @@ def install() -> tuple[str | None, list[str]]:
             words = " ".join(command).replace(sys.executable, "python")
             sys.stdout.write(f"No Chromium yet; {words} (may take some minutes)\n")
             sys.stdout.flush()
-            if status := run(command):
+            if status := run(command, LOG):
                 failures.append(f"`{words}` ended with status {status}")
                 break
             if path := starting():
