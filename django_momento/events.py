@@ -76,7 +76,7 @@ class CallEvent:
     It is None for ``set``, for calls on other numbers of keys, and for failed calls.
 
     ``error`` is the name of the exception that ended the call, or None. It is there also if IGNORE_EXCEPTIONS
-    hid the exception. ``served_from`` is ``momento``.
+    hid the exception. ``served_from`` is ``momento`` if a response of Momento, or none, ended the call.
     """
 
     __slots__ = (

@@ -17,9 +17,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from django_momento.cache import MomentoCache
-from django_momento.client.registry import clients
+from django_momento.monitoring import stats
 
-from .activity import Snapshot, activity
+from .activity import activity
 from .figures import CHARTED, Chart, Figures
 
 
@@ -59,25 +59,20 @@ def status(request: HttpRequest) -> HttpResponse:
         "failure": failure,
         "failed_at": moment(failure.at) if failure else None,
         "failed_lately": outcomes["error"] > 0,
-        "credential": credential_facts(cache, snapshot) if isinstance(cache, MomentoCache) else None,
+        "credential": credential_facts() if isinstance(cache, MomentoCache) else None,
     }
     return render(request, "example/status.html", context)
 
 
-def credential_facts(cache: MomentoCache, snapshot: Snapshot) -> CredentialFacts | None:
-    """Return the facts of the credential in use, or None before the first successful call."""
-    totals = Figures.of(snapshot).totals
-    if totals.calls == totals.errors:
-        return None  # to ask for the client would make one, and fetch a key that nobody needed yet
-    credential = clients.get(cache.options.connection).get_credential()
-    return CredentialFacts(
-        credential.source,
-        credential.kind,
-        credential.endpoint,
-        moment(credential.fetched_at),
-        in_words(time() - credential.fetched_at),
-        "" if credential.expires_at is None else in_words(credential.expires_at - time()),
-    )
+def credential_facts() -> CredentialFacts | None:
+    """Return the facts of the credential in use, or None before the first cache call."""
+    facts = stats("default")
+    source, kind, endpoint = facts["credential_source"], facts["credential_kind"], facts["endpoint"]
+    age, left = facts["credential_age"], facts["credential_expires_in"]
+    if source is None or kind is None or endpoint is None or age is None:
+        return None
+    expires = "" if left is None else in_words(left)
+    return CredentialFacts(source, kind, endpoint, moment(time() - age), in_words(age), expires)
 
 
 def moment(seconds: float) -> datetime:

@@ -272,6 +272,11 @@ class CreateCache(Struct):
     __slots__ = ()
 
 
+# Requests that a client sends of its own accord, for a key that is never stored: the first one with a new
+# API key, and the probe of a connection after an outage.
+WARM_UP = Get(b"\x00django-momento-probe")
+PROBE = KeysExist((WARM_UP.key,))
+
 # Every call that our own channel can send.
 CALLS: tuple[type[Call[Any]], ...] = (
     Get,

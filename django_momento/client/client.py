@@ -25,10 +25,10 @@ from ..exceptions import (
     TransportError,
 )
 from .breaker import Breakers
-from .calls import Operation, Request
+from .calls import WARM_UP, Operation, Request
 from .fork_gate import gate
 from .interrupts import release_interrupted_locks
-from .metering import Tally
+from .metering import BackgroundRequests, Tally
 from .recovery import Recovery
 from .retry import Effect, PartialFailure, Policy, Sent, recover
 from .rotation import Rotation
@@ -57,6 +57,7 @@ class Client:
         self._options = options
         self._transport: Transport | None = None
         self._breakers = Breakers()
+        self._background = BackgroundRequests()
         # Tells a fetch that began before a close() that its key is not wanted any more.
         self._epoch = object()
         self._rotation = Rotation(
@@ -70,6 +71,7 @@ class Client:
             lambda: self.transport,
             self._replace_transport,
             self._rotation.refresh_in_background,
+            self._background,
         )
         self._replacing = threading.RLock()
 
@@ -102,8 +104,13 @@ class Client:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often the breaker opened and the key was replaced."""
-        return {"circuit_openings": self._breakers.openings, "keys_replaced": self._rotation.replaced}
+        """How often the breaker opened and the key was replaced, and the requests that no cache call made."""
+        return {
+            "circuit_openings": self._breakers.openings,
+            "keys_replaced": self._rotation.replaced,
+            "background_requests": self._background.requests,
+            "background_operations": self._background.operations,
+        }
 
     @property
     def is_circuit_open(self) -> bool:
@@ -260,7 +267,7 @@ class Client:
                 fresh = Transport(credential, self._options, self._breakers)
             # Its first call is made here, while the old one still holds the connection that they may share.
             try:
-                fresh.warm_up(cache)
+                self._warm_up(fresh, cache)
             except (*_SUSPICIOUS, AuthenticationFailed, TransportError) as error:
                 # An outage of the endpoint in use says nothing of the new key.
                 if not (is_same_place and isinstance(error, TransportError)):
@@ -274,6 +281,18 @@ class Client:
         self._replace_transport(old, fresh)
         self._log_afterwards(logger.info, "The API key of Momento was replaced: %s.", credential.source)
         return True
+
+    def _warm_up(self, transport: Transport, cache: str) -> None:
+        """Use a new API key once, and count the request. Raises MomentoCacheError."""
+        self._background.record_sent()
+        failure: BaseException | None = None
+        try:
+            transport.warm_up(cache)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self._background.record_end(WARM_UP, failure, transport.read_concern)
 
     def _log_afterwards(self, log: Callable[..., None], *message: str) -> None:
         self._rotation.log_afterwards(lambda: log(*message))

@@ -6,6 +6,7 @@ local server applies the same rule to the messages on the wire.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -44,10 +45,14 @@ class Tally:
 
     ``requests`` counts the requests to Momento. ``bytes_sent`` and ``bytes_received`` count keys and values.
     ``largest`` is the size of the largest value, in bytes. ``hits`` and ``misses`` count the keys that
-    were looked up, after all retries.
+    were looked up, after all retries. ``served_from`` is ``momento``, unless a policy that served the call
+    without Momento sets it.
     """
 
-    __slots__ = ("bytes_received", "bytes_sent", "hits", "largest", "misses", "operations", "requests")
+    __slots__ = (
+        *("bytes_received", "bytes_sent", "hits", "largest", "misses", "operations", "requests"),
+        "served_from",
+    )
 
     def __init__(self) -> None:
         self.requests = 0
@@ -57,6 +62,7 @@ class Tally:
         self.largest = 0
         self.hits = 0
         self.misses = 0
+        self.served_from = "momento"
 
     def record_sent(self, call: Any) -> None:
         """Count a request that is sent now."""
@@ -106,6 +112,27 @@ class Tally:
         hits = sum(found)
         self.hits += hits
         self.misses += len(found) - hits
+
+
+class BackgroundRequests:
+    """The requests of a client that belong to no cache call: probes, and the first one with a new API key."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.operations = 0
+        # Probes of several connections end on threads of their own.
+        self._lock = threading.RLock()
+
+    def record_sent(self) -> None:
+        """Count a request that is sent now."""
+        with self._lock:
+            self.requests += 1
+
+    def record_end(self, call: Call[Any], error: BaseException | None, read_concern: str) -> None:
+        """Count the operations of a request that failed with an error, or found nothing."""
+        count = operations(call, None, read_concern) if error is None else failed_operations(call, error)
+        with self._lock:
+            self.operations += count
 
 
 def _sizes(call: Any) -> tuple[int, list[int]]:

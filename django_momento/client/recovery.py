@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 from ..clock import monotonic
 from ..exceptions import CallTimedOut, TransportError
 from .breaker import Breakers, CircuitBreaker, Probe
+from .calls import PROBE
 from .fork_gate import gate
 from .futures import wait_for
+from .metering import BackgroundRequests
 
 if TYPE_CHECKING:
     from .transport import Transport
@@ -44,6 +46,7 @@ class Recovery:
 
     ``in_use`` returns the transport in use, and ``adopt`` puts another in its place. ``suspect``
     is called after a probe without a response: the API key may be for an endpoint that is dead.
+    ``background`` counts the probes.
     """
 
     def __init__(
@@ -52,11 +55,13 @@ class Recovery:
         in_use: Callable[[], Transport],
         adopt: Callable[[Transport, Transport], None],
         suspect: Callable[[str], None],
+        background: BackgroundRequests,
     ) -> None:
         self._breakers = breakers
         self._in_use = in_use
         self._adopt = adopt
         self._suspect = suspect
+        self._background = background
         self._candidates: list[Transport] = []
 
     def check(self, breaker: CircuitBreaker, cache: str) -> None:
@@ -150,12 +155,14 @@ class Recovery:
             try:
                 for candidate in candidates:
                     futures.append(future := candidate.start_probe(cache))
+                    self._background.record_sent()
                     future.add_done_callback(partial(_put, done, candidate))
                 until = monotonic() + MAX_PROBE_TIME
                 with suppress(Empty):
                     for _ in futures:
                         candidate, future = done.get(timeout=max(0.0, until - monotonic()))
                         error = candidate.probe_error(cache, future)
+                        self._background.record_end(PROBE, error, candidate.read_concern)
                         if not isinstance(error, TransportError):
                             return candidate
                         if not isinstance(error, CallTimedOut):

@@ -23,7 +23,7 @@ from ..exceptions import CallTimedOut, MomentoCacheError
 from . import sdk
 from .batching import GetBatchers
 from .breaker import Breakers, CircuitBreaker
-from .calls import Call, Get, KeysExist, Request, describe_item
+from .calls import PROBE, WARM_UP, Call, Get, Request, describe_item
 from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
 from .deadlines import MAX_DIFFERENCE, grpc_clock
 from .errors import Sent, is_to_pass, map_error
@@ -54,8 +54,6 @@ MIN_ELAPSED = 0.5
 
 # Seconds: the start of a connection's first call comes less than this before the start of the connection.
 CONNECTION_SETUP = 0.5
-
-_PROBE_KEY = b"\x00django-momento-probe"
 
 
 class Transport:
@@ -252,17 +250,16 @@ class Transport:
     def warm_up(self, cache: str) -> None:
         """Make the SDK's client connect and use its API key once. Raises MomentoCacheError."""
         # Not by call(): the breakers judge the endpoint in use, which may be another.
-        call = Get(_PROBE_KEY)
         with gate.enter(self):
             try:
                 if -MAX_DIFFERENCE < wall() - grpc_clock() < MAX_DIFFERENCE:
-                    sdk.CALLS[Get](self._sdk.get(), cache, call)
+                    sdk.CALLS[Get](self._sdk.get(), cache, WARM_UP)
                 else:
-                    self._cache.call(self._metadata_of(cache), call)
+                    self._cache.call(self._metadata_of(cache), WARM_UP)
             except Exception as error:
                 if is_to_pass(error):
                     raise
-                raise self._error_for(cache, call, error) from error
+                raise self._error_for(cache, WARM_UP, error) from error
 
     @property
     def probe_timeout(self) -> float:
@@ -272,7 +269,7 @@ class Transport:
     def start_probe(self, cache: str) -> PendingCall:
         """Ask, over a channel of our own, for something that any API key may ask for."""
         timeout = self.probe_timeout
-        return self._cache.start_async(self._metadata_of(cache), KeysExist((_PROBE_KEY,)), timeout)
+        return self._cache.start_async(self._metadata_of(cache), PROBE, timeout)
 
     def probe_error(self, cache: str, pending: PendingCall) -> MomentoCacheError | None:
         """Return the error of a probe that is done, or None if it succeeded."""
@@ -281,7 +278,7 @@ class Transport:
         except Exception as error:
             if is_to_pass(error):
                 raise
-            return self._error_for(cache, KeysExist((_PROBE_KEY,)), error)
+            return self._error_for(cache, PROBE, error)
         return None
 
     def close(self, successor: Transport | None = None) -> threading.Thread | None:

@@ -46,11 +46,14 @@ class Stats(TypedDict):
 
     ``events`` has a count for each kind of event that has happened, such as ``ignored_exceptions``,
     ``unreadable_values``, ``partial_failures`` and ``cut_timeouts``. ``circuit_openings`` and
-    ``keys_replaced`` count for the client, which aliases with the same connection options share.
+    ``keys_replaced`` count for the client, which aliases with the same connection options share. So do
+    ``background_requests`` and ``background_operations``: no cache call made these requests, and the sums of
+    calls do not include them. They are the probes of an outage and the first request with a new API key.
 
-    ``credential_source`` is the place of the API key in words, ``credential_age`` the seconds since it was
-    fetched, and ``credential_expires_in`` the seconds until it ends, or None if it has no expiry. These and
-    ``endpoint`` are None until the first cache call. No value holds a part of the key.
+    ``credential_source`` is the place of the API key in words, ``credential_kind`` the kind of the key,
+    ``credential_age`` the seconds since it was fetched, and ``credential_expires_in`` the seconds until it
+    ends, or None if it has no expiry. These and ``endpoint`` are None until the first cache call. No value
+    holds a part of the key.
 
     ``totals``, ``verbs`` and ``groups`` sum up the calls since this module was imported: all of them, by
     method and by key group. When there are 100 key groups, further ones count as ``other``.
@@ -65,7 +68,10 @@ class Stats(TypedDict):
     circuit_open: bool
     circuit_openings: int
     keys_replaced: int
+    background_requests: int
+    background_operations: int
     credential_source: str | None
+    credential_kind: str | None
     credential_age: float | None
     credential_expires_in: float | None
     totals: Calls
@@ -99,7 +105,10 @@ def stats(alias: str = "default") -> Stats:
         "circuit_open": client is not None and client.is_circuit_open,
         "circuit_openings": counts.get("circuit_openings", 0),
         "keys_replaced": counts.get("keys_replaced", 0),
+        "background_requests": counts.get("background_requests", 0),
+        "background_operations": counts.get("background_operations", 0),
         "credential_source": None if credential is None else credential.source,
+        "credential_kind": None if credential is None else credential.kind,
         "credential_age": None if credential is None else max(0.0, wall() - credential.fetched_at),
         "credential_expires_in": None if expires_at is None else expires_at - wall(),
         **_measure(cache.options.alias),

@@ -73,6 +73,7 @@ class Observed:
                 misses=tally.misses if looks_up else 0,
                 found=self._has_found() if kind is None else None,
                 error=None if kind is None else kind.__name__,
+                served_from=tally.served_from,
             )
             if observers:
                 notify(event, observers)

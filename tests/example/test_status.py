@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 
 from django.test import Client, override_settings
 
+from django_momento.client.registry import clients
 from example_project import status
 from example_project.activity import CacheCall, Failure, activity
 from example_project.figures import CHARTED
@@ -30,6 +30,7 @@ def words(html: str) -> str:
 
 def test_looking_asks_the_cache_nothing(site: Client):
     """The page counts no call of its own, and fetches no key."""
+    clients.close(wait=True)
     page = words(text(site.get("/status/")))
 
     assert activity.snapshot().latest == []
@@ -149,11 +150,14 @@ def test_is_never_kept(site: Client):
 def test_an_expiry_is_counted_down(site: Client, monkeypatch):
     """A key that says when it ends is shown with the time that is left."""
     site.get("/products/")
-    credential = SimpleNamespace(
-        source="a file", kind="v1", endpoint="host", fetched_at=1000.0, expires_at=1000.0 + 3 * 3600
-    )
-    client = SimpleNamespace(get_credential=lambda: credential)
-    monkeypatch.setattr(status, "clients", SimpleNamespace(get=lambda options: client))
+    facts = {
+        "credential_source": "a file",
+        "credential_kind": "v1",
+        "endpoint": "host",
+        "credential_age": 3600.0,
+        "credential_expires_in": 2 * 3600.0,
+    }
+    monkeypatch.setattr(status, "stats", lambda alias: facts)
     monkeypatch.setattr(status, "time", lambda: 1000.0 + 3600)
 
     page = words(text(site.get("/status/")))

@@ -13,6 +13,7 @@ import pytest
 from django_momento.client import operations
 from django_momento.client.calls import Operation
 from django_momento.client.client import Client
+from django_momento.client.metering import Tally
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials import credential as credential_module
 from django_momento.credentials.credential import Credential
@@ -25,15 +26,15 @@ from tests.processes.sockets import established
 
 _numbers = itertools.count()
 
-Run = Callable[[Client, Operation[Any]], Any]
+Run = Callable[..., Any]
 
 
-def run_sync(client: Client, steps: Operation[Any]) -> Any:
-    return client.run("tests", steps)
+def run_sync(client: Client, steps: Operation[Any], tally: Tally | None = None) -> Any:
+    return client.run("tests", steps, tally)
 
 
-def run_async(client: Client, steps: Operation[Any]) -> Any:
-    return asyncio.run(client.arun("tests", steps))
+def run_async(client: Client, steps: Operation[Any], tally: Tally | None = None) -> Any:
+    return asyncio.run(client.arun("tests", steps, tally))
 
 
 # One call through the SDK and one of our own, a stream, and several calls together.

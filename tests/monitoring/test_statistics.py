@@ -40,7 +40,10 @@ def test_a_cache_that_was_never_used_has_counts_of_zero(make_cache: MakeCache) -
         "circuit_open": False,
         "circuit_openings": 0,
         "keys_replaced": 0,
+        "background_requests": 0,
+        "background_operations": 0,
         "credential_source": None,
+        "credential_kind": None,
         "credential_age": None,
         "credential_expires_in": None,
         "totals": NO_CALLS,
@@ -85,6 +88,7 @@ def test_the_credential_is_described_and_not_shown(settings: Any, tmp_path: Path
         age = found["credential_age"]
 
         assert str(file) in str(found["credential_source"])
+        assert "opaque" == found["credential_kind"]
         assert server.address == found["endpoint"]
         assert age is not None
         assert 0 <= age <= time.time() - before + 1
