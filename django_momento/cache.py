@@ -304,11 +304,7 @@ class MomentoCache(ExtendedCache):
         new_version: int = old_version + delta
         old_key, new_key = self._momento_key(key, old_version), self._momento_key(key, new_version)
 
-        def recode(data: bytes) -> bytes | None:
-            value = self._decode(old_key, data, MISSING)
-            return None if value is MISSING else self._codec.encode(new_key, value)
-
-        moved = yield from operations.incr_version(old_key, new_key, recode)
+        moved = yield from operations.incr_version(old_key, new_key, partial(self._recode, old_key, new_key))
         return new_version if moved else None
 
     def clear(self) -> None:

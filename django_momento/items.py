@@ -16,6 +16,8 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import cached_property
 
 from .client.metering import Tally
+from .clock import wall
+from .codec.attributes import Attributed
 from .codec.codec import ValueCodec
 from .conf.foreign import explain_foreign_method
 from .conf.loading import Settings, load_codec, load_options
@@ -178,21 +180,41 @@ class ItemCache(BaseCache):
             error.add_note(text)
 
     def _decode(self, key: bytes, data: bytes, default: Value) -> Value:
+        """Return a stored value, or ``default`` if it is not fresh any more or cannot be read back.
+
+        A value with tags comes in its ``Attributed``, for the caller to compare the versions of the tags.
+        """
         try:
-            return self._codec.decode(key, data)
+            value = self._codec.decode(key, data)
         except UnreadableValue as error:
-            # The message has the key, but never the value, which may be personal.
-            events.record(
-                self.options.alias,
-                "unreadable_values",
-                "the value of key %r reads as a miss, because %s.",
-                mask_session(key.decode("utf-8", "backslashreplace")),
-                error,
-            )
-            if len(self._unreadable) >= _MAX_UNREADABLE:
-                self._unreadable.clear()
-            self._unreadable.add(key)
+            self._record_unreadable(key, error)
             return default
+        if type(value) is Attributed:
+            return _resolve(value, default)
+        return value
+
+    def _recode(self, key: bytes, new_key: bytes, data: bytes) -> bytes | None:
+        """Return the bytes of a stored value for another key. Return None if the value reads as a miss."""
+        value = self._decode(key, data, MISSING)
+        if value is MISSING:
+            return None
+        stored = self._codec.decode(key, data)
+        if type(stored) is Attributed:
+            return self._codec.encode(new_key, *stored)
+        return self._codec.encode(new_key, stored)
+
+    def _record_unreadable(self, key: bytes, error: UnreadableValue) -> None:
+        # The message has the key, but never the value, which may be personal.
+        events.record(
+            self.options.alias,
+            "unreadable_values",
+            "the value of key %r reads as a miss, because %s.",
+            mask_session(key.decode("utf-8", "backslashreplace")),
+            error,
+        )
+        if len(self._unreadable) >= _MAX_UNREADABLE:
+            self._unreadable.clear()
+        self._unreadable.add(key)
 
     def _record_ignored(self, error: MomentoCacheError) -> None:
         message = "ignored %s: %s" if self.options.log_ignored_exceptions else ""
@@ -212,6 +234,14 @@ class ItemCache(BaseCache):
 
 
 show_default_timeout(ItemCache, DEFAULT_TIMEOUT)
+
+
+def _resolve(stored: Attributed, default: Value) -> Value:
+    """Return a value that was stored with attributes, as ``ItemCache._decode`` does."""
+    fresh_until, tags = stored.attributes
+    if fresh_until is not None and wall() * 1000 >= fresh_until:
+        return default
+    return stored if tags else stored.value
 
 
 def require_found(key: Key, result: int | None) -> int:

@@ -6,12 +6,14 @@ nor compressed is stored as it is, for services in other languages. Every other 
     bit 7      always 1, because digits and JSON never start like that
     bits 6, 5  the protection: 10 encrypted, 01 signed, 00 unprotected
     bit 4      1 if the payload is compressed
-    bits 3-0   the serializer: 1 pickle, 2 json, 3 msgpack, 4 a dotted path
+    bit 3      1 if the value has attributes
+    bits 2-0   the serializer: 1 pickle, 2 json, 3 msgpack, 4 a dotted path
 
 For a dotted path, four bytes follow that tell it from others. If the payload is compressed, the compressor's
-number follows. Then come the signature or nonce, and the payload. Other bits are reserved: 0 and 5 to
-15 as serializer, 11 as protection. Reading accepts only the formats that the configuration allows. It first
-unseals the payload, then decompresses it, and only then deserializes it.
+number follows. Then come the attributes, the signature or nonce, and the payload. Other bits are reserved: 0
+and 5 to 7 as serializer, 11 as protection. An integer with attributes is serialized like any other value.
+Reading accepts only the formats that the configuration allows. It first unseals the payload, then
+decompresses it, and only then deserializes it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,13 @@ from typing import Any, Protocol
 
 from ..exceptions import CredentialError, UnreadableValue
 from ..redaction import SecretStr
+from .attributes import (
+    Attributed,
+    Attributes,
+    decode_attributes,
+    encode_attributes,
+    end_of_attributes,
+)
 from .compressors import Compressor, decompress, find_compressor
 from .imports import OptionError
 from .protection import (
@@ -40,7 +49,8 @@ from .serializers import DOTTED_NUMBER, SERIALIZERS, Serializer, find_serializer
 TAGGED = 0x80
 PROTECTION = 0x60
 COMPRESSED = 0x10
-SERIALIZER = 0x0F
+ATTRIBUTED = 0x08
+SERIALIZER = 0x07
 INTEGER_RANGE = range(-(2**63), 2**63)
 _TAGS = bytes((TAGGED,))
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
@@ -50,6 +60,8 @@ _PROTECTIONS = {Unprotected.flag: "unsigned", Signature.flag: "signed", Encrypti
 _SERIALIZERS = {number: name for name, number in SERIALIZERS.items()}
 _SERIALIZERS[DOTTED_NUMBER] = "data of a dotted path"
 
+_NO_ATTRIBUTES = Attributes()
+
 # Stands for keys that are not known yet. No value is ever encrypted with it.
 _ANY_KEY = SecretStr("A" * 22)
 
@@ -57,8 +69,9 @@ _ANY_KEY = SecretStr("A" * 22)
 class ValueCodec(Protocol):
     """The methods of a codec that a cache calls; see ``Codec``."""
 
-    def encode(self, key: bytes, value: Any) -> bytes: ...
+    def encode(self, key: bytes, value: Any, attributes: Attributes | None = None) -> bytes: ...
     def decode(self, key: bytes, data: bytes) -> Any: ...
+    def open(self, key: bytes, data: bytes) -> Opened: ...
 
 
 # Returns the encryption keys in use, as ``encryption_keys()`` reads them, and the name of their source.
@@ -126,12 +139,12 @@ class RotatingCodec:
         # Finds a missing package now, before the first value.
         self._codec = build(_ANY_KEY)
 
-    def encode(self, key: bytes, value: Any) -> bytes:
+    def encode(self, key: bytes, value: Any, attributes: Attributes | None = None) -> bytes:
         """Return the bytes to store; see Codec.encode().
 
         Raises CredentialError if the keys are missing or unusable.
         """
-        return self._current().encode(key, value)
+        return self._current().encode(key, value, attributes)
 
     def decode(self, key: bytes, data: bytes) -> Any:
         """Return the value; see Codec.decode().
@@ -139,6 +152,13 @@ class RotatingCodec:
         Raises CredentialError if the keys are missing or unusable.
         """
         return self._current().decode(key, data)
+
+    def open(self, key: bytes, data: bytes) -> Opened:
+        """Return the verified payload; see Codec.open().
+
+        Raises CredentialError if the keys are missing or unusable.
+        """
+        return self._current().open(key, data)
 
     def _current(self) -> Codec:
         keys, source = self._get_keys()
@@ -166,6 +186,36 @@ def _problem_with(keys: SecretStr | None) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+class Opened:
+    """A stored value whose payload is verified and decompressed. ``load`` may be called repeatedly.
+
+    ``attributes`` is None for a value without any. The payload of an integer is its digits.
+    """
+
+    __slots__ = ("_loads", "attributes", "payload")
+
+    def __init__(
+        self, payload: bytes, loads: Callable[[bytes], Any], attributes: Attributes | None = None
+    ) -> None:
+        self.payload = payload
+        self._loads = loads
+        self.attributes = attributes
+
+    def load(self) -> Any:
+        """Return a new object of the value, in an ``Attributed`` if it has attributes.
+
+        Raises UnreadableValue if the payload cannot be deserialized.
+        """
+        try:
+            value = self._loads(self.payload)
+        except Exception as error:  # noqa: BLE001 - unpickling may raise anything
+            reason = f"it cannot be deserialized ({type(error).__name__})"
+        else:
+            return value if self.attributes is None else Attributed(value, self.attributes)
+        # Raised here, so that it is not chained to an error that may quote the value.
+        raise UnreadableValue(reason)
 
 
 class Codec:
@@ -202,48 +252,90 @@ class Codec:
         self._tag_length = 1 + len(serializer.fingerprint)
         self._protections = {} if self._is_bare else {_tag(serializer, each): each for each in protections}
         self._compressed_protections = {_tag(serializer, each, COMPRESSED): each for each in protections}
+        # The same for values with attributes, which have a tag even if others are bare.
+        self._attributed_protections = {
+            _tag(serializer, each, compressed | ATTRIBUTED): (each, bool(compressed))
+            for each in protections
+            for compressed in (0, COMPRESSED)
+        }
+        self._attributed_tag = _tag(serializer, protections[0], ATTRIBUTED)
 
-    def encode(self, key: bytes, value: Any) -> bytes:
-        """Return the bytes to store. Raises the serializer's own error if it refuses the value."""
+    def encode(self, key: bytes, value: Any, attributes: Attributes | None = None) -> bytes:
+        """Return the bytes to store.
+
+        Raises the serializer's own error if it refuses the value. Raises ValueError if the attributes are
+        longer than ``MAX_ATTRIBUTES_BYTES``.
+        """
+        if attributes is not None and attributes != _NO_ATTRIBUTES:
+            block = encode_attributes(attributes)
+            return self._pack(key, self._attributed_tag + block, ATTRIBUTED, block, self._dumps(value))
         # type() rather than isinstance(): a bool must come back as a bool.
         if type(value) is int and value in INTEGER_RANGE:
             return b"%d" % value
         payload = self._dumps(value)
         if self._compressor is None or len(payload) < self._compress_min_length:
             return self._seal(key, self._tag, payload)
-        return self._compress(self._compressor, key, payload)
+        return self._pack(key, self._tag, 0, b"", payload)
 
     def decode(self, key: bytes, data: bytes) -> Any:
-        """Return the value.
+        """Return the value, in an ``Attributed`` if it was stored with attributes.
 
         Raises UnreadableValue, with the reason, for data that ``encode`` did not write.
         """
+        # The same as open(key, data).load(), without the cost of the object and of two calls.
+        attributes = None
         tag = data[: self._tag_length]
         # No digit begins like a tag, so most values are spared the regular expression.
         if tag < _TAGS and _INTEGER.fullmatch(data) and (number := int(data)) in INTEGER_RANGE:
             return number
         if protection := self._protections.get(tag):
             payload = protection.unseal(key, tag, data)
-        elif protection := self._compressed_protections.get(tag):
-            payload = _unseal_compressed(protection, key, tag, data)
         elif self._is_bare and tag < _TAGS:
             payload = data
         else:
-            raise UnreadableValue(_explain_mismatch(data))
+            payload, attributes = self._unseal(key, tag, data)
         try:
-            return self._loads(payload)
+            value = self._loads(payload)
         except Exception as error:  # noqa: BLE001 - unpickling may raise anything
             reason = f"it cannot be deserialized ({type(error).__name__})"
+        else:
+            return value if attributes is None else Attributed(value, attributes)
         # Raised here, so that it is not chained to an error that may quote the value.
         raise UnreadableValue(reason)
 
-    def _compress(self, compressor: Compressor, key: bytes, payload: bytes) -> bytes:
+    def open(self, key: bytes, data: bytes) -> Opened:
+        """Return the verified and decompressed payload of a value, which is not yet deserialized.
+
+        Raises UnreadableValue, with the reason, for data that ``encode`` did not write.
+        """
+        tag = data[: self._tag_length]
+        if tag < _TAGS and _INTEGER.fullmatch(data) and int(data) in INTEGER_RANGE:
+            return Opened(data, int)
+        if self._is_bare and tag < _TAGS:
+            return Opened(data, self._loads)
+        payload, attributes = self._unseal(key, tag, data)
+        return Opened(payload, self._loads, attributes)
+
+    def _unseal(self, key: bytes, tag: bytes, data: bytes) -> tuple[bytes, Attributes | None]:
+        if protection := self._protections.get(tag):
+            return protection.unseal(key, tag, data), None
+        if protection := self._compressed_protections.get(tag):
+            return _unseal_compressed(protection, key, tag, data), None
+        if attributed := self._attributed_protections.get(tag):
+            return _unseal_attributed(*attributed, key, tag, data)
+        raise UnreadableValue(_explain_mismatch(data))
+
+    def _pack(self, key: bytes, tag: bytes, flag: int, block: bytes, payload: bytes) -> bytes:
+        """Seal a payload under ``tag``, or compressed, if that is shorter."""
+        compressor = self._compressor
         # A longer payload could not be read back. Uncompressed it exceeds Momento's limit, and is refused.
-        if len(payload) <= self._max_bytes:
+        if compressor is not None and self._compress_min_length <= len(payload) <= self._max_bytes:
+            first, *rest = self._compressed_tag
+            compressed_tag = bytes((first | flag, *rest)) + block
             packed = compressor.compress(payload)
-            if len(self._compressed_tag) + len(packed) < len(self._tag) + len(payload):
-                return self._seal(key, self._compressed_tag, packed)
-        return self._seal(key, self._tag, payload)
+            if len(compressed_tag) + len(packed) < len(tag) + len(payload):
+                return self._seal(key, compressed_tag, packed)
+        return self._seal(key, tag, payload)
 
 
 def _unseal_compressed(protection: Protection, key: bytes, tag: bytes, data: bytes) -> bytes:
@@ -252,8 +344,20 @@ def _unseal_compressed(protection: Protection, key: bytes, tag: bytes, data: byt
     return decompress(int.from_bytes(compressor, "big"), packed, protection.max_bytes)
 
 
-def _tag(serializer: Serializer, protection: Protection, compressed: int = 0) -> bytes:
-    return bytes((TAGGED | protection.flag | compressed | serializer.number,)) + serializer.fingerprint
+def _unseal_attributed(
+    protection: Protection, is_compressed: bool, key: bytes, tag: bytes, data: bytes
+) -> tuple[bytes, Attributes]:
+    start = len(tag) + is_compressed
+    end = end_of_attributes(data, start)
+    payload = protection.unseal(key, data[:end], data)
+    attributes = decode_attributes(data[start:end])
+    if is_compressed:
+        payload = decompress(data[start - 1], payload, protection.max_bytes)
+    return payload, attributes
+
+
+def _tag(serializer: Serializer, protection: Protection, flags: int = 0) -> bytes:
+    return bytes((TAGGED | protection.flag | flags | serializer.number,)) + serializer.fingerprint
 
 
 def _explain_mismatch(data: bytes) -> str:

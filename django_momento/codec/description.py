@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .codec import COMPRESSED, PROTECTION, SERIALIZER, TAGGED
+from .codec import ATTRIBUTED, COMPRESSED, PROTECTION, SERIALIZER, TAGGED
 from .protection import Encryption, Signature
 from .serializers import DOTTED_NUMBER, SERIALIZERS
 
@@ -20,9 +20,13 @@ class Description(NamedTuple):
     serializer: str
     protection: str
     compressed: bool
+    attributed: bool = False
 
     def __str__(self) -> str:
-        return f"{self.serializer}, {self.protection}, {'' if self.compressed else 'not '}compressed"
+        attributes = ", with attributes" if self.attributed else ""
+        return (
+            f"{self.serializer}, {self.protection}, {'' if self.compressed else 'not '}compressed{attributes}"
+        )
 
 
 def describe(data: bytes) -> Description:
@@ -36,4 +40,5 @@ def describe(data: bytes) -> Description:
         _NAMES.get(tag & SERIALIZER, "unknown"),
         _PROTECTIONS.get(tag & PROTECTION, "unsigned"),
         compressed=bool(tag & COMPRESSED),
+        attributed=bool(tag & ATTRIBUTED),
     )

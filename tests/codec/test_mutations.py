@@ -43,7 +43,7 @@ VALUES: dict[bytes, Any] = {
 
 PICKLES = [pickle.dumps(Touchy(), protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
 PICKLES += [find_compressor(name).compress(PICKLES[-1]) for name in COMPRESSORS]
-TAGS = b"\x81\x91\xa1\xb1\xc1\xd1"
+TAGS = b"\x81\x91\xa1\xb1\xc1\xd1\x89\x99\xa9\xb9\xc9\xd9"
 # They grow to 8 MiB, more than what is not sealed may, from at most 33 KB.
 SMALL_BOMBS = [bytes((COMPRESSORS[name],)) + bomb(8 * MIB) for name, bomb in BOMBS.items()]
 OTHER_SEALS: dict[str, list[Protection]] = {

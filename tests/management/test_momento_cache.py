@@ -9,6 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_momento.cache import MomentoCache
+from django_momento.client import operations
+from django_momento.client.calls import Operation
+from django_momento.client.registry import clients
+from django_momento.codec.attributes import Attributes
 from tests.conftest import MakeCache
 
 SECRET = "a value that nobody should see"
@@ -19,6 +23,10 @@ def run(*arguments: str) -> str:
     out = io.StringIO()
     call_command("momento_cache", *arguments, stdout=out)
     return out.getvalue()
+
+
+def run_operation(cache: MomentoCache, operation: Operation[Any]) -> Any:
+    return clients.get(cache.options.connection).run(cache.options.cache_name, operation)
 
 
 @pytest.fixture
@@ -42,6 +50,23 @@ def test_get_describes_a_value_and_does_not_show_it(cache: MomentoCache) -> None
 def test_get_shows_a_value_if_asked(cache: MomentoCache) -> None:
     cache.set("k", {"a": 1})
     assert "value       {'a': 1}" in run("get", "k", "--value")
+
+
+def test_get_names_the_attributes_of_a_value(cache: MomentoCache) -> None:
+    """A value past its time to be fresh is still readable, for those who take stale values."""
+    for key, fresh_until in {"fresh": 2**63, "stale": 1}.items():
+        attributes = Attributes(fresh_until, (("products", b"8 bytes."), ("a\nb", b"8 bytes!")))
+        data = cache._codec.encode(f":1:{key}".encode(), 5, attributes)
+        run_operation(cache, operations.set(f":1:{key}".encode(), data, 60_000))
+
+    fresh, stale = run("get", "fresh", "--value"), run("get", "stale")
+
+    assert "type        pickle, signed, not compressed, with attributes\n" in fresh
+    assert "fresh for   " in fresh
+    assert "fresh for   over: reads miss it\n" in stale
+    assert "tags        products, a\\nb\n" in fresh
+    assert "readable    yes\n" in stale
+    assert "value       5\n" in fresh
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django.core.cache import caches
@@ -11,6 +12,8 @@ from django_momento.cache import MomentoCache
 from django_momento.client import operations
 from django_momento.client.calls import ItemGetTtl, Operation
 from django_momento.client.registry import clients
+from django_momento.clock import wall
+from django_momento.codec.attributes import Attributed, Attributes
 from django_momento.codec.description import describe
 from django_momento.diagnostics.limits import duration
 from django_momento.exceptions import MomentoCacheError, UnreadableValue
@@ -83,6 +86,7 @@ class Command(BaseCommand):
             f"size        {_size(key, data)}",
             f"time left   {'over' if remaining is None else _time_left(remaining)}",
             f"readable    {_readable(cache, key, data)}",
+            *_attributes(cache, key, data),
         ]
         return [*lines, f"value       {_value(cache, key, data)}"] if with_value else lines
 
@@ -118,21 +122,34 @@ def _size(key: bytes, data: bytes) -> str:
     return f"{len(data):,} bytes, {len(key) + len(data):,} with the key: {reads} for each read"
 
 
-def _decode(cache: MomentoCache, key: bytes, data: bytes) -> Any:
+def _load(cache: MomentoCache, key: bytes, data: bytes) -> tuple[Any, Attributes]:
     # The codec, because a read by the cache would turn the reason into a miss.
-    return cache._codec.decode(key, data)  # noqa: SLF001
+    value = cache._codec.decode(key, data)  # noqa: SLF001
+    return value if isinstance(value, Attributed) else (value, Attributes())
 
 
 def _readable(cache: MomentoCache, key: bytes, data: bytes) -> str:
     try:
-        _decode(cache, key, data)
+        _load(cache, key, data)
     except UnreadableValue as error:
         return f"no: {error}"
     return "yes"
 
 
+def _attributes(cache: MomentoCache, key: bytes, data: bytes) -> list[str]:
+    lines: list[str] = []
+    with suppress(UnreadableValue):
+        _, (fresh_until, tags) = _load(cache, key, data)
+        if fresh_until is not None:
+            remaining = round(fresh_until - wall() * 1000)
+            lines.append(f"fresh for   {_time_left(remaining) if remaining > 0 else 'over: reads miss it'}")
+        if tags:
+            lines.append(f"tags        {', '.join(quote(name) for name, _ in tags)}")
+    return lines
+
+
 def _value(cache: MomentoCache, key: bytes, data: bytes) -> str:
     try:
-        return repr(_decode(cache, key, data))
+        return repr(_load(cache, key, data)[0])
     except UnreadableValue:
         return "cannot be read"
