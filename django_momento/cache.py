@@ -263,7 +263,9 @@ class MomentoCache(ExtendedCache):
         return await self._astore("set_many", data.keys(), self._set_many, encode, list(data)) if data else []
 
     def _set_many(self, names: dict[bytes, K], items: dict[bytes, bytes], ttl: int) -> Operation[list[K]]:
-        failed = yield from operations.set_many(items, ttl)
+        failed = yield from operations.set_many(
+            items, ttl, self._shorten if self.options.ttl_jitter else None
+        )
         if failed:
             causes = " ".join({error.cause: None for error in failed.values()})
             message = "set_many() did not store %d of %d keys: %s"

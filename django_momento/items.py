@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, TypeVar
 
 from django.core.cache.backends.base import (
@@ -26,7 +27,7 @@ from .events import events, observers
 from .exceptions import MomentoCacheError, UnreadableValue
 from .policies.key_groups import default_key_group
 from .policies.observing import Observed, load_key_group, load_observers
-from .policies.timeouts import Timeout, exceeds, show_default_timeout, to_milliseconds
+from .policies.timeouts import Timeout, exceeds, shorten, show_default_timeout, to_milliseconds, to_seconds
 from .redaction import MASK, SecretStr, looks_like_a_key, mask_session, quote
 
 K = TypeVar("K")
@@ -62,6 +63,8 @@ class ItemCache(BaseCache):
         self._settings = Settings(location, params)
         # OPTIONS is hidden from the base class, which would look for MAX_ENTRIES and the like in it.
         super().__init__({**params, "OPTIONS": {}})
+        if isinstance(timeout := params.get("TIMEOUT", params.get("timeout")), timedelta):
+            self.default_timeout = to_seconds(timeout)  # Django would make it 300 seconds.
         if looks_like_a_key(str(self.key_prefix)):
             # The first use refuses it. Until then it would be part of keys, which warnings and frames show.
             self.key_prefix = MASK
@@ -101,7 +104,7 @@ class ItemCache(BaseCache):
     def get_backend_timeout(self, timeout: Timeout = DEFAULT_TIMEOUT) -> int:
         """Return a timeout as a TTL in whole milliseconds, cut to MAX_TTL; 0 means already expired.
 
-        Raises TypeError if the timeout is not a number, and ValueError if it is NaN.
+        Raises TypeError if the timeout is neither a number nor a timedelta, and ValueError if it is NaN.
         """
         if timeout is DEFAULT_TIMEOUT:
             timeout = self.default_timeout
@@ -135,6 +138,10 @@ class ItemCache(BaseCache):
         return {self._momento_key(key, version): key for key in keys}
 
     def _ttl(self, key: Key, timeout: Timeout) -> int:
+        """Return the TTL for a call's own timeout, shortened by TTL_JITTER."""
+        return self._shorten(self._whole_ttl(key, timeout))
+
+    def _whole_ttl(self, key: Key, timeout: Timeout) -> int:
         """Return the TTL for a call's own timeout. Log the first time on an alias that MAX_TTL cuts one."""
         if timeout is not DEFAULT_TIMEOUT and exceeds(timeout, self.options.max_ttl):
             events.record(
@@ -149,6 +156,11 @@ class ItemCache(BaseCache):
             )
         return self.get_backend_timeout(timeout)
 
+    def _shorten(self, ttl: int) -> int:
+        """Return a TTL shortened at random by up to TTL_JITTER, so that keys do not expire together."""
+        jitter = self.options.ttl_jitter
+        return shorten(ttl, jitter) if jitter and ttl > 0 else ttl
+
     def _encode_item(self, key: Key, value: Value, timeout: Timeout, version: int | None) -> Item:
         momento_key = self._momento_key(key, version)
         return momento_key, self._encode(momento_key, key, value), self._ttl(key, timeout)
@@ -158,7 +170,7 @@ class ItemCache(BaseCache):
     ) -> tuple[dict[bytes, K], dict[bytes, bytes], int]:
         names = self._keys_by_momento_key(data, version)
         items = {key: self._encode(key, name, data[name]) for key, name in names.items()}
-        return names, items, self._ttl(next(iter(data)), timeout)
+        return names, items, self._whole_ttl(next(iter(data)), timeout)
 
     def _encode(self, momento_key: bytes, key: Key, value: Value) -> bytes:
         try:

@@ -45,6 +45,7 @@ SPELLINGS: dict[str, list[tuple[Any, list[str]]]] = {
         (3600, ["3600", "3.6e3", "1h", "1H", "60m", "60 min", "1 hour"]),
         (172800, ["2d", "2 days", "48h", "1d24h", "1 day 24 hours"]),
     ],
+    "TTL_JITTER": [(0.25, ["0.25", ".25"]), (0, ["0", "0.0"])],
     "SERIALIZER": [("json", ["json"])],
     "SIGN": FLAGS,
     "ENCRYPTION_KEY": [("+/AA+/AA+/AA+/AA+/AA+w==", ["+/AA+/AA+/AA+/AA+/AA+w=="]), ("secret", ["secret"])],

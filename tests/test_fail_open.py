@@ -42,6 +42,8 @@ NEUTRAL: dict[str, tuple[list[Any], Any]] = {
     "delete_many": ([["a", "b"]], None),
     "get_or_set": (["key", "value"], "value"),
     "clear": ([], None),
+    "ttl": (["key"], None),
+    "expire": (["key"], False),
     "close": ([], None),
     "incr": (["key"], ValueError),
     "decr": (["key"], ValueError),

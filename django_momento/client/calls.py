@@ -10,6 +10,7 @@ Source: the public protocol of Momento, https://github.com/momentohq/client_prot
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from itertools import repeat
 from typing import Any, ClassVar, Generic, TypeVar
 
 from ..exceptions import ServerError
@@ -180,21 +181,22 @@ class GetBatch(Call[list[bytes | None]]):
 
 
 class SetBatch(Call[list[bool]]):
-    """Return for each item, in their order, whether it was stored."""
+    """Return for each item, in their order, whether it was stored. ``ttl`` is that of all, or of each one."""
 
     __slots__ = ("items", "ttl")
 
     streamed: ClassVar[bool] = True
 
-    def __init__(self, items: tuple[tuple[bytes, bytes], ...], ttl: int) -> None:
+    def __init__(self, items: tuple[tuple[bytes, bytes], ...], ttl: int | tuple[int, ...]) -> None:
         self.items = items
         self.ttl = ttl
 
     def request(self, pb: Any) -> Any:
+        ttls = self.ttl if isinstance(self.ttl, tuple) else repeat(self.ttl)
         return pb._SetBatchRequest(
             items=[
-                pb._SetRequest(cache_key=key, cache_body=value, ttl_milliseconds=self.ttl)
-                for key, value in self.items
+                pb._SetRequest(cache_key=key, cache_body=value, ttl_milliseconds=ttl)
+                for (key, value), ttl in zip(self.items, ttls, strict=False)
             ]
         )
 

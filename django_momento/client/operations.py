@@ -108,6 +108,12 @@ def has_key(key: bytes) -> Operation[bool]:
     return bool(found)
 
 
+def ttl(key: bytes) -> Operation[int | None]:
+    """Return the milliseconds that a key has left, or None if it is missing."""
+    remaining: int | None = yield ItemGetTtl(key)
+    return remaining
+
+
 def incr(key: bytes, delta: int) -> Operation[int | None]:
     """Add to an integer, keep its expiry, and return the sum, or None if there is no such key.
 
@@ -152,8 +158,13 @@ def get_many(keys: Sequence[bytes]) -> Operation[dict[bytes, bytes]]:
     return found
 
 
-def set_many(items: Mapping[bytes, bytes], ttl: int) -> Operation[dict[bytes, MomentoCacheError]]:
-    """Return the keys that could not be stored, each with its error. Raises only if nothing was stored."""
+def set_many(
+    items: Mapping[bytes, bytes], ttl: int, shorten: Callable[[int], int] | None = None
+) -> Operation[dict[bytes, MomentoCacheError]]:
+    """Return the keys that could not be stored, each with its error. Raises only if nothing was stored.
+
+    ``shorten`` returns the TTL of one item, so that the items do not expire together.
+    """
     if ttl <= 0:
         yield from delete_many(list(items))
         return {}
@@ -168,10 +179,12 @@ def set_many(items: Mapping[bytes, bytes], ttl: int) -> Operation[dict[bytes, Mo
         else:
             sendable.append((key, value))
     for some in _groups(list(chunks_of(sendable, _item_bytes)), MAX_CONCURRENT_STREAMS):
-        outcomes = yield [SetBatch(chunk, ttl) for chunk in some]
+        outcomes = yield [
+            SetBatch(chunk, ttl if shorten is None else tuple(shorten(ttl) for _ in chunk)) for chunk in some
+        ]
         for chunk, outcome in zip(some, outcomes, strict=True):
             if isinstance(outcome, MomentoCacheError) and may_be_of_one_key(outcome, chunk):
-                stored = yield [Set(key, value, ttl) for key, value in chunk]
+                stored = yield [Set(key, value, shorten(ttl) if shorten else ttl) for key, value in chunk]
                 failed.update(_failures(chunk, stored))
             else:
                 failed.update(_failures(chunk, outcome))

@@ -173,8 +173,8 @@ _NO_PATTERN = (
     "Momento cannot list keys. Put a generation into the keys of the group, and change the generation to "
     "make all of them a miss."
 )
-_TOUCH = "Use touch(key, timeout)."
-_NO_TTL = "Momento's remaining time is not part of this API. Store the time of expiry in the value."
+_EXPIRE = "Use expire(key, timeout), with seconds from now or a timedelta."
+_TTL = "Use ttl(key), which returns the remaining seconds, or None if the key is missing."
 _NO_LOCK = (
     "Use add(key, value, timeout) to keep work from being done twice. It does not protect data: use a lock "
     "of the database for that."
@@ -204,8 +204,8 @@ FOREIGN_METHODS = {
         (("delete_pattern", "delete_by_prefix", "delete_prefix", "make_pattern"), _NO_PATTERN),
         (("reverse_key",), "Leave it out: keys cannot be listed, so that none has to be turned back."),
         (("persist",), "Use touch(key, None), which keeps the value for MAX_TTL. No value lives longer."),
-        (("expire", "pexpire", "expire_at", "pexpire_at"), _TOUCH),
-        (("ttl", "pttl", "get_with_ttl", "expiretime", "pexpiretime"), _NO_TTL),
+        (("pexpire", "expire_at", "pexpire_at", "expireat"), _EXPIRE),
+        (("pttl", "get_with_ttl", "expiretime", "pexpiretime"), _TTL),
         (("lock", "get_lock"), _NO_LOCK),
         (
             ("client", "get_client", "get_server_client", "get_backend_client", "_cache", "get_connection"),

@@ -26,6 +26,7 @@ from .types import (
     ENCRYPTION_KEYS,
     ENDPOINT,
     FILE,
+    FRACTION,
     PATH,
     SECONDS,
     TEXT,
@@ -160,6 +161,13 @@ class CacheOptions:
         SECONDS,
         86400.0,
         "seconds; longer timeouts, and `None`, are cut to it (Momento's own limit on demand is 24 h)",
+    )
+    ttl_jitter: float = _option(
+        FRACTION,
+        0.0,
+        "fraction of a timeout by which it is shortened at random, at most, so that keys do not expire "
+        "together; locks and rate limits keep their time",
+        default_text="`0`",
     )
     serializer: str = _option(
         one_of_or_dotted_path(*SERIALIZERS),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from ..endpoint import DEFAULT_LOCAL_PORT
@@ -196,11 +197,12 @@ def _fix_unknown(name: str, known: tuple[str, ...], elsewhere: Mapping[str, obje
 def _timeout_problems(where: str, timeout: object) -> Problems:
     # Django's base class turns a TIMEOUT it cannot read into 300 seconds without a word.
     try:
-        if timeout is not None:
+        if timeout is not None and not isinstance(timeout, timedelta):
             int(timeout)  # type: ignore[call-overload]  # whether it can is the question
     except (TypeError, ValueError, OverflowError):
         yield ConfigurationError(
-            f"{where}['TIMEOUT'] is {redacted_repr(timeout)}.", "It must be a number of seconds, or None."
+            f"{where}['TIMEOUT'] is {redacted_repr(timeout)}.",
+            "It must be a number of seconds, a timedelta or None.",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -99,8 +100,19 @@ def _is_number(value: Any) -> bool:
     # NumPy's numbers are Real, too.
     if isinstance(value, bool):
         return False
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
     is_real = isinstance(value, Real)
     return is_real and bool(0 < value <= _MAX_SECONDS)
+
+
+def _seconds(value: Any) -> float:
+    return float(value.total_seconds() if isinstance(value, timedelta) else value)
+
+
+def _is_fraction(value: Any) -> bool:
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    return is_real and bool(0 <= value <= 1)
 
 
 def _is_path(value: object) -> bool:
@@ -168,11 +180,12 @@ BOOLEAN = OptionType(
     in_url="true, false, yes, no, on, off, 1, 0",
 )
 SECONDS = OptionType(
-    "a number of seconds above 0, at most a billion",
-    _converter(_is_number, float),
+    "a number of seconds above 0, at most a billion, or a timedelta",
+    _converter(_is_number, _seconds),
     parse_seconds,
     in_url="90, 30s, 5m, 1h, 2d, 500ms",
 )
+FRACTION = OptionType("a number from 0 to 1", _converter(_is_fraction, float), float, in_url="0.1")
 BYTES = OptionType(
     "a whole number of bytes, 0 or more",
     _converter(lambda value: type(value) is int and value >= 0, int),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import random
+from datetime import timedelta
 from operator import index
 from typing import Any
 
 from ..redaction import quote
 
-Timeout = float | None
+Timeout = float | timedelta | None
 
 
 class _DefaultTimeout:
@@ -21,7 +23,7 @@ class _DefaultTimeout:
 def to_milliseconds(timeout: object, max_ttl: float) -> int:
     """Return a timeout as a TTL of at most ``max_ttl`` seconds, in milliseconds; 0 means already expired.
 
-    Raises TypeError if the timeout is neither a number nor None, and ValueError if it is not a real number.
+    Raises TypeError if the timeout is no number, timedelta or None, and ValueError if it is no real number.
     """
     seconds = max_ttl if timeout is None else min(to_seconds(timeout), max_ttl)
     return max(1, round(seconds * 1000)) if seconds > 0 else 0
@@ -35,18 +37,51 @@ def exceeds(timeout: object, max_ttl: float) -> bool:
 def to_seconds(timeout: object) -> float:
     """Return a timeout as an int or a float: a number of NumPy may overflow, and a Decimal refuses floats.
 
-    Raises TypeError if it is not a number, and ValueError if it is NaN.
+    Raises TypeError if it is neither a number nor a timedelta, and ValueError if it is NaN.
     """
     kind = type(timeout)
     if kind is int or (kind is float and timeout == timeout):
         return timeout  # type: ignore[return-value]  # one of the two
+    if isinstance(timeout, timedelta):
+        return timeout.total_seconds()
     try:
         return index(timeout)  # type: ignore[arg-type]  # raises TypeError
     except TypeError:
         seconds = _to_float(timeout)
     if seconds != seconds:
-        raise ValueError(f"timeout is {quote(repr(timeout), 100)}. It must be a number of seconds, or None.")
+        raise ValueError(
+            f"timeout is {quote(repr(timeout), 100)}. It must be a number of seconds, a timedelta or None."
+        )
     return seconds
+
+
+def shorten(ttl: int, jitter: float) -> int:
+    """Return a TTL in milliseconds shortened at random by up to the fraction ``jitter``, and at least 1."""
+    return max(1, round(ttl * (1 - jitter * random.random())))  # noqa: S311 - nothing secret about it
+
+
+def to_whole_seconds(milliseconds: int) -> int:
+    """Return a remaining time in whole seconds, rounded up: a key that exists has at least 1 second left."""
+    return max(1, -(-milliseconds // 1000))
+
+
+def to_duration(name: str, duration: object, max_ttl: float) -> int:
+    """Return a duration that must hold as given, such as that of a lock, in milliseconds.
+
+    Raises TypeError if it is neither a number nor a timedelta, and ValueError if it is not above 0 or exceeds
+    ``max_ttl``, because a shorter one would change its meaning.
+    """
+    try:
+        seconds = to_seconds(duration)
+    except (TypeError, ValueError) as error:
+        shown = f"{name} is {quote(repr(duration), 100)}."
+        raise type(error)(f"{shown} It must be a number of seconds above 0, or a timedelta.") from None
+    if not 0 < seconds <= max_ttl:
+        raise ValueError(
+            f"{name} is {quote(repr(duration), 100)}. It must be above 0 and at most MAX_TTL, "
+            f"which is {max_ttl:.12g} seconds."
+        )
+    return max(1, round(seconds * 1000))
 
 
 def _to_float(timeout: Any) -> float:
@@ -55,13 +90,15 @@ def _to_float(timeout: Any) -> float:
         hint = " Give its total_seconds()." if hasattr(timeout, "total_seconds") else ""
         raise TypeError(
             f"timeout is {quote(repr(timeout), 100)}, of type {type(timeout).__name__}. It must be a number "
-            f"of seconds, or None.{hint}"
+            f"of seconds, a timedelta or None.{hint}"
         )
     try:
         return float(timeout)
     except (TypeError, ValueError, OverflowError) as error:
         shown = quote(repr(timeout), 100)
-        raise ValueError(f"timeout is {shown}. It must be a number of seconds, or None.") from error
+        raise ValueError(
+            f"timeout is {shown}. It must be a number of seconds, a timedelta or None."
+        ) from error
 
 
 def show_default_timeout(backend: type, default: object) -> None:

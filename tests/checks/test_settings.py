@@ -74,6 +74,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "ROOT_CERTIFICATES": ({"CREDENTIALS": "env", "ROOT_CERTIFICATES": "/no.pem"}, "E003", "an existing file"),
     "READ_CONCERN": ({"CREDENTIALS": "env", "READ_CONCERN": "strong"}, "E003", "'balanced', 'consistent'"),
     "MAX_TTL": ({"CREDENTIALS": "env", "MAX_TTL": 0}, "E003", "a number of seconds above 0"),
+    "TTL_JITTER": ({"CREDENTIALS": "env", "TTL_JITTER": 2}, "E003", "a number from 0 to 1"),
     "SERIALIZER": ({"CREDENTIALS": "env", "SERIALIZER": "yaml"}, "E003", "'pickle', 'json', 'msgpack'"),
     "SIGN": ({"CREDENTIALS": "env", "SIGN": "no"}, "E003", "True or False"),
     "ENCRYPTION_KEY": ({"CREDENTIALS": "env", "ENCRYPTION_KEY": "AAAA"}, "E003", "base64 of 16 or 32 bytes"),

@@ -191,6 +191,15 @@ def test_set_many_stores_what_it_can_and_names_the_rest() -> None:
     }
 
 
+def test_set_many_gives_each_item_a_ttl_of_its_own() -> None:
+    """Also if the items are sent again one by one, after their chunk failed."""
+    items = {b"a": b"v", b"b": b"v"}
+    ttls = iter(range(1, 5))
+    refused = [FailedPrecondition("not this type")]
+    calls, _ = driven(operations.set_many(items, 9, lambda ttl: ttl + next(ttls)), refused, [None, None])
+    assert [[SetBatch((*items.items(),), (10, 11))], [Set(b"a", b"v", 12), Set(b"b", b"v", 13)]] == calls
+
+
 def test_set_many_raises_if_nothing_was_stored() -> None:
     """A cache that is down is an error, not a list of keys that hardly anybody looks at."""
     with pytest.raises(ServerUnavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -20,8 +21,8 @@ from tests.kit.tables import table
 
 HERE = __file__
 NOT_TEXT = ["", None, 1, True, b"text", ["text"]]
-NOT_SECONDS = [0, -1, -0.5, True, None, "60", Decimal(60), [60], 10**9 + 1, 10**400]
-NOT_SECONDS += [float("nan"), float("inf")]
+NOT_SECONDS: list[Any] = [0, -1, -0.5, True, None, "60", Decimal(60), [60], 10**9 + 1, 10**400]
+NOT_SECONDS += [float("nan"), float("inf"), timedelta(0), timedelta(days=-1)]
 NOT_FLAGS = [0, 1, None, "true", ""]
 
 # For each option: given and parsed, and what is refused.
@@ -61,7 +62,11 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
         ["", None, 1, "/no/such/file", str(Path(HERE).parent), "a" * 5000, "nul\0byte", Path()],
     ),
     "READ_CONCERN": ([("balanced", "balanced"), ("consistent", "consistent")], ["", "express", None]),
-    "MAX_TTL": ([(60, 60.0), (0.001, 0.001), (10**9, 1e9)], NOT_SECONDS),
+    "MAX_TTL": ([(60, 60.0), (0.001, 0.001), (10**9, 1e9), (timedelta(days=1), 86400.0)], NOT_SECONDS),
+    "TTL_JITTER": (
+        [(0, 0.0), (0.25, 0.25), (1, 1.0), (Fraction(1, 4), 0.25)],
+        [-0.1, 1.1, float("nan"), True, None, "0.1", Decimal("0.1"), timedelta(seconds=1)],
+    ),
     "SERIALIZER": (
         [(name, name) for name in ("pickle", "json", "msgpack", "mysite.serializers.Cbor")],
         ["", "yaml", None, int, "mysite.serializers.", "ENV"],
@@ -292,7 +297,7 @@ def test_a_timeout_that_is_no_number_is_refused(timeout: object) -> None:
     assert f"CACHES['pages']['TIMEOUT'] is {timeout!r}." in message
 
 
-@table("timeout", [None, 0, -1, 300, 1.5, "300"])
+@table("timeout", [None, 0, -1, 300, 1.5, "300", timedelta(minutes=5)])
 def test_a_timeout_that_django_takes_is_taken(timeout: object) -> None:
     """What Django's other backends accept is accepted."""
     assert parse("pages", "my-cache", {"OPTIONS": SOURCES["env"], "TIMEOUT": timeout})

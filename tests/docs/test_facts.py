@@ -103,6 +103,8 @@ METHODS: dict[str, Callable[[MomentoCache], object]] = {
     "get_or_set": lambda cache: cache.get_or_set("new", 1),
     "incr_version": lambda cache: cache.incr_version("stored"),
     "decr_version": lambda cache: cache.decr_version("stored"),
+    "ttl": lambda cache: cache.ttl("stored"),
+    "expire": lambda cache: cache.expire("stored", 60),
     "clear": lambda cache: cache.clear(),
     "close": lambda cache: cache.close(),
 }
@@ -189,6 +191,7 @@ NEUTRAL: dict[str, Callable[[Any], bool]] = {
     "the default that you gave, computed": lambda result: result == 1,
     "`False`": lambda result: result is False,
     "`None`, as always": lambda result: result is None,
+    "`None`, as for a missing key": lambda result: result is None,
     "all of its keys: none was stored": lambda result: result == ["new", "newer"],
     "raise `ValueError`, as for a missing key": lambda result: isinstance(result, ValueError),
 }
