@@ -129,6 +129,37 @@ class SetIfAbsent(Call[bool]):
         return _oneof(response, "result") == "stored"
 
 
+class SetIf(Call[bool]):
+    """Store a value if a condition holds for the stored one, and return whether it was stored.
+
+    ``condition`` is ``absent``, or one of ``equal``, ``absent_or_equal`` and ``not_equal``, which compare the
+    stored value with ``expected``. A missing key is ``not_equal`` to every value.
+    """
+
+    __slots__ = ("condition", "expected", "key", "ttl", "value")
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, key: bytes, value: bytes, ttl: int, condition: str, expected: bytes = b"") -> None:
+        self.key = key
+        self.value = value
+        self.ttl = ttl
+        self.condition = condition
+        self.expected = expected
+
+    def request(self, pb: Any) -> Any:
+        compared = {} if self.condition == "absent" else {"value_to_check": self.expected}
+        return pb._SetIfRequest(
+            cache_key=self.key,
+            cache_body=self.value,
+            ttl_milliseconds=self.ttl,
+            **{self.condition: compared},
+        )
+
+    def parse(self, response: Any, pb: Any) -> bool:
+        return _oneof(response, "result") == "stored"
+
+
 class Delete(Call[None]):
     """Delete a key. Momento does not say whether the key existed."""
 
@@ -284,6 +315,7 @@ CALLS: tuple[type[Call[Any]], ...] = (
     Get,
     Set,
     SetIfAbsent,
+    SetIf,
     Delete,
     Increment,
     GetBatch,

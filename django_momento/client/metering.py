@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..exceptions import InvalidArgument, MomentoCacheError, ValueTooLarge
-from ..local.metering import CHARGED_STATUSES, READS, item_operations, read_factor
+from ..local.metering import CHARGED_STATUSES, READS, SET_IF_FACTOR, item_operations, read_factor
 from .calls import Call, Get, GetBatch, ItemGetTtl, KeysExist, SetIfAbsent, UpdateTtl
 
 
@@ -171,9 +171,14 @@ def _keys_exist(call: Any, response: list[bool] | None) -> int:
     return item_operations(sum(map(len, call.keys)))
 
 
+def _set_if(call: Any, response: bool | None) -> int:
+    return _one_item(call) * SET_IF_FACTOR
+
+
 _COUNTS: dict[str, Callable[[Any, Any], int]] = {
     "Get": _get,
     "GetBatch": _get_batch,
     "SetBatch": _set_batch,
     "KeysExist": _keys_exist,
+    "SetIf": _set_if,
 }

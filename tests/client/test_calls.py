@@ -26,6 +26,22 @@ REQUESTS = [
         calls.SetIfAbsent(b"k", b"v", 5),
         pb._SetIfNotExistsRequest(cache_key=b"k", cache_body=b"v", ttl_milliseconds=5),
     ),
+    (
+        calls.SetIf(b"k", b"v", 5, "absent"),
+        pb._SetIfRequest(cache_key=b"k", cache_body=b"v", ttl_milliseconds=5, absent={}),
+    ),
+    *(
+        (
+            calls.SetIf(b"k", b"v", 5, condition, b"w"),
+            pb._SetIfRequest(
+                cache_key=b"k",
+                cache_body=b"v",
+                ttl_milliseconds=5,
+                **{condition: {"value_to_check": b"w"}},
+            ),
+        )
+        for condition in ("equal", "absent_or_equal", "not_equal")
+    ),
     (calls.Delete(b"k"), pb._DeleteRequest(cache_key=b"k")),
     (calls.Increment(b"k", -2, 5), pb._IncrementRequest(cache_key=b"k", amount=-2, ttl_milliseconds=5)),
     (
@@ -48,6 +64,8 @@ ANSWERS = [
     (calls.Set(b"k", b"v", 5), pb._SetResponse(result=pb.Ok), None),
     (calls.SetIfAbsent(b"k", b"v", 5), STORED, True),
     (calls.SetIfAbsent(b"k", b"v", 5), pb._SetIfNotExistsResponse(not_stored={}), False),
+    (calls.SetIf(b"k", b"v", 5, "absent"), pb._SetIfResponse(stored={}), True),
+    (calls.SetIf(b"k", b"v", 5, "equal", b"w"), pb._SetIfResponse(not_stored={}), False),
     (calls.Delete(b"k"), pb._DeleteResponse(), None),
     (calls.Increment(b"k", 2, 5), pb._IncrementResponse(value=-7), -7),
     (calls.GetBatch((b"k", b"l")), iter([HIT, MISS]), [b"v", None]),
@@ -68,6 +86,7 @@ ANSWERS = [
 NONSENSE = [
     (calls.Get(b"k"), pb._GetResponse(result=pb.Invalid, message="odd")),
     (calls.SetIfAbsent(b"k", b"v", 5), pb._SetIfNotExistsResponse()),
+    (calls.SetIf(b"k", b"v", 5, "absent"), pb._SetIfResponse()),
     (calls.GetBatch((b"k", b"l")), iter([HIT])),
     (calls.SetBatch(((b"k", b"v"),), 5), iter([])),
     (calls.KeysExist((b"k", b"l")), pb._KeysExistResponse(exists=[True])),
