@@ -46,6 +46,16 @@ class OperationCache(ItemCache):
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
+    def _run_loudly(self, verb: str, keys: Collection[object], operation: Operation[T]) -> T:
+        """Run an operation whose caller handles its failures. Raises MomentoCacheError."""
+        with self._observe(verb, keys) as tally:
+            return self._client.run(self.options.cache_name, operation, tally)
+
+    async def _arun_loudly(self, verb: str, keys: Collection[object], operation: Operation[T]) -> T:
+        """See _run_loudly()."""
+        with self._observe(verb, keys) as tally:
+            return await self._client.arun(self.options.cache_name, operation, tally)
+
     async def _arun(self, verb: str, keys: Collection[object], operation: Operation[T], fallback: T) -> T:
         try:
             with self._observe(verb, keys) as tally:

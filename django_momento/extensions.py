@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from .client import operations
+from .exceptions import MomentoCacheError
 from .execution import OperationCache
 from .items import Key
 from .policies.timeouts import Timeout, show_default_timeout, to_whole_seconds
+
+if TYPE_CHECKING:
+    from .policies.limits import Hit, Limit, OnOutage
 
 
 class ExtendedCache(OperationCache):
@@ -33,6 +40,70 @@ class ExtendedCache(OperationCache):
     async def aexpire(self, key: Key, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """See expire()."""
         return await self.atouch(key, timeout, version)  # type: ignore[arg-type]  # as in expire()
+
+    def rate_limit(
+        self,
+        key: Key,
+        limit: int,
+        window: float | timedelta,
+        *,
+        cost: int = 1,
+        version: int | None = None,
+        on_outage: OnOutage = "allow",
+    ) -> Limit:
+        """Count a hit, and return whether at most ``limit`` were counted in this window of seconds.
+
+        The first hit begins the window, and no later one prolongs it. A denied hit counts too. A hit of
+        cost 0 returns the count and whether a hit of cost 1 would be allowed. delete() ends the window.
+
+        If Momento cannot count, ``on_outage`` decides. Raises TypeError if the key holds a value of another
+        kind, and ValueError if the window is longer than MAX_TTL.
+        """
+        hit = self._hit(key, limit, window, cost, version, on_outage)
+        try:
+            return self._run_loudly("rate_limit", (key,), hit.count(self._place))
+        except MomentoCacheError as error:
+            return self._decide(hit, error)
+
+    async def arate_limit(
+        self,
+        key: Key,
+        limit: int,
+        window: float | timedelta,
+        *,
+        cost: int = 1,
+        version: int | None = None,
+        on_outage: OnOutage = "allow",
+    ) -> Limit:
+        """See rate_limit()."""
+        hit = self._hit(key, limit, window, cost, version, on_outage)
+        try:
+            return await self._arun_loudly("rate_limit", (key,), hit.count(self._place))
+        except MomentoCacheError as error:
+            return self._decide(hit, error)
+
+    def _hit(
+        self,
+        key: Key,
+        limit: int,
+        window: float | timedelta,
+        cost: int,
+        version: int | None,
+        on_outage: OnOutage,
+    ) -> Hit:
+        from .policies.limits import Hit
+
+        return Hit(self._momento_key(key, version), limit, window, self.options.max_ttl, cost, on_outage)
+
+    def _decide(self, hit: Hit, error: MomentoCacheError) -> Limit:
+        limit = hit.decide(error)
+        self._record_ignored(error)
+        return limit
+
+    @property
+    def _place(self) -> tuple[object, str]:
+        """The cache at Momento, as a key that tells it from other caches of this process."""
+        return self.options.connection, self.options.cache_name
 
 
 show_default_timeout(ExtendedCache, DEFAULT_TIMEOUT)

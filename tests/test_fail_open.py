@@ -24,6 +24,7 @@ from django_momento.exceptions import (
     ServerUnavailable,
 )
 from django_momento.local import LocalServer
+from django_momento.policies.limits import Limit
 from tests.conftest import CACHE_NAME
 from tests.kit.clock import Clock
 from tests.kit.tables import table
@@ -44,6 +45,8 @@ NEUTRAL: dict[str, tuple[list[Any], Any]] = {
     "clear": ([], None),
     "ttl": (["key"], None),
     "expire": (["key"], False),
+    # Loud or not, the argument on_outage decides. tests/policies/test_limits.py has all of its values.
+    "rate_limit": (["key", 5, 60], Limit(True, 0, 5, 0.0)),
     "close": ([], None),
     "incr": (["key"], ValueError),
     "decr": (["key"], ValueError),
@@ -177,7 +180,7 @@ def test_failing_open_answers_what_a_miss_would(
     assert {"ignored_exceptions": failures} == events.counts("default")
 
 
-@table("method", [method for method in METHODS if verb(method) != "close"])
+@table("method", [method for method in METHODS if verb(method) not in {"close", "rate_limit"}])
 def test_failing_loud_raises_our_exceptions(away: Away, method: str) -> None:
     """Whoever catches MomentoCacheError has caught all that an outage can do."""
     away.start_afresh()

@@ -175,7 +175,15 @@ def _set_if(call: Any, response: bool | None) -> int:
     return _one_item(call) * SET_IF_FACTOR
 
 
+def _field(call: Any, response: Any) -> int:
+    """Count one element of a dictionary, with its value if the call returns it."""
+    value = response if isinstance(response, bytes) else b""
+    return item_operations(len(call.field) + len(value))
+
+
 _COUNTS: dict[str, Callable[[Any, Any], int]] = {
+    "DictionaryGet": _field,
+    "DictionaryIncrement": _field,
     "Get": _get,
     "GetBatch": _get_batch,
     "SetBatch": _set_batch,

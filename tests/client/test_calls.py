@@ -11,13 +11,17 @@ from momento.retry import DefaultEligibilityStrategy, RetryableProps
 from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import controlclient_pb2 as control_pb
 
-from django_momento.client import calls
+from django_momento.client import calls, dictionaries
 from django_momento.exceptions import ServerError
 from tests.kit.tables import table
 
 HIT = pb._GetResponse(result=pb.Hit, cache_body=b"v")
 MISS = pb._GetResponse(result=pb.Miss)
+FIELD = pb._DictionaryGetResponse._DictionaryGetResponsePart(result=pb.Hit, cache_body=b"2")
+NO_FIELD = pb._DictionaryGetResponse._DictionaryGetResponsePart(result=pb.Miss)
 STORED = pb._SetIfNotExistsResponse(stored={})
+
+CALLS = (*calls.CALLS, *dictionaries.CALLS)
 
 REQUESTS = [
     (calls.Get(b"k"), pb._GetRequest(cache_key=b"k")),
@@ -55,6 +59,13 @@ REQUESTS = [
     (calls.KeysExist((b"k", b"l")), pb._KeysExistRequest(cache_keys=[b"k", b"l"])),
     (calls.UpdateTtl(b"k", 5), pb._UpdateTtlRequest(cache_key=b"k", overwrite_to_milliseconds=5)),
     (calls.ItemGetTtl(b"k"), pb._ItemGetTtlRequest(cache_key=b"k")),
+    (
+        dictionaries.DictionaryIncrement(b"k", b"f", 2, 5),
+        pb._DictionaryIncrementRequest(
+            dictionary_name=b"k", field=b"f", amount=2, ttl_milliseconds=5, refresh_ttl=False
+        ),
+    ),
+    (dictionaries.DictionaryGet(b"k", b"f"), pb._DictionaryGetRequest(dictionary_name=b"k", fields=[b"f"])),
     (calls.FlushCache("c"), control_pb._FlushCacheRequest(cache_name="c")),
 ]
 
@@ -80,6 +91,10 @@ ANSWERS = [
     (calls.UpdateTtl(b"k", 5), pb._UpdateTtlResponse(missing={}), False),
     (calls.ItemGetTtl(b"k"), pb._ItemGetTtlResponse(found={"remaining_ttl_millis": 9}), 9),
     (calls.ItemGetTtl(b"k"), pb._ItemGetTtlResponse(missing={}), None),
+    (dictionaries.DictionaryIncrement(b"k", b"f", 2, 5), pb._DictionaryIncrementResponse(value=9), 9),
+    (dictionaries.DictionaryGet(b"k", b"f"), pb._DictionaryGetResponse(found={"items": [FIELD]}), b"2"),
+    (dictionaries.DictionaryGet(b"k", b"f"), pb._DictionaryGetResponse(found={"items": [NO_FIELD]}), None),
+    (dictionaries.DictionaryGet(b"k", b"f"), pb._DictionaryGetResponse(missing={}), None),
     (calls.FlushCache("c"), control_pb._FlushCacheResponse(), None),
 ]
 
@@ -92,6 +107,8 @@ NONSENSE = [
     (calls.KeysExist((b"k", b"l")), pb._KeysExistResponse(exists=[True])),
     (calls.UpdateTtl(b"k", 5), pb._UpdateTtlResponse()),
     (calls.ItemGetTtl(b"k"), pb._ItemGetTtlResponse()),
+    (dictionaries.DictionaryGet(b"k", b"f"), pb._DictionaryGetResponse()),
+    (dictionaries.DictionaryGet(b"k", b"f"), pb._DictionaryGetResponse(found={"items": [FIELD, FIELD]})),
 ]
 
 
@@ -120,13 +137,13 @@ def test_every_call_is_one_of_the_protocols() -> None:
         True: control_pb.DESCRIPTOR.services_by_name["ScsControl"].methods_by_name,
         False: pb.DESCRIPTOR.services_by_name["Scs"].methods_by_name,
     }
-    assert [methods[call.control][call.rpc].server_streaming for call in calls.CALLS] == [
-        call.streamed for call in calls.CALLS
+    assert [methods[call.control][call.rpc].server_streaming for call in CALLS] == [
+        call.streamed for call in CALLS
     ]
-    assert {type(call) for call, _ in REQUESTS} == set(calls.CALLS)
+    assert {type(call) for call, _ in REQUESTS} == set(CALLS)
 
 
-@table("call", calls.CALLS)
+@table("call", CALLS)
 def test_what_may_be_repeated_is_what_the_sdk_repeats(call: type[calls.Call[Any]]) -> None:
     """Momento's own SDK decides which calls are safe to send twice."""
     props = RetryableProps(

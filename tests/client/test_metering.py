@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from momento_wire_types import cacheclient_pb2 as pb
 
-from django_momento.client import calls
+from django_momento.client import calls, dictionaries
 from django_momento.client.calls import Call
 from django_momento.client.metering import operations
 from django_momento.local import LocalServer
@@ -44,6 +44,9 @@ CASES: list[tuple[Call[Any], int, int]] = [
     (calls.SetBatch((), TTL), 1, 1),
     (calls.UpdateTtl(b"c", TTL), 1, 1),
     (calls.Increment(b"n", 1, TTL), 1, 1),
+    (dictionaries.DictionaryIncrement(b"d", b"f", 1, TTL), 1, 1),
+    (dictionaries.DictionaryIncrement(b"d", bytes(KIB + 1), 1, TTL), 2, 2),
+    (dictionaries.DictionaryGet(b"d", b"f"), 1, 2),
     (calls.Delete(b"c"), 1, 1),
     (calls.Delete(bytes(2 * KIB + 1)), 3, 3),
 ]
@@ -76,7 +79,7 @@ def test_client_and_server_count_the_published_operations(read_concern: str, col
 def test_every_data_call_is_counted() -> None:
     """A call that is added later has operations too, and a control call has none."""
     every = {value for value in vars(calls).values() if isinstance(value, type) and issubclass(value, Call)}
-    data = {call for call in every - {Call} if not call.control}
+    data = {call for call in every - {Call} if not call.control} | {*dictionaries.CALLS}
     assert data == {type(call) for call, *_ in CASES}
     assert operations(calls.FlushCache("cache"), None) == 0
 

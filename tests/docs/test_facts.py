@@ -105,6 +105,7 @@ METHODS: dict[str, Callable[[MomentoCache], object]] = {
     "decr_version": lambda cache: cache.decr_version("stored"),
     "ttl": lambda cache: cache.ttl("stored"),
     "expire": lambda cache: cache.expire("stored", 60),
+    "rate_limit": lambda cache: cache.rate_limit("new", 5, 60),
     "clear": lambda cache: cache.clear(),
     "close": lambda cache: cache.close(),
 }
@@ -191,6 +192,7 @@ NEUTRAL: dict[str, Callable[[Any], bool]] = {
     "the default that you gave, computed": lambda result: result == 1,
     "`False`": lambda result: result is False,
     "`None`, as always": lambda result: result is None,
+    "allowed, unless `on_outage` says otherwise": lambda result: result.allowed and not result.is_counted,
     "`None`, as for a missing key": lambda result: result is None,
     "all of its keys: none was stored": lambda result: result == ["new", "newer"],
     "raise `ValueError`, as for a missing key": lambda result: isinstance(result, ValueError),
