@@ -73,6 +73,16 @@ class Sums:
                 return min(upper, self.slowest)
         return None
 
+    def count_by_doubling(self) -> dict[int, int]:
+        """Return the number of calls for each power of two in seconds that they did not exceed, in order.
+
+        Powers between the lowest and the highest that have no calls are included.
+        """
+        counts: Counter[int] = Counter()
+        for bucket, count in self.histogram.items():
+            counts[bucket // BUCKETS_PER_DOUBLING + 1] += count
+        return {power: counts[power] for power in range(min(counts), max(counts) + 1)} if counts else {}
+
 
 def _bucket_of(seconds: float) -> int:
     return floor(log2(max(seconds, 1e-9)) * BUCKETS_PER_DOUBLING)

@@ -26,6 +26,7 @@ from django.views.decorators.http import require_safe
 from ..checks.aliases import momento_aliases
 from ..diagnostics.limits import ON_DEMAND_OPERATIONS, duration
 from ..exceptions import ConfigurationError
+from .meter import meter
 from .statistics import stats
 
 Allow = Callable[[HttpRequest], bool]
@@ -92,8 +93,27 @@ def _describe(alias: str) -> dict[str, Any]:
             _row(entry["group"] or "(no key)", figures["groups"][entry["group"]])
             for entry in figures["costliest_groups"]
         ],
-        "error_rows": sorted(figures["totals"]["errors"].items(), key=lambda item: -item[1]),
+        "latency_rows": _latency_rows(alias),
+        "incidents": [*_most_first(figures["totals"]["errors"]), *_most_first(figures["events"])],
     }
+
+
+def _most_first(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: -item[1])
+
+
+def _latency_rows(alias: str) -> list[tuple[str, str, float]]:
+    """Return for each doubling of the latency its end in ms, its calls, and their share of the most in %.
+
+    The ends are powers of two in seconds. They are shown as those in milliseconds, which differ by 2.4 %.
+    """
+    with meter.lock:
+        counts = meter.read(alias).totals.count_by_doubling()
+    most = max(counts.values(), default=0)
+    return [
+        (f"{2**power:,}" if power >= 0 else f"{2.0**power:.2g}", f"{count:,}", 100 * count / most)
+        for power, count in ((seconds + 10, count) for seconds, count in counts.items())
+    ]
 
 
 def _row(name: str, calls: Any) -> dict[str, Any]:
@@ -113,4 +133,4 @@ def _row(name: str, calls: Any) -> dict[str, Any]:
 
 
 def _milliseconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:.1f}"
+    return "-" if seconds is None else f"{seconds * 1000:.{1 if seconds >= 1e-4 else 2}f}"

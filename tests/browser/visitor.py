@@ -17,7 +17,7 @@ WINDOWS = DESKTOP, PHONE, SMALL_PHONE = (1280, 800), (390, 844), (320, 568)
 TAB_STOPS = 60
 
 # Chromium's complaint of each answer of 400 and above; the tests that ask for one look at its status.
-REFUSAL = re.compile(r"Failed to load resource: the server responded with a status of (404|429|503)")
+REFUSAL = re.compile(r"Failed to load resource: the server responded with a status of (403|404|429|503)")
 
 
 class Visitor:

@@ -120,6 +120,15 @@ def test_percentiles_are_exact_to_five_per_cent() -> None:
     assert sums.percentile(1) == 1.0
 
 
+def test_calls_are_counted_by_doublings_of_their_latency() -> None:
+    """Doublings without calls between others are there, and a limit belongs to the calls above it."""
+    counted = Meter()
+    assert {} == counted.read("a").totals.count_by_doubling()
+    for seconds in (0.3, 0.49, 0.5, 3.0):
+        counted.observe(CallEvent("a", "get", seconds=seconds))
+    assert {-1: 2, 0: 1, 1: 0, 2: 1} == counted.read("a").totals.count_by_doubling()
+
+
 def test_a_forked_child_counts_from_zero() -> None:
     meter.observe(CallEvent("a", "get"))
     child = os.fork()

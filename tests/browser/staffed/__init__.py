@@ -1,0 +1,1 @@
+"""A site with users and Django's admin that includes the status page as its documentation says."""
