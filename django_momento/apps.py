@@ -1,6 +1,6 @@
 """The Django app, by which Django finds the management commands and the system checks."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
 
 class DjangoMomentoConfig(AppConfig):
@@ -17,3 +17,7 @@ class DjangoMomentoConfig(AppConfig):
         if configured is not settings.CACHES:
             settings.CACHES = configured
         mask_secrets(configured)
+        if apps.is_installed("dj_cache_panel"):
+            from .monitoring import cache_panel
+
+            cache_panel.register()

@@ -28,8 +28,13 @@ def is_momento(alias: str) -> bool:
     config: Any = caches.settings[alias]
     if not isinstance(config, Mapping):
         return is_cache_url(config)
+    return is_momento_backend(config.get("BACKEND", ""))
+
+
+def is_momento_backend(path: str) -> bool:
+    """Return whether a path names MomentoCache or a subclass. Return False if it cannot be imported."""
     try:
-        backend = import_string(config.get("BACKEND", ""))
+        backend = import_string(path)
     except ImportError:
         return False
     return isinstance(backend, type) and issubclass(backend, MomentoCache)

@@ -48,12 +48,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Only the tests of axes count failed logins.
 AXES_ENABLED = False
 
-# Set here because dj-cache-panel reads it when it is imported. Of its panels, the one for memcached offers
-# all that Momento can do: everything but a list of the keys.
-DJ_CACHE_PANEL_SETTINGS = {
-    "BACKEND_PANEL_EXTENSIONS": {"django_momento.cache.MomentoCache": "MemcachedCachePanel"}
-}
-
 DEBUG_TOOLBAR_CONFIG = {
     # The toolbar refuses to run under a test runner unless it is told that it is the one under test.
     "IS_RUNNING_TESTS": False,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from dj_cache_panel import cache_panel
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import include, path
 
 from django_momento.cache import MomentoCache
+from django_momento.monitoring.cache_panel import register
 
 BACKEND = "django_momento.cache.MomentoCache"
 
@@ -61,8 +65,36 @@ def test_a_cache_can_be_flushed(client: Client, cache: MomentoCache) -> None:
     assert cache.get_many(["a", "b"]) == {}
 
 
-def test_without_a_mapping_the_panel_can_look_up_and_delete(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for any unknown backend. BACKEND_PANEL_EXTENSIONS, as in the settings here, adds the rest."""
-    assert {"get_key", "delete_key", "edit_key", "add_key", "flush_cache"} == abilities()
+class OwnCache(MomentoCache):
+    """A site's own subclass."""
+
+
+ALL_BUT_A_LIST = {"get_key", "delete_key", "edit_key", "add_key", "flush_cache"}
+
+
+def test_the_panel_offers_all_but_a_list_of_keys_without_a_setting(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """Also for a subclass. By itself it offers to look up and delete, as for any unknown backend."""
+    assert ALL_BUT_A_LIST == abilities()
     monkeypatch.delitem(cache_panel.BACKEND_PANEL_MAP, BACKEND)
     assert {"get_key", "delete_key"} == abilities()
+    settings.CACHES = {"default": {**settings.CACHES["default"], "BACKEND": f"{__name__}.OwnCache"}}
+    apps.get_app_config("django_momento").ready()
+    assert ALL_BUT_A_LIST == abilities()
+    monkeypatch.delitem(cache_panel.BACKEND_PANEL_MAP, f"{__name__}.OwnCache")
+
+
+def test_a_panel_that_the_settings_name_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BACKEND_PANEL_EXTENSIONS puts it into the same list, when dj-cache-panel is imported."""
+    monkeypatch.setitem(cache_panel.BACKEND_PANEL_MAP, BACKEND, "GenericCachePanel")
+    register()
+    assert "GenericCachePanel" == cache_panel.BACKEND_PANEL_MAP[BACKEND]
+
+
+def test_another_backend_gets_no_panel_of_ours(settings: Any) -> None:
+    """Nor does one that cannot be imported, which fails elsewhere."""
+    settings.CACHES = {"a": {"BACKEND": "no.such.Backend"}, "b": {"BACKEND": "builtins.dict"}}
+    before = dict(cache_panel.BACKEND_PANEL_MAP)
+    register()
+    assert before == cache_panel.BACKEND_PANEL_MAP
