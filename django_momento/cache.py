@@ -310,12 +310,23 @@ class MomentoCache(ExtendedCache):
         return new_version if moved else None
 
     def clear(self) -> None:
-        """Empty the Momento cache named by LOCATION, including the keys of other prefixes and other sites."""
-        self._run("clear", (), operations.clear(self.options.cache_name), None)
+        """Forget all keys of the Momento cache in LOCATION, those of other prefixes and sites included.
+
+        With CLEAR ``prefix``, forget the keys of this alias alone: those with its KEY_PREFIX. Other processes
+        see that within TAG_SECONDS.
+        """
+        self._run("clear", (), self._clear(), None)
 
     async def aclear(self) -> None:
         """See clear()."""
-        await self._arun("clear", (), operations.clear(self.options.cache_name), None)
+        await self._arun("clear", (), self._clear(), None)
+
+    def _clear(self) -> Operation[None]:
+        if self._generation is not None:
+            yield from self._generation.replace()
+        else:
+            yield from operations.clear(self.options.cache_name)
+            self._tags.forget()
 
 
 show_default_timeout(MomentoCache, DEFAULT_TIMEOUT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
@@ -19,6 +19,10 @@ from .items import ItemCache, Key, Value
 from .policies.observing import Observed
 from .redaction import SecretStr
 
+if TYPE_CHECKING:
+    from .policies.prefixes import Generation
+    from .policies.tags import Tags
+
 T = TypeVar("T")
 Store = Callable[..., Operation[T]]
 Encode = Callable[[], tuple[Any, ...]]
@@ -31,7 +35,23 @@ class OperationCache(ItemCache):
 
     @cached_property
     def _client(self) -> Client:
-        return clients.get(self.options.connection)
+        client = clients.get(self.options.connection)
+        return client if self._generation is None else self._generation.wrap(client)
+
+    @cached_property
+    def _generation(self) -> Generation | None:
+        """The generation in the keys of this alias, or None without ``CLEAR="prefix"``."""
+        if self.options.clear != "prefix":
+            return None
+        from .policies.prefixes import Generation
+
+        return Generation(self.options, lambda: self.key_prefix)
+
+    @property
+    def _tags(self) -> Tags:
+        from .policies.tags import Tags
+
+        return Tags(self.options, self.key_prefix)
 
     def _get_encryption_keys(self) -> tuple[SecretStr | None, str]:
         credential = self._client.get_credential()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from .client import operations
+from .client.calls import Operation
+from .events import events
 from .exceptions import MomentoCacheError
 from .execution import OperationCache
 from .items import Key
@@ -104,6 +107,68 @@ class ExtendedCache(OperationCache):
     def _place(self) -> tuple[object, str]:
         """The cache at Momento, as a key that tells it from other caches of this process."""
         return self.options.connection, self.options.cache_name
+
+    def invalidate_tags(self, *tags: str, on_commit: bool = False, using: str | None = None) -> None:
+        """Forget all values with one of the tags, for one operation a tag.
+
+        This process sees it at once, and others within TAG_SECONDS and the lag of Momento's replicas. If
+        ``on_commit``, wait until the transaction on the database ``using`` is committed. If it is rolled
+        back, do nothing. If there is none, do it at once. Raises TypeError or ValueError for a wrong tag, and
+        MomentoCacheError if it is not certain that Momento has forgotten the values.
+        """
+        names = self._check_tag_names(tags, on_commit, using)
+        if names and not (on_commit and self._wait_to_invalidate(names, using)):
+            self._run("invalidate_tags", names, self._invalidate_tags(names), None)
+
+    async def ainvalidate_tags(self, *tags: str, on_commit: bool = False, using: str | None = None) -> None:
+        """See invalidate_tags(). A transaction is one of Django's thread for sync code."""
+        names = self._check_tag_names(tags, on_commit, using)
+        if names and not (on_commit and await sync_to_async(self._wait_to_invalidate)(names, using)):
+            await self._arun("invalidate_tags", names, self._invalidate_tags(names), None)
+
+    def _check_tag_names(
+        self, tags: tuple[object, ...], on_commit: bool, using: str | None
+    ) -> tuple[str, ...]:
+        from .policies.tags import check_names
+
+        if using is not None and not on_commit:
+            raise TypeError(f"using={using!r} needs on_commit=True. Give both, or leave both out.")
+        return tuple(dict.fromkeys(check_names(tags, self.validate_key)))
+
+    def _wait_to_invalidate(self, names: tuple[str, ...], using: str | None) -> bool:
+        from .policies.commits import wait_for_commit
+
+        return wait_for_commit(using, ("invalidate_tags", self), self.invalidate_tags, names)
+
+    def _invalidate_tags(self, names: tuple[str, ...]) -> Operation[None]:
+        try:
+            yield from self._tags.invalidate(names)
+        except MomentoCacheError:
+            events.record(self.options.alias, "failed_invalidations")
+            raise
+
+    def delete_on_commit(self, *keys: Key, version: int | None = None, using: str | None = None) -> None:
+        """Delete keys when the transaction on the database ``using`` is committed, with one call.
+
+        If it is rolled back, do nothing. If there is none, delete the keys at once.
+        """
+        if keys and not self._wait_to_delete(keys, version, using):
+            self.delete_many(keys, version=version)
+
+    async def adelete_on_commit(
+        self, *keys: Key, version: int | None = None, using: str | None = None
+    ) -> None:
+        """See delete_on_commit(). A transaction is one of Django's thread for sync code."""
+        if keys and not await sync_to_async(self._wait_to_delete)(keys, version, using):
+            await self.adelete_many(keys, version=version)
+
+    def _wait_to_delete(self, keys: tuple[Any, ...], version: int | None, using: str | None) -> bool:
+        from .policies.commits import wait_for_commit
+
+        def delete(*names: Key) -> None:
+            self.delete_many(names, version=version)
+
+        return wait_for_commit(using, ("delete_on_commit", self, version), delete, keys)
 
 
 show_default_timeout(ExtendedCache, DEFAULT_TIMEOUT)

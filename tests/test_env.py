@@ -50,6 +50,8 @@ SPELLINGS: dict[str, list[tuple[Any, list[str]]]] = {
     "SIGN": FLAGS,
     "ENCRYPTION_KEY": [("+/AA+/AA+/AA+/AA+/AA+w==", ["+/AA+/AA+/AA+/AA+/AA+w=="]), ("secret", ["secret"])],
     "COMPRESSOR": [("zlib", ["zlib"])],
+    "TAG_SECONDS": [(0, ["0"]), (0.5, ["0.5", "500ms"]), (60, ["60", "1m"])],
+    "CLEAR": [("prefix", ["prefix"])],
     "KEY_GROUP": [("mysite.meter.group", ["mysite.meter.group"])],
     "OBSERVERS": [("a.b,c.d", ["a.b,c.d"])],
     "COMPRESS_MIN_LENGTH": [

@@ -235,6 +235,18 @@ class SetBatch(Call[list[bool]]):
         return _one_each(self.items, [item.result == pb.Ok for item in response])
 
 
+class SetBatchOnce(SetBatch):
+    """A SetBatch that is sent only once, because a late second arrival would bring back old values."""
+
+    __slots__ = ()
+
+    rpc: ClassVar[str] = "SetBatch"
+    retryable: ClassVar[bool] = False
+
+    def _fields(self) -> tuple[Any, ...]:
+        return self.items, self.ttl
+
+
 class KeysExist(Call[list[bool]]):
     __slots__ = ("keys",)
 
@@ -326,9 +338,43 @@ CALLS: tuple[type[Call[Any]], ...] = (
     FlushCache,
 )
 
+# The first byte of keys that are the package's own, such as those of the versions of tags. No caller's key
+# has it, because no text has this byte in UTF-8.
+RESERVED = b"\xff"
+
+
+class Wait:
+    """Something that an operation waits for without a call. Its result is that of ``run`` or ``arun``."""
+
+    __slots__ = ()
+
+    def run(self) -> Any:
+        """Wait on this thread."""
+        raise NotImplementedError
+
+    async def arun(self) -> Any:
+        """Wait in this task."""
+        raise NotImplementedError
+
+
+class Recount(Wait):
+    """Tells the tally to count keys as missing whose values were found, because the values are forgotten."""
+
+    __slots__ = ("keys",)
+
+    def __init__(self, keys: int) -> None:
+        self.keys = keys
+
+    def run(self) -> None:
+        """Do nothing. The client shows each request to the tally."""
+
+    async def arun(self) -> None:
+        """See run()."""
+
+
 # An operation yields one call and receives its result, or its error is thrown in. If it yields a list of
 # calls, they are sent together. It then receives a list with a result or an error for each call.
-Request = Call[Any] | CreateCache | list[Call[Any]]
+Request = Call[Any] | CreateCache | Wait | list[Call[Any]]
 Operation = Generator[Request, Any, T]
 
 

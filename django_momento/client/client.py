@@ -25,7 +25,7 @@ from ..exceptions import (
     TransportError,
 )
 from .breaker import Breakers
-from .calls import WARM_UP, Operation, Request
+from .calls import WARM_UP, Operation, Request, Wait
 from .fork_gate import gate
 from .interrupts import release_interrupted_locks
 from .metering import BackgroundRequests, Tally
@@ -142,15 +142,18 @@ class Client:
             request = next(operation)
             while True:
                 try:
-                    transport = self._transport
-                    if transport is None or self._breakers.is_open or wall() >= self._rotation.due_at:
-                        transport = _run(self._prepare(cache, request))
-                    started = monotonic()
-                    try:
-                        response = transport.call(cache, request, tally)
-                    except (MomentoCacheError, PartialFailure) as failure:
-                        sent = Sent(transport, started, failure, tally)
-                        response = _run(recover(self, cache, request, sent))
+                    if isinstance(request, Wait):
+                        response = request.run()
+                    else:
+                        transport = self._transport
+                        if transport is None or self._breakers.is_open or wall() >= self._rotation.due_at:
+                            transport = _run(self._prepare(cache, request))
+                        started = monotonic()
+                        try:
+                            response = transport.call(cache, request, tally)
+                        except (MomentoCacheError, PartialFailure) as failure:
+                            sent = Sent(transport, started, failure, tally)
+                            response = _run(recover(self, cache, request, sent))
                 except MomentoCacheError as error:
                     request = operation.throw(error)
                 else:
@@ -173,15 +176,18 @@ class Client:
             request = next(operation)
             while True:
                 try:
-                    transport = self._transport
-                    if transport is None or self._breakers.is_open or wall() >= self._rotation.due_at:
-                        transport = await _arun(self._prepare(cache, request))
-                    started = monotonic()
-                    try:
-                        response = await transport.acall(cache, request, tally)
-                    except (MomentoCacheError, PartialFailure) as failure:
-                        sent = Sent(transport, started, failure, tally)
-                        response = await _arun(recover(self, cache, request, sent))
+                    if isinstance(request, Wait):
+                        response = await request.arun()
+                    else:
+                        transport = self._transport
+                        if transport is None or self._breakers.is_open or wall() >= self._rotation.due_at:
+                            transport = await _arun(self._prepare(cache, request))
+                        started = monotonic()
+                        try:
+                            response = await transport.acall(cache, request, tally)
+                        except (MomentoCacheError, PartialFailure) as failure:
+                            sent = Sent(transport, started, failure, tally)
+                            response = await _arun(recover(self, cache, request, sent))
                 except MomentoCacheError as error:
                     request = operation.throw(error)
                 else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..exceptions import InvalidArgument, MomentoCacheError, ValueTooLarge
 from ..local.metering import CHARGED_STATUSES, READS, SET_IF_FACTOR, item_operations, read_factor
-from .calls import Call, Get, GetBatch, ItemGetTtl, KeysExist, SetIfAbsent, UpdateTtl
+from .calls import RESERVED, Call, Get, GetBatch, ItemGetTtl, KeysExist, Recount, SetIfAbsent, UpdateTtl
 
 
 def operations(call: Call[Any], response: Any, read_concern: str = "") -> int:
@@ -97,6 +97,11 @@ class Tally:
             for call, outcome in zip(request, response, strict=True):
                 if not isinstance(outcome, BaseException):
                     self.record_lookup(call, outcome)
+        elif isinstance(request, Recount):
+            self.hits -= request.keys
+            self.misses += request.keys
+        elif _first_key(request).startswith(RESERVED):
+            return  # No key of the caller.
         elif isinstance(request, Get):
             self._count_found([response is not None])
         elif isinstance(request, GetBatch):
@@ -133,6 +138,11 @@ class BackgroundRequests:
         count = operations(call, None, read_concern) if error is None else failed_operations(call, error)
         with self._lock:
             self.operations += count
+
+
+def _first_key(request: Any) -> bytes:
+    key: bytes = getattr(request, "key", b"") or next(iter(getattr(request, "keys", ())), b"")
+    return key
 
 
 def _sizes(call: Any) -> tuple[int, list[int]]:

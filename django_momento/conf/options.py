@@ -29,6 +29,7 @@ from .types import (
     FRACTION,
     PATH,
     SECONDS,
+    SECONDS_OR_ZERO,
     TEXT,
     OptionType,
     one_of,
@@ -197,6 +198,18 @@ class CacheOptions:
     )
     log_ignored_exceptions: bool = _option(
         BOOLEAN, True, "log errors that `IGNORE_EXCEPTIONS` hides, as warnings"
+    )
+    tag_seconds: float = _option(
+        SECONDS_OR_ZERO,
+        1.0,
+        "seconds for which a process keeps the versions of tags, and of the prefix with `CLEAR` `prefix`; "
+        "so long may it serve a value that another process has invalidated; `0` asks Momento each time",
+    )
+    clear: str = _option(
+        one_of("cache", "prefix"),
+        "cache",
+        "keys that `clear()` forgets: all of the Momento `cache`, or those of the alias with its "
+        "`KEY_PREFIX`; with `prefix`, keys at Momento begin with a random text",
     )
     key_group: str | None = _option(
         DOTTED_PATH,

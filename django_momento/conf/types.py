@@ -186,6 +186,12 @@ SECONDS = OptionType(
     in_url="90, 30s, 5m, 1h, 2d, 500ms",
 )
 FRACTION = OptionType("a number from 0 to 1", _converter(_is_fraction, float), float, in_url="0.1")
+SECONDS_OR_ZERO = OptionType(
+    "a number of seconds, 0 or more, at most a billion",
+    _converter(lambda value: _is_number(value) or (type(value) in (int, float) and value == 0), float),
+    parse_seconds,
+    in_url="0, 90, 30s, 5m, 500ms",
+)
 BYTES = OptionType(
     "a whole number of bytes, 0 or more",
     _converter(lambda value: type(value) is int and value >= 0, int),

@@ -82,6 +82,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "COMPRESS_MIN_LENGTH": ({"CREDENTIALS": "env", "COMPRESS_MIN_LENGTH": "1k"}, "E003", "number of bytes"),
     "IGNORE_EXCEPTIONS": ({"CREDENTIALS": "env", "IGNORE_EXCEPTIONS": 1}, "E003", "True or False"),
     "LOG_IGNORED_EXCEPTIONS": ({"CREDENTIALS": "env", "LOG_IGNORED_EXCEPTIONS": None}, "E003", "True or"),
+    "TAG_SECONDS": ({"CREDENTIALS": "env", "TAG_SECONDS": -1}, "E003", "a number of seconds, 0 or more"),
+    "CLEAR": ({"CREDENTIALS": "env", "CLEAR": "all"}, "E003", "'cache', 'prefix'"),
     "KEY_GROUP": ({"CREDENTIALS": "env", "KEY_GROUP": "prefix"}, "E003", "a dotted path"),
     "OBSERVERS": ({"CREDENTIALS": "env", "OBSERVERS": "prefix"}, "E003", "dotted paths with commas"),
 }

@@ -42,6 +42,7 @@ CASES: list[tuple[Call[Any], int, int]] = [
     (calls.SetIf(b"z", bytes(10), TTL, "not_equal", bytes(100)), 2, 2),
     (calls.SetBatch(((b"x", bytes(10)), (b"y", bytes(3 * KIB))), TTL), 5, 5),
     (calls.SetBatch((), TTL), 1, 1),
+    (calls.SetBatchOnce(((b"x", bytes(10)), (b"y", bytes(10))), TTL), 2, 2),
     (calls.UpdateTtl(b"c", TTL), 1, 1),
     (calls.Increment(b"n", 1, TTL), 1, 1),
     (dictionaries.DictionaryIncrement(b"d", b"f", 1, TTL), 1, 1),

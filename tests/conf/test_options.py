@@ -83,6 +83,8 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
     "COMPRESS_MIN_LENGTH": ([(0, 0), (1024, 1024)], [-1, 1.5, None, "1024", True]),
     "IGNORE_EXCEPTIONS": ([(True, True), (False, False)], NOT_FLAGS),
     "LOG_IGNORED_EXCEPTIONS": ([(True, True), (False, False)], NOT_FLAGS),
+    "TAG_SECONDS": ([(0, 0.0), (0.5, 0.5), (60, 60.0)], [None, "1", -1, True, float("nan"), 10**9 + 1]),
+    "CLEAR": ([("cache", "cache"), ("prefix", "prefix")], ["", "Prefix", "all", None, True]),
     "KEY_GROUP": ([("mysite.meter.group", "mysite.meter.group")], [*NOT_TEXT, "group", "mysite.", "a b.c"]),
     "OBSERVERS": (
         [

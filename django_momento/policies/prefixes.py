@@ -1,0 +1,112 @@
+"""CLEAR=prefix: a random generation in each key of an alias, so that one write forgets all of them.
+
+The generation stands before the key that Momento sees. Values are bound to the key without it. Keys of other
+aliases, and the package's own keys, stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from ..client.calls import RESERVED, Call, Operation, Request
+from ..client.client import Client
+from ..client.metering import Tally
+from ..conf.options import CacheOptions
+from ..exceptions import MomentoCacheError
+from .timeouts import to_milliseconds
+from .versions import generation_key, versions
+
+T = TypeVar("T")
+
+
+class Generation:
+    """The generation of the keys of one alias, whose KEY_PREFIX ``get_prefix`` returns."""
+
+    def __init__(self, options: CacheOptions, get_prefix: Callable[[], str]) -> None:
+        self._versions = versions.get(options)
+        self._get_prefix = get_prefix
+        self._seconds = options.tag_seconds
+        self._ttl = to_milliseconds(None, options.max_ttl)
+
+    def get(self) -> Operation[bytes]:
+        """Return the text that stands before each key. If there is no generation, begin one."""
+        key = generation_key(self._get_prefix())
+        found = yield from self._versions.ensure([key], self._seconds, self._ttl)
+        return found[key].hex().encode() + b":"
+
+    def replace(self) -> Operation[None]:
+        """Begin a new generation, in which no key exists."""
+        yield from self._versions.replace([generation_key(self._get_prefix())], self._ttl)
+
+    def wrap(self, client: Client) -> Client:
+        """Return a client that puts the generation before the keys of each operation."""
+        return cast("Client", _PrefixedClient(client, self))
+
+
+class _PrefixedClient:
+    def __init__(self, client: Client, generation: Generation) -> None:
+        self._client = client
+        self._generation = generation
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def run(self, cache: str, operation: Operation[T], tally: Tally | None = None) -> T:
+        return self._client.run(cache, with_generation(operation, self._generation), tally)
+
+    async def arun(self, cache: str, operation: Operation[T], tally: Tally | None = None) -> T:
+        return await self._client.arun(cache, with_generation(operation, self._generation), tally)
+
+
+def with_generation(operation: Operation[T], generation: Generation) -> Operation[T]:
+    """Run an operation whose calls name keys without a generation. All its calls get the same one."""
+    prefix = None
+    try:
+        request = next(operation)
+        while True:
+            try:
+                calls = request if isinstance(request, list) else [request]
+                if any(map(_needs_generation, calls)):
+                    if prefix is None:
+                        prefix = yield from generation.get()
+                    calls = [_prefixed(call, prefix) for call in calls]
+                response = yield cast(Request, calls if isinstance(request, list) else calls[0])
+            except MomentoCacheError as error:
+                request = operation.throw(error)
+            else:
+                request = operation.send(response)
+    except StopIteration as done:
+        return cast(T, done.value)
+    finally:
+        operation.close()
+
+
+def _needs_generation(call: Any) -> bool:
+    return isinstance(call, Call) and any(not key.startswith(RESERVED) for key in _keys(call))
+
+
+def _keys(call: Any) -> list[bytes]:
+    if hasattr(call, "key"):
+        return [call.key]
+    return [*getattr(call, "keys", ()), *(key for key, _ in getattr(call, "items", ()))]
+
+
+def _prefixed(call: Any, prefix: bytes) -> Any:
+    if not _needs_generation(call):
+        return call
+    changed = object.__new__(type(call))
+    for name in _fields(type(call)):
+        value = getattr(call, name)
+        if name == "key":
+            value = prefix + value
+        elif name == "keys":
+            value = tuple(prefix + key for key in value)
+        elif name == "items":
+            value = tuple((prefix + key, data) for key, data in value)
+        setattr(changed, name, value)
+    return changed
+
+
+def _fields(kind: type) -> list[str]:
+    return [name for base in kind.__mro__ for name in vars(base).get("__slots__", ())]
