@@ -20,6 +20,10 @@ DEMO := .cache/demo
 DEMO_READY := $(DEMO)/.installed
 SITE := .cache/site
 EXTRAS := encryption,lz4,msgpack,opentelemetry,prometheus,zstd
+# Most tests wait for servers and processes, so one more than the cores costs nothing. The workers are named
+# in full, because a variable in place of `-X dev` would reach the processes that tests start.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+PARALLEL = --dist worksteal --tx "$(WORKERS)*popen//python=$(BIN)/python -X dev"
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -78,7 +82,7 @@ test-django: $(READY)
 	$(BIN)/python -X dev -m tests.django_suite.run
 
 test-python: $(READY) browser redis
-	$(BIN)/python -X dev -m pytest --cov --cov-report=term-missing
+	$(BIN)/python -X dev -m pytest $(PARALLEL) --cov --cov-report=term-missing
 
 browser: $(READY)
 	@$(BIN)/python -m tests.browser.install
@@ -101,14 +105,14 @@ docs-serve: docs
 	@exec $(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE) $(PORT)
 
 test-docs: $(DOCS_READY) redis
-	$(BIN)/python -X dev -m pytest tests/docs
+	$(BIN)/python -X dev -m pytest $(PARALLEL) tests/docs
 
 $(ECOSYSTEM_READY): $(READY)
 	$(INSTALL) --group ecosystem
 	touch $@
 
 test-ecosystem: $(ECOSYSTEM_READY)
-	$(BIN)/python -X dev -m pytest tests/ecosystem
+	$(BIN)/python -X dev -m pytest $(PARALLEL) tests/ecosystem
 
 $(UPSTREAM_READY): $(READY)
 	$(INSTALL) --group upstream
