@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import ctypes
 import threading
 from collections.abc import Callable, Generator
 from functools import partial
@@ -32,9 +31,10 @@ from ..clock import monotonic, wall
 from ..credentials.credential import Credential
 from ..endpoint import TLS_PORT, Endpoint
 from ..exceptions import ServerError
+from . import discarded
 from .calls import CONTROL_TIMEOUT, MAX_MESSAGE_BYTES, Call
 from .deadlines import timeout_for_grpc
-from .interrupts import is_inside_grpc
+from .interrupts import is_inside_grpc, release_interrupted_locks
 from .readers import Readers
 
 T = TypeVar("T")
@@ -144,6 +144,7 @@ class Recycled(Generic[T]):
             # A connection without threads would be discarded in turn, and each takes a descriptor.
             _check_threads()
             self._is_suspect = False
+            discarded.serve_waiting()
         current = self._current
         if current is not None and abs(now - self._used) > MAX_IDLE:
             self._current = current = None
@@ -297,7 +298,8 @@ class Channel:
             pending: PendingCall = method.future(request, metadata=metadata, timeout=seconds)
         except grpc.RpcError:
             raise
-        except BaseException:
+        except BaseException as error:
+            release_interrupted_locks(error)
             self._discard(connection)
             raise
         finally:
@@ -311,12 +313,9 @@ class Channel:
             self._discard(connection)
 
     def _discard(self, connection: tuple[grpc.Channel, Any]) -> None:
-        # gRPC delivers the results and the deadlines of futures by one thread a channel. If that thread could
-        # not be started, no later call on the channel ends, and closing the channel waits for ever. So the
-        # channel is kept until the process ends. A module must not hold it, because modules drop their
-        # values at the exit.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection[0]))
+        # First, so that no thread but those that have the connection already sends another call over it.
         self.connection.discard(connection)
+        discarded.discard(connection[0], self.timeout)
 
     def close(self) -> None:
         """Close the connection with all calls on it; further calls are refused."""

@@ -166,8 +166,8 @@ class Client:
             self._rotation.refresh_in_background(cache)
             raise
         except BaseException as error:
-            # From a signal's handler, perhaps, which interrupted gRPC between any two of its instructions.
-            release_interrupted_locks(error.__traceback__)
+            # From a signal's handler, perhaps, which interrupted a lock of any library.
+            release_interrupted_locks(error)
             raise
 
     async def arun(self, cache: str, operation: Operation[T], tally: Tally | None = None) -> T:

@@ -4,36 +4,54 @@ Such an exception may come between two instructions of ``threading.Condition.__e
 taken and its ``with`` block is not entered yet, or of ``__exit__`` before the lock is released. The lock then
 stays locked. gRPC guards a channel with a condition, and a future has one too, so every other thread that
 calls would wait for ever. The traceback of the exception shows the condition.
+
+The same holds for a context manager that is a generator: until the generator is closed, its locks stay
+locked. gRPC has one such lock for all calls of the process.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from contextlib import suppress
+from contextlib import _GeneratorContextManager, suppress
 from functools import cache
 from types import CodeType, FrameType, TracebackType
 
 # Packages whose code runs inside a call. Exceptions of their own types come from the call itself.
 _LIBRARIES = sys.stdlib_module_names | {"django_momento", "google", "grpc", "momento", "momento_wire_types"}
 
+# The attribute of an exception with the traceback whose locks were released already.
+_RELEASED = "_django_momento_released"
+
 _LOCK_ERRORS = ("release unlocked lock", "cannot release un-acquired lock")
 
 _REENTRANT = type(threading.RLock())
 _ENTER: CodeType = threading.Condition.__enter__.__code__
 _EXIT: CodeType = threading.Condition.__exit__.__code__
+_GENERATORS = (_GeneratorContextManager.__enter__.__code__, _GeneratorContextManager.__exit__.__code__)
 
 
-def release_interrupted_locks(traceback: TracebackType | None) -> None:
-    """Release each condition that this thread was about to enter or leave when an exception was raised."""
-    while traceback is not None:
+def release_interrupted_locks(error: BaseException) -> None:
+    """Release the locks of each ``with`` that this thread was entering or leaving when an exception came.
+
+    To be called as near to gRPC as can be: on the way out a destructor of gRPC's may wait for a lock, which
+    another thread holds that waits for one of these.
+    """
+    traceback, seen = error.__traceback__, vars(error).get(_RELEASED)
+    vars(error)[_RELEASED] = traceback
+    while traceback is not None and traceback is not seen:
         frame, last_instruction = traceback.tb_frame, traceback.tb_lasti
         traceback = traceback.tb_next
         # Python 3.10 lists a frame twice if a profiler raised the exception, and one release is enough.
         if traceback is not None and traceback.tb_frame is frame:
             continue
         code = frame.f_code
-        if code is _ENTER or code is _EXIT:
+        if code in _GENERATORS:
+            # Not left to the end of its last reference: whoever keeps the traceback has one, and a lock can
+            # be released by this thread only.
+            with suppress(Exception):
+                frame.f_locals["self"].gen.close()
+        elif code is _ENTER or code is _EXIT:
             has_called = last_instruction >= _last_call(code)
             condition = frame.f_locals["self"]
             # A plain lock does not say who has it, and this thread may have waited for it.
@@ -71,10 +89,12 @@ def hidden_interruption(error: BaseException) -> BaseException | None:
     """Return the exception from outside that a lock's own error has taken the place of, if there is one.
 
     If ``Condition.wait`` is interrupted at its start, its lock is free already, and its ``with`` block fails
-    to release it.
+    to release it. If ``Thread.start`` is interrupted, it fails to remove the thread from a table.
     """
     context = error.__context__
-    if isinstance(error, RuntimeError) and str(error) in _LOCK_ERRORS and context is not None:
+    is_of_lock = isinstance(error, RuntimeError) and str(error) in _LOCK_ERRORS
+    is_of_thread = isinstance(error, KeyError) and isinstance(error.args[0], threading.Thread)
+    if (is_of_lock or is_of_thread) and context is not None:
         return context if is_foreign(context) else None
     return None
 

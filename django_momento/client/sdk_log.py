@@ -5,6 +5,8 @@ into an error response, even the exception of a signal's handler. The logger's m
 handles the exception. ``install`` replaces them on that logger, so that an exception that is neither gRPC's
 nor the SDK's own leaves the SDK as it is. Calls that other code makes with the SDK are logged as before.
 
+gRPC does the same while it serializes a message: it logs every exception, and ends the call with a status.
+
 Set the level of the logger ``momentosdk`` to DEBUG, or to a lower one, to have a line for each failed call.
 """
 
@@ -17,14 +19,19 @@ from typing import Any
 
 from ..clock import monotonic
 from .errors import TRANSPORT_ERRORS
+from .interrupts import is_foreign
 
 LOGGER = logging.getLogger("momentosdk")
+GRPC_LOGGER = logging.getLogger("grpc._common")
 
 # Seconds between two warnings about failed calls.
 MIN_INTERVAL = 10.0
 
 # Frames between a method of the logger and this package: the SDK's client, and the client below it.
 _MAX_DEPTH = 8
+
+# The same for gRPC, whose interceptors lie between.
+_MAX_GRPC_DEPTH = 24
 
 
 class Throttle:
@@ -55,6 +62,7 @@ def install() -> None:
         return
     vars(LOGGER)["warning"] = _replacement(LOGGER.warning, is_throttled=True)
     vars(LOGGER)["debug"] = _replacement(LOGGER.debug, is_throttled=False)
+    vars(GRPC_LOGGER)["exception"] = _grpc_replacement(GRPC_LOGGER.exception)
 
 
 def _replacement(write: Callable[..., None], *, is_throttled: bool) -> Callable[..., None]:
@@ -72,6 +80,26 @@ def _replacement(write: Callable[..., None], *, is_throttled: bool) -> Callable[
         write(message, *args, **{**options, "stacklevel": options.get("stacklevel", 1) + 1})
 
     return log
+
+
+def _grpc_replacement(write: Callable[..., None]) -> Callable[..., None]:
+    def log(message: object, *args: Any, **options: Any) -> None:
+        error = sys.exc_info()[1]
+        if error is not None and is_foreign(error) and _is_called_by_us(sys._getframe(1)):  # noqa: SLF001
+            raise error
+        write(message, *args, **{**options, "stacklevel": options.get("stacklevel", 1) + 1})
+
+    return log
+
+
+def _is_called_by_us(frame: Any) -> bool:
+    for _ in range(_MAX_GRPC_DEPTH):
+        if frame is None:
+            return False
+        if str(frame.f_globals.get("__name__")).startswith(f"{__package__}."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_error_of_a_call(error: BaseException, frame: Any) -> bool:

@@ -8,7 +8,8 @@ from ..clock import monotonic
 from ..exceptions import MomentoCacheError
 from .calls import Call
 from .fork_gate import gate
-from .futures import wait_for, wait_on_this_thread
+from .futures import cancel_elsewhere, wait_for, wait_on_this_thread
+from .interrupts import release_interrupted_locks
 from .metering import Tally
 from .retry import PartialFailure
 
@@ -18,12 +19,21 @@ if TYPE_CHECKING:
 
 def call_all(transport: Transport, cache: str, calls: list[Call[Any]], tally: Tally | None) -> list[Any]:
     """Send calls and wait on this thread; return their results. Raises PartialFailure."""
-    outcomes = []
-    with gate.enter(transport):
-        started = monotonic()
-        sent = [transport.start_for_this_thread(cache, call, tally) for call in calls]
-        for call, each in zip(calls, sent, strict=True):
-            outcomes.append(_outcome(transport, cache, call, each, started, tally))
+    outcomes: list[Any] = []
+    sent: list[Any] = []
+    try:
+        with gate.enter(transport):
+            started = monotonic()
+            for call in calls:
+                # One by one, so that an exception finds those that were sent already.
+                sent.append(transport.start_for_this_thread(cache, call, tally))  # noqa: PERF401
+            for call, each in zip(calls, sent, strict=True):
+                outcomes.append(_outcome(transport, cache, call, each, started, tally))
+    except BaseException as error:
+        # From a signal's handler. The destructor of a call would wait for locks on this thread.
+        release_interrupted_locks(error)
+        cancel_elsewhere([each[0] for each in sent if not isinstance(each, MomentoCacheError)])
+        raise
     return _all_or_partial_failure(outcomes)
 
 

@@ -29,7 +29,7 @@ from .deadlines import MAX_DIFFERENCE, grpc_clock
 from .errors import Sent, is_to_pass, map_error
 from .fork_gate import Passage, gate
 from .futures import wait_for
-from .interrupts import is_foreign
+from .interrupts import is_foreign, release_interrupted_locks
 from .metering import Tally
 from .proxies import bypass_proxies
 from .readers import threads
@@ -138,6 +138,7 @@ class Transport:
                 assert isinstance(request, Call)  # noqa: S101 - for mypy
                 response = self._channel(request).call(self._metadata_of(cache), request)
         except BaseException as error:
+            release_interrupted_locks(error)
             passage.leave()
             passes = is_to_pass(error)
             failure = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ from django_momento.client.client import Client
 from django_momento.client.sdk_log import LOGGER
 from django_momento.conf.options import ConnectionOptions
 from django_momento.endpoint import Endpoint
+from django_momento.local import LocalServer
+from tests.kit.clients import make_client
 
 VERBS: dict[str, Callable[[], Operation[Any]]] = {
     "get": lambda: operations.get(b"k"),
@@ -81,3 +84,31 @@ def test_a_time_limit_comes_out_of_every_verb(
     LOGGER.manager._clear_cache()  # type: ignore[attr-defined]
     with pytest.raises(TimeLimitExceeded):
         interrupted(client, verb())
+
+
+@pytest.mark.parametrize("message", ["SerializeToString", "FromString"])
+@pytest.mark.parametrize("verb", ["get", "incr", "has_key"])
+def test_a_time_limit_comes_out_of_a_serializer(verb: str, message: str) -> None:
+    """gRPC logs every exception there, and ends the call with a status that a read is repeated after."""
+
+    def handler(signum: int, frame: object) -> None:
+        raise TimeLimitExceeded
+
+    def profile(frame: object, event: str, called: object) -> None:
+        if event == "c_call" and getattr(called, "__name__", "") == message:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGALRM)
+
+    with LocalServer(caches=["tests"]) as server:
+        client = make_client(server.port)
+        client.run("tests", operations.set(b"k", b"1", 60_000))
+        before = signal.signal(signal.SIGALRM, handler)
+        sys.setprofile(profile)
+        try:
+            with pytest.raises(TimeLimitExceeded):
+                client.run("tests", VERBS[verb]())
+        finally:
+            sys.setprofile(None)
+            signal.signal(signal.SIGALRM, before)
+        assert b"1" == client.run("tests", operations.get(b"k"))
+        client.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import _GeneratorContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -11,15 +13,17 @@ import pytest
 
 from django_momento.client.interrupts import hidden_interruption, release_interrupted_locks
 from tests.kit.tables import table
+from tests.kit.waiting import eventually
 
-CONDITION_CODE = (threading.Condition.__enter__.__code__, threading.Condition.__exit__.__code__)
+MANAGERS = (threading.Condition, _GeneratorContextManager)
+MANAGER_CODE = [function.__code__ for each in MANAGERS for function in (each.__enter__, each.__exit__)]
 
 
 class Interrupted(BaseException):
     """As the handler of a signal may raise, wherever its thread is."""
 
 
-def is_free(condition: threading.Condition) -> bool:
+def is_free(condition: Any) -> bool:
     """Return whether another thread can take the lock."""
     taken = []
     thread = threading.Thread(target=lambda: taken.append(condition.acquire(blocking=False)))
@@ -29,13 +33,13 @@ def is_free(condition: threading.Condition) -> bool:
 
 
 def at_signal_checks(act: Any, number: int) -> bool:
-    """Raise at the check for signals of that number within a condition; return whether there were so many."""
+    """Raise at the check for signals of that number within a ``with``; return whether there were so many."""
     left = number
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         # Python looks for signals at the start of a function and after a call of one that is written in C.
         nonlocal left
-        if event in ("call", "c_return") and frame.f_code in CONDITION_CODE:
+        if event in ("call", "c_return") and frame.f_code in MANAGER_CODE:
             if not left:
                 sys.setprofile(None)
                 raise Interrupted
@@ -46,7 +50,8 @@ def at_signal_checks(act: Any, number: int) -> bool:
     try:
         act()
     except Interrupted as error:
-        release_interrupted_locks(error.__traceback__)
+        release_interrupted_locks(error)
+        release_interrupted_locks(error)  # Once more, as on its way out.
         return True
     finally:
         sys.setprofile(before)
@@ -75,6 +80,32 @@ def test_an_interrupted_condition_is_as_free_as_before(depth: int) -> None:
     assert 4 == number
 
 
+def test_the_lock_of_an_interrupted_generator_is_free_although_the_exception_is_kept() -> None:
+    """gRPC takes a lock of the whole process by a generator. Whoever reports errors keeps tracebacks."""
+    kept: list[BaseException] = []
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        with lock:
+            yield
+
+    def act() -> None:
+        try:
+            with locked():
+                len("guarded")
+        except Interrupted as error:
+            kept.append(error)
+            raise
+
+    number, goes_on = 0, True
+    while goes_on:
+        lock = threading.RLock()
+        goes_on = at_signal_checks(act, number)
+        assert is_free(lock), number
+        number += goes_on
+    assert number == len(kept) >= 3
+
+
 def test_the_lock_of_another_thread_is_left_alone() -> None:
     """A thread that is interrupted before it has waited for a lock has none to release."""
     condition = threading.Condition()
@@ -99,3 +130,26 @@ def test_an_exception_that_the_error_of_a_lock_hides_is_found(
         if interruption is not None:
             raise interruption
     assert hidden_interruption(caught.value) is interruption
+
+
+def test_an_exception_that_a_started_thread_hides_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``Thread.start`` removes the thread from a table, from which the thread has removed itself."""
+
+    class TimeLimit(Exception):
+        pass
+
+    def handler(signum: int, frame: FrameType) -> None:
+        raise TimeLimit
+
+    def start_and_interrupt(*arguments: Any) -> None:
+        start(*arguments)
+        eventually(lambda: thread in threading._active.values())  # type: ignore[attr-defined]
+        handler(14, sys._getframe())
+
+    start, is_over = threading._start_new_thread, threading.Event()  # type: ignore[attr-defined]
+    thread = threading.Thread(target=is_over.wait)
+    monkeypatch.setattr(threading, "_start_new_thread", start_and_interrupt)
+    with pytest.raises(KeyError) as caught:
+        thread.start()
+    is_over.set()
+    assert isinstance(hidden_interruption(caught.value), TimeLimit)

@@ -1,0 +1,90 @@
+"""Channels that lost gRPC's own thread, which delivers the ends of calls: served to their end, and closed.
+
+gRPC starts that thread with a channel's first call, and only then. If it cannot start, or a signal's handler
+raises an exception meanwhile, no later call on the channel ends, and closing the channel waits for ever. So
+each call of such a channel is delivered by a thread of this module, until none can be left.
+
+There is no public way. If gRPC's private names change, the channel is kept until the process ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from threading import get_ident
+from typing import Any
+
+from grpc._cython import cygrpc
+
+from .. import forking
+from ..clock import wall
+
+# Seconds after the deadlines of the calls on a channel. Another thread may be about to send a call yet.
+GRACE = 2.0
+
+# Channels that wait for a thread, each with the seconds that its calls may take.
+_waiting: deque[tuple[Any, float]] = deque()
+forking.register(after_in_child=_waiting.clear)
+
+
+def discard(channel: Any, timeout: float) -> None:
+    """Deliver the calls of a channel, which end within ``timeout`` seconds, and close it then.
+
+    If no thread can start now, call ``serve_waiting`` later.
+    """
+    # The end of the last reference would close the channel at once. A module's own reference ends when the
+    # process does.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(channel))
+    _waiting.append((channel, timeout))
+    serve_waiting()
+
+
+def serve_waiting() -> None:
+    """Start a thread for each channel that has none, unless no thread can start."""
+    while _waiting:
+        try:
+            channel, timeout = _waiting.popleft()
+        except IndexError:  # a signal's handler was faster
+            return
+        try:
+            # gRPC's own class of threads, which it stops while the process forks.
+            thread = cygrpc.ForkManagedThread(target=_serve, args=(channel, timeout))
+            thread.setDaemon(True)
+            thread.start()
+        except Exception:  # noqa: BLE001 - threads fail to start in several ways
+            _waiting.append((channel, timeout))
+            return
+
+
+def _serve(channel: Any, timeout: float) -> None:
+    calls, state = channel._channel, channel._call_state  # noqa: SLF001
+    us, has_ended = get_ident(), False
+
+    def end(_: object) -> bool:
+        nonlocal has_ended
+        has_ended = get_ident() == us
+        if not has_ended:
+            # A thread of gRPC's own took the event, and this one still waits for the next.
+            _set_alarm(calls, GRACE, end)
+        return False
+
+    _set_alarm(calls, timeout + GRACE, end)
+    while not has_ended:
+        cygrpc.block_if_fork_in_progress(state)
+        # An event of a call that was interrupted while it began has no handler, which is an error.
+        with suppress(Exception):
+            event = calls.next_call_event()
+            event.tag(event)
+    channel.close()
+    ctypes.pythonapi.Py_DecRef(ctypes.py_object(channel))
+
+
+def _set_alarm(calls: Any, seconds: float, handle: Callable[[Any], bool]) -> None:
+    """Let an event of that channel come after some seconds, because waiting for an event has no timeout.
+
+    The call is not sent. Its deadline ends it.
+    """
+    operations = (cygrpc.ReceiveStatusOnClientOperation(0),)
+    calls.integrated_call(0, b"/", None, wall() + seconds, None, None, ((operations, handle),), None, None)

@@ -1,1 +1,0 @@
-"""What other packages and views use a cache of Momento for."""

@@ -1,0 +1,77 @@
+"""Channels whose thread could not start: their calls end, and their connections are closed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from momento_wire_types import cacheclient_pb2, cacheclient_pb2_grpc
+
+from django_momento.client import discarded, operations
+from django_momento.client.client import Client
+from django_momento.exceptions import MomentoCacheError
+from django_momento.local import LocalServer
+from tests.kit.clients import make_client
+from tests.kit.waiting import HANG_GUARD, eventually
+from tests.processes.sockets import established
+
+METADATA = (("cache", "tests"), ("authorization", "key"))
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    with LocalServer(caches=["tests"]) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: LocalServer) -> Iterator[Client]:
+    client = make_client(server.port, client_timeout=0.5)
+    client.get_credential()
+    yield client
+    client.close()
+
+
+def refuse(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_no_connection_is_left_after_threads_could_not_start(
+    client: Client, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container may meet its limit of threads many times."""
+    client.run("tests", operations.delete_many([b"j", b"k"]))
+    before = established(os.getpid(), server.address)
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            for _ in range(2):
+                with pytest.raises(MomentoCacheError):
+                    client.run("tests", operations.delete_many([b"j", b"k"]))
+        client.run("tests", operations.delete_many([b"j", b"k"]))
+    eventually(lambda: established(os.getpid(), server.address) == before)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_the_calls_of_other_threads_on_the_channel_are_delivered(
+    server: LocalServer, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may have been sent before the channel was discarded."""
+
+    def fail(thread: threading.Thread) -> None:
+        raise error
+
+    channel = grpc.insecure_channel(server.address)
+    delete = cacheclient_pb2_grpc.ScsStub(channel).Delete.future
+    request = cacheclient_pb2._DeleteRequest(cache_key=b"k")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(error):
+            delete(request, timeout=HANG_GUARD, metadata=METADATA)
+    pending = delete(request, timeout=HANG_GUARD, metadata=METADATA)
+    discarded.discard(channel, 0.1)
+    assert isinstance(pending.result(HANG_GUARD), cacheclient_pb2._DeleteResponse)
+    eventually(lambda: established(os.getpid(), server.address) == 0)
