@@ -23,7 +23,8 @@ from typing import NoReturn
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from .client import operations
-from .client.calls import Operation
+from .client.calls import Get, Operation, SetIf
+from .codec.attributes import Attributed
 from .conf.foreign import refuse_foreign_arguments
 from .events import events, observers
 from .exceptions import MomentoCacheError, ValueTooLarge
@@ -63,12 +64,15 @@ class MomentoCache(ExtendedCache):
     def get(self, key: Key, default: Value = None, version: int | None = None) -> Value:
         """Return the value, or ``default`` if the key is missing or the value cannot be read back."""
         return self._run(
-            "get", (key,), operations.get(self._momento_key(key, version), self._decode, default), default
+            "get",
+            (key,),
+            operations.get(self._momento_key(key, version), self._decode, default, self._resolve_tags),
+            default,
         )
 
     async def aget(self, key: Key, default: Value = None, version: int | None = None) -> Value:
         """See get()."""
-        operation = operations.get(self._momento_key(key, version), self._decode, default)
+        operation = operations.get(self._momento_key(key, version), self._decode, default, self._resolve_tags)
         try:  # as _arun() does, without the cost of another coroutine
             if observers or self.options.observers:
                 return await self._arun("get", (key,), operation, default)
@@ -82,9 +86,14 @@ class MomentoCache(ExtendedCache):
         value: Value,
         timeout: Timeout = DEFAULT_TIMEOUT,
         version: int | None = None,
+        *,
+        tags: Iterable[str] = (),
         **foreign: NoReturn,
     ) -> None:
         """Store a value. If the timeout is 0 or below, delete the key.
+
+        ``tags`` are names with which invalidate_tags() forgets the value. If another process may invalidate
+        them while the value is computed, use get_or_set().
 
         If key and value have more than 5 MiB, delete the key and raise ValueTooLarge. For a page or
         a session that Django stores beside another copy, and for ``{% cache %}``, log a warning instead.
@@ -93,7 +102,7 @@ class MomentoCache(ExtendedCache):
             refuse_foreign_arguments("set", foreign)
         encode = partial(self._encode_item, key, value, timeout, version)
         try:
-            self._store("set", (key,), operations.set, encode, None)
+            self._store("set", (key,), operations.set, encode, None, tags)
         except ValueTooLarge as error:
             self._record_copy_or_raise(error, key, value)
 
@@ -103,6 +112,8 @@ class MomentoCache(ExtendedCache):
         value: Value,
         timeout: Timeout = DEFAULT_TIMEOUT,
         version: int | None = None,
+        *,
+        tags: Iterable[str] = (),
         **foreign: NoReturn,
     ) -> None:
         """See set()."""
@@ -110,27 +121,53 @@ class MomentoCache(ExtendedCache):
             refuse_foreign_arguments("aset", foreign)
         encode = partial(self._encode_item, key, value, timeout, version)
         try:
-            await self._astore("set", (key,), operations.set, encode, None)
+            await self._astore("set", (key,), operations.set, encode, None, tags)
         except ValueTooLarge as error:
             self._record_copy_or_raise(error, key, value)
 
     def add(
-        self, key: Key, value: Value, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
+        self,
+        key: Key,
+        value: Value,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Iterable[str] = (),
     ) -> bool:
-        """Store a value if the key is missing, and return whether it was.
+        """Store a value if the key is missing, and return whether it was. See set() for ``tags``.
 
-        A value that cannot be read back counts as present.
+        A value that cannot be read back counts as present. So does one whose tags were invalidated, unless
+        this call has tags.
         """
-        return self._store(
-            "add", (key,), operations.add, partial(self._encode_item, key, value, timeout, version), False
-        )
+        add = operations.add if tags == () else self._add_with_tags
+        encode = partial(self._encode_item, key, value, timeout, version)
+        return self._store("add", (key,), add, encode, False, tags)
 
     async def aadd(
-        self, key: Key, value: Value, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
+        self,
+        key: Key,
+        value: Value,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Iterable[str] = (),
     ) -> bool:
         """See add()."""
+        add = operations.add if tags == () else self._add_with_tags
         encode = partial(self._encode_item, key, value, timeout, version)
-        return await self._astore("add", (key,), operations.add, encode, False)
+        return await self._astore("add", (key,), add, encode, False, tags)
+
+    def _add_with_tags(self, key: bytes, data: bytes, ttl: int) -> Operation[bool]:
+        added = yield from operations.add(key, data, ttl)
+        if added or ttl <= 0:
+            return added
+        stored = yield Get(key)
+        value = MISSING if stored is None else self._decode(key, stored, MISSING)
+        if type(value) is not Attributed or (yield from self._resolve_tags(value, MISSING)) is not MISSING:
+            return False
+        # Replaces no value that another caller has stored meanwhile.
+        replaced: bool = yield SetIf(key, data, ttl, "equal", stored)
+        return replaced
 
     def touch(self, key: Key, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Set a new timeout and return whether the key exists. A timeout of 0 or below deletes the key."""
@@ -242,25 +279,40 @@ class MomentoCache(ExtendedCache):
 
     def _get_many(self, names: dict[bytes, K]) -> Operation[dict[K, Value]]:
         found = yield from operations.get_many(list(names))
-        values = {key: self._decode(key, data, MISSING) for key, data in found.items()}
+        decoded = {key: self._decode(key, data, MISSING) for key, data in found.items()}
+        values = yield from self._resolve_all_tags(decoded)
         return {names[key]: value for key, value in values.items() if value is not MISSING}
 
     def set_many(
-        self, data: Mapping[K, Value], timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
+        self,
+        data: Mapping[K, Value],
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Iterable[str] = (),
     ) -> list[K]:
-        """Store many values and return the keys whose values could not be stored.
+        """Store many values and return the keys whose values could not be stored. See set() for ``tags``.
 
         A warning in the log has the cause. Raises if no value was stored.
         """
         encode = partial(self._encode_items, data, timeout, version)
-        return self._store("set_many", data.keys(), self._set_many, encode, list(data)) if data else []
+        if not data:
+            return []
+        return self._store("set_many", data.keys(), self._set_many, encode, list(data), tags)
 
     async def aset_many(
-        self, data: Mapping[K, Value], timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
+        self,
+        data: Mapping[K, Value],
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Iterable[str] = (),
     ) -> list[K]:
         """See set_many()."""
         encode = partial(self._encode_items, data, timeout, version)
-        return await self._astore("set_many", data.keys(), self._set_many, encode, list(data)) if data else []
+        if not data:
+            return []
+        return await self._astore("set_many", data.keys(), self._set_many, encode, list(data), tags)
 
     def _set_many(self, names: dict[bytes, K], items: dict[bytes, bytes], ttl: int) -> Operation[list[K]]:
         failed = yield from operations.set_many(

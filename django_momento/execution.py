@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import cached_property
 
-from .client.calls import Operation
+from .client.calls import Operation, Recount
 from .client.client import Client
 from .client.registry import clients
+from .codec.attributes import Attributed, Attributes
 from .conf.options import FROM_THE_SECRET
 from .events import observers
 from .exceptions import MomentoCacheError, ValueTooLarge
-from .items import ItemCache, Key, Value
+from .items import MISSING, ItemCache, Key, Value
 from .policies.observing import Observed
 from .redaction import SecretStr
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Store = Callable[..., Operation[T]]
-Encode = Callable[[], tuple[Any, ...]]
+Encode = Callable[..., tuple[Any, ...]]
 # The beginnings of the keys of sessions that are in the database as well, and of ``{% cache %}``.
 _COPIES = ("django.contrib.sessions.cached_db", "template.cache.")
 
@@ -52,6 +54,33 @@ class OperationCache(ItemCache):
         from .policies.tags import Tags
 
         return Tags(self.options, self.key_prefix)
+
+    def _check_tags(self, tags: object) -> tuple[str, ...]:
+        """Return the tags that a caller gave for a value. Raises TypeError and ValueError."""
+        from .policies.tags import check_tags
+
+        return check_tags(tags, self.validate_key)
+
+    def _resolve_tags(self, stored: Attributed, default: Value) -> Operation[Value]:
+        """Return a value with tags, or ``default`` if one of them was invalidated since."""
+        (is_current,) = yield from self._tags.find_current([stored.attributes.tags])
+        if is_current:
+            return stored.value
+        yield Recount(1)
+        return default
+
+    def _resolve_all_tags(self, values: dict[bytes, Value]) -> Operation[dict[bytes, Value]]:
+        """Return the values that are not forgotten, with at most one more call for all tags."""
+        tagged = {key: value for key, value in values.items() if type(value) is Attributed}
+        if not tagged:
+            return values
+        are_current = yield from self._tags.find_current(each.attributes.tags for each in tagged.values())
+        values = {**values}
+        for (key, stored), is_current in zip(tagged.items(), are_current, strict=True):
+            values[key] = stored.value if is_current else MISSING
+        if forgotten := are_current.count(False):
+            yield Recount(forgotten)
+        return values
 
     def _get_encryption_keys(self) -> tuple[SecretStr | None, str]:
         credential = self._client.get_credential()
@@ -83,20 +112,47 @@ class OperationCache(ItemCache):
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
-    def _store(self, verb: str, keys: Collection[object], store: Store[T], encode: Encode, fallback: T) -> T:
-        """Encode values and run the operation that stores them."""
+    def _store(
+        self,
+        verb: str,
+        keys: Collection[object],
+        store: Store[T],
+        encode: Encode,
+        fallback: T,
+        tags: object = (),
+    ) -> T:
+        """Encode values and run the operation that stores them.
+
+        With tags, the versions of the tags are read first, and ``encode`` gets them as an argument.
+        """
+        checked = self._check_tags(tags) if tags != () else ()
         try:
             with self._observe(verb, keys) as tally:
+                if checked:
+                    versions = self._client.run(self.options.cache_name, self._tags.snapshot(checked), tally)
+                    encode = partial(encode, Attributes(tags=versions))
                 return self._client.run(self.options.cache_name, store(*encode()), tally)
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
     async def _astore(
-        self, verb: str, keys: Collection[object], store: Store[T], encode: Encode, fallback: T
+        self,
+        verb: str,
+        keys: Collection[object],
+        store: Store[T],
+        encode: Encode,
+        fallback: T,
+        tags: object = (),
     ) -> T:
         """See _store(). If values must not be evaluated in an event loop, encode them in a thread."""
+        checked = self._check_tags(tags) if tags != () else ()
         try:
             with self._observe(verb, keys) as tally:
+                if checked:
+                    versions = await self._client.arun(
+                        self.options.cache_name, self._tags.snapshot(checked), tally
+                    )
+                    encode = partial(encode, Attributes(tags=versions))
                 if self.options.encryption_key == FROM_THE_SECRET and self._client.credential is None:
                     # encode() needs the encryption keys, and must not wait for them in the event loop.
                     await self._client.aget_credential()

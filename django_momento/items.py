@@ -18,7 +18,7 @@ from django.utils.functional import cached_property
 
 from .client.metering import Tally
 from .clock import wall
-from .codec.attributes import Attributed
+from .codec.attributes import Attributed, Attributes
 from .codec.codec import ValueCodec
 from .conf.foreign import explain_foreign_method
 from .conf.loading import Settings, load_codec, load_options
@@ -161,20 +161,33 @@ class ItemCache(BaseCache):
         jitter = self.options.ttl_jitter
         return shorten(ttl, jitter) if jitter and ttl > 0 else ttl
 
-    def _encode_item(self, key: Key, value: Value, timeout: Timeout, version: int | None) -> Item:
+    def _encode_item(
+        self,
+        key: Key,
+        value: Value,
+        timeout: Timeout,
+        version: int | None,
+        attributes: Attributes | None = None,
+    ) -> Item:
         momento_key = self._momento_key(key, version)
-        return momento_key, self._encode(momento_key, key, value), self._ttl(key, timeout)
+        return momento_key, self._encode(momento_key, key, value, attributes), self._ttl(key, timeout)
 
     def _encode_items(
-        self, data: Mapping[K, Value], timeout: Timeout, version: int | None
+        self,
+        data: Mapping[K, Value],
+        timeout: Timeout,
+        version: int | None,
+        attributes: Attributes | None = None,
     ) -> tuple[dict[bytes, K], dict[bytes, bytes], int]:
         names = self._keys_by_momento_key(data, version)
-        items = {key: self._encode(key, name, data[name]) for key, name in names.items()}
+        items = {key: self._encode(key, name, data[name], attributes) for key, name in names.items()}
         return names, items, self._whole_ttl(next(iter(data)), timeout)
 
-    def _encode(self, momento_key: bytes, key: Key, value: Value) -> bytes:
+    def _encode(
+        self, momento_key: bytes, key: Key, value: Value, attributes: Attributes | None = None
+    ) -> bytes:
         try:
-            return self._codec.encode(momento_key, value)
+            return self._codec.encode(momento_key, value, attributes)
         except (MomentoCacheError, SynchronousOnlyOperation):
             raise
         except Exception as error:

@@ -12,6 +12,7 @@ from operator import index
 from typing import Any, TypeVar
 
 from ..clock import monotonic
+from ..codec.attributes import Attributed
 from ..codec.codec import INTEGER_RANGE
 from ..exceptions import FailedPrecondition, InvalidArgument, MomentoCacheError, ServerError, ValueTooLarge
 from ..redaction import quote
@@ -51,16 +52,25 @@ _ERRORS_OF_ONE_KEY = (FailedPrecondition, InvalidArgument, ValueTooLarge)
 
 
 def get(
-    key: bytes, decode: Callable[[bytes, bytes, Any], Any] | None = None, default: Any = None
+    key: bytes,
+    decode: Callable[[bytes, bytes, Any], Any] | None = None,
+    default: Any = None,
+    resolve: Callable[[Attributed, Any], Operation[Any]] | None = None,
 ) -> Operation[Any]:
     """Return the value, or ``default`` for a miss.
 
-    ``decode`` takes the key, the stored bytes and the default. Without it, the stored bytes are returned.
+    ``decode`` takes the key, the stored bytes and the default. Without it, the stored bytes are returned. If
+    it returns an Attributed, ``resolve`` makes the value of it, or the default.
     """
     data = yield Get(key)
     if data is None:
         return default
-    return data if decode is None else decode(key, data, default)
+    if decode is None:
+        return data
+    value = decode(key, data, default)
+    if type(value) is Attributed and resolve is not None:
+        value = yield from resolve(value, default)
+    return value
 
 
 def set(key: bytes, value: bytes, ttl: int) -> Operation[None]:  # noqa: A001 - Django's name for it

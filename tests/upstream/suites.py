@@ -35,6 +35,8 @@ class Suite:
     # The module with its settings, which ``momento_settings`` changes.
     settings: str
     folder: str = "."
+    # Whether a plugin of ours starts the server, and sees itself that it is used.
+    has_own_server: bool = False
     # The tests that cannot pass with any other cache than theirs, with the reason.
     known_failures: dict[str, str] = field(default_factory=dict)
 
@@ -50,6 +52,12 @@ SUITES = (
         "djangorestframework",
         (*PYTEST, "-p", "momento_by_default", "tests"),
         settings="default_settings",
+    ),
+    Suite(
+        "djangorestframework",
+        (*PYTEST, "-p", "momento_throttles", "tests/test_throttling.py"),
+        settings="default_settings",
+        has_own_server=True,
     ),
     Suite(
         "django-ratelimit",

@@ -1,0 +1,1 @@
+"""What other packages and views use a cache of Momento for."""
