@@ -9,8 +9,6 @@ from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from .client import operations
-from .client.calls import Operation
-from .events import events
 from .exceptions import MomentoCacheError
 from .execution import OperationCache
 from .items import Key
@@ -118,13 +116,13 @@ class ExtendedCache(OperationCache):
         """
         names = self._check_tag_names(tags, on_commit, using)
         if names and not (on_commit and self._wait_to_invalidate(names, using)):
-            self._run("invalidate_tags", names, self._invalidate_tags(names), None)
+            self._run("invalidate_tags", names, self._tags.invalidate(names), None)
 
     async def ainvalidate_tags(self, *tags: str, on_commit: bool = False, using: str | None = None) -> None:
         """See invalidate_tags(). A transaction is one of Django's thread for sync code."""
         names = self._check_tag_names(tags, on_commit, using)
         if names and not (on_commit and await sync_to_async(self._wait_to_invalidate)(names, using)):
-            await self._arun("invalidate_tags", names, self._invalidate_tags(names), None)
+            await self._arun("invalidate_tags", names, self._tags.invalidate(names), None)
 
     def _check_tag_names(
         self, tags: tuple[object, ...], on_commit: bool, using: str | None
@@ -138,14 +136,8 @@ class ExtendedCache(OperationCache):
     def _wait_to_invalidate(self, names: tuple[str, ...], using: str | None) -> bool:
         from .policies.commits import wait_for_commit
 
-        return wait_for_commit(using, ("invalidate_tags", self), self.invalidate_tags, names)
-
-    def _invalidate_tags(self, names: tuple[str, ...]) -> Operation[None]:
-        try:
-            yield from self._tags.invalidate(names)
-        except MomentoCacheError:
-            events.record(self.options.alias, "failed_invalidations")
-            raise
+        owner = "invalidate_tags", self
+        return wait_for_commit(self.options.alias, using, owner, self.invalidate_tags, names)
 
     def delete_on_commit(self, *keys: Key, version: int | None = None, using: str | None = None) -> None:
         """Delete keys when the transaction on the database ``using`` is committed, with one call.
@@ -168,7 +160,8 @@ class ExtendedCache(OperationCache):
         def delete(*names: Key) -> None:
             self.delete_many(names, version=version)
 
-        return wait_for_commit(using, ("delete_on_commit", self, version), delete, keys)
+        owner = "delete_on_commit", self, version
+        return wait_for_commit(self.options.alias, using, owner, delete, keys)
 
 
 show_default_timeout(ExtendedCache, DEFAULT_TIMEOUT)

@@ -47,6 +47,8 @@ NEUTRAL: dict[str, tuple[list[Any], Any]] = {
     "expire": (["key"], False),
     # Loud or not, the argument on_outage decides. tests/policies/test_limits.py has all of its values.
     "rate_limit": (["key", 5, 60], Limit(True, 0, 5, 0.0)),
+    "invalidate_tags": (["tag"], None),
+    "delete_on_commit": (["key"], None),
     "close": ([], None),
     "incr": (["key"], ValueError),
     "decr": (["key"], ValueError),

@@ -8,6 +8,9 @@ from typing import Any
 
 from django.db import transaction
 
+from ..events import events
+from ..exceptions import MomentoCacheError
+
 # The callbacks of a transaction that are looked through for one to add to, from the newest.
 MAX_SEARCHED = 100
 
@@ -20,7 +23,8 @@ class _AtCommit:
     ``owner`` tells which calls may be one.
     """
 
-    def __init__(self, owner: tuple[object, ...], act: Act) -> None:
+    def __init__(self, alias: str, owner: tuple[object, ...], act: Act) -> None:
+        self._alias = alias
         self.owner = owner
         self.names: dict[Hashable, None] = {}
         self.is_done = False
@@ -30,24 +34,31 @@ class _AtCommit:
 
     def __call__(self) -> None:
         self.is_done = True
-        self._act(*self.names)
+        try:
+            self._act(*self.names)
+        except MomentoCacheError as error:
+            # Django logs the error, and no caller gets it.
+            message = "%d names were not forgotten after the commit of a transaction: %s"
+            events.record(self._alias, "failed_invalidations", message, len(self.names), error)
+            raise
 
 
 def wait_for_commit(
-    using: str | None, owner: tuple[object, ...], act: Act, names: Iterable[Hashable]
+    alias: str, using: str | None, owner: tuple[object, ...], act: Act, names: Iterable[Hashable]
 ) -> bool:
     """Have ``act`` called with the names when the transaction commits, and return whether there is one.
 
-    Names of one owner in one savepoint are passed together. After a rollback nothing is called. If ``act``
-    raises, Django logs the error, because the transaction is committed already. Raises
-    TransactionManagementError if transactions are managed by hand.
+    ``alias`` is that of the cache, and ``using`` that of the database, or None for the default one. Names of
+    one owner in one savepoint are passed together. After a rollback nothing is called. If ``act`` raises,
+    Django logs the error, because the transaction is committed already. Raises TransactionManagementError if
+    transactions are managed by hand.
     """
     connection: Any = transaction.get_connection(using)
     if not connection.in_atomic_block and (connection.connection is None or connection.get_autocommit()):
         return False
     found = _find(connection, owner)
     if found is None:
-        found = _AtCommit(owner, act)
+        found = _AtCommit(alias, owner, act)
         connection.on_commit(found, robust=True)
     found.names.update(dict.fromkeys(names))
     return True
