@@ -21,7 +21,14 @@ project = "django-momento"
 version = release = django_momento.__version__
 html_title = "django-momento"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "accessible", "code_reference"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx_copybutton",
+    "accessible",
+    "code_reference",
+    "monitoring_reference",
+]
 exclude_patterns = ["_ext", "_static"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

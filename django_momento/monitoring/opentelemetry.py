@@ -26,21 +26,28 @@ _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
 _tracer = trace.get_tracer("django_momento", __version__)
 _meter = metrics.get_meter("django_momento", __version__)
 
+DURATION = "db.client.operation.duration"
+HITS = "cache.client.hits"
+MISSES = "cache.client.misses"
+OPERATIONS = "momento.client.operations"
+THROTTLES = "momento.client.throttles"
 
-def _counter(name: str, unit: str, description: str) -> metrics.Counter:
-    return _meter.create_counter(name, unit, description)
-
+# The unit of each metric, and its description.
+METRICS = {
+    DURATION: ("s", "Duration of cache calls."),
+    HITS: ("{key}", "Keys that were looked up and found."),
+    MISSES: ("{key}", "Keys that were looked up and not found."),
+    OPERATIONS: ("{operation}", "Operations as Momento counts them."),
+    THROTTLES: ("{call}", "Calls that hit a limit of Momento."),
+}
 
 _duration = _meter.create_histogram(
-    "db.client.operation.duration",
-    "s",
-    "Duration of cache calls.",
-    explicit_bucket_boundaries_advisory=_BUCKETS,
+    DURATION, *METRICS[DURATION], explicit_bucket_boundaries_advisory=_BUCKETS
 )
-_hits = _counter("cache.client.hits", "{key}", "Keys that were looked up and found.")
-_misses = _counter("cache.client.misses", "{key}", "Keys that were looked up and not found.")
-_operations = _counter("momento.client.operations", "{operation}", "Operations as Momento counts them.")
-_throttles = _counter("momento.client.throttles", "{call}", "Calls that hit a limit of Momento.")
+_hits = _meter.create_counter(HITS, *METRICS[HITS])
+_misses = _meter.create_counter(MISSES, *METRICS[MISSES])
+_operations = _meter.create_counter(OPERATIONS, *METRICS[OPERATIONS])
+_throttles = _meter.create_counter(THROTTLES, *METRICS[THROTTLES])
 
 
 def observe(event: CallEvent) -> None:

@@ -34,8 +34,8 @@ COUNTERS = {
     "bytes_sent": "Bytes of keys and values sent.",
     "bytes_received": "Bytes of values received.",
 }
-_ERRORS = "Calls that ended with an exception."
-_DURATION = "Duration of the cache's methods in seconds."
+ERRORS = "Calls that ended with an exception."
+DURATION = "Duration of the cache's methods in seconds."
 
 
 class MomentoCollector:
@@ -65,7 +65,7 @@ def _families(family: Any, name: str, text: str, readings: dict[str, Readings]) 
 
 
 def _errors(family: Any, readings: dict[str, Readings]) -> Any:
-    errors = family("momento_cache_errors", _ERRORS, labels=["alias", "verb", "error"])
+    errors = family("momento_cache_errors", ERRORS, labels=["alias", "verb", "error"])
     for alias, each in readings.items():
         for verb, sums in each.verbs.items():
             for error, count in sums.errors.items():
@@ -74,7 +74,7 @@ def _errors(family: Any, readings: dict[str, Readings]) -> Any:
 
 
 def _durations(family: Any, readings: dict[str, Readings]) -> Any:
-    durations = family("momento_cache_duration_seconds", _DURATION, labels=["alias", "verb"])
+    durations = family("momento_cache_duration_seconds", DURATION, labels=["alias", "verb"])
     for alias, each in readings.items():
         for verb, sums in each.verbs.items():
             durations.add_metric([alias, verb], count_value=sums.calls, sum_value=sums.seconds)
@@ -87,8 +87,8 @@ def _metrics() -> tuple[dict[str, Any], Any, Any]:
     from prometheus_client import Counter, Histogram
 
     counters = {name: Counter(f"momento_cache_{name}", text, LABELS) for name, text in COUNTERS.items()}
-    errors = Counter("momento_cache_errors", _ERRORS, (*LABELS, "error"))
-    durations = Histogram("momento_cache_duration_seconds", _DURATION, LABELS, buckets=BUCKETS)
+    errors = Counter("momento_cache_errors", ERRORS, (*LABELS, "error"))
+    durations = Histogram("momento_cache_duration_seconds", DURATION, LABELS, buckets=BUCKETS)
     return counters, errors, durations
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, cast
+from typing import Annotated, Any, TypedDict, cast
 
 from django.core.cache import caches
 
@@ -18,68 +18,52 @@ MAX_ENTRIES = 10
 
 
 class Calls(TypedDict):
-    """Sums of finished calls. Times are in seconds.
+    """Sums of finished calls. Times are in seconds, and sizes in bytes."""
 
-    ``calls`` counts the calls of the cache's methods, ``requests`` the requests to Momento for them, and
-    ``operations`` what Momento counts for these. ``hit_rate`` is between 0 and 1, or None before the first
-    lookup. ``errors`` has a count for each exception by name. ``latency`` has the percentiles ``p50``,
-    ``p95`` and ``p99``, exact to 5 %, and ``max``. Each is None if there are no calls. ``largest`` is the
-    size of the largest value in bytes.
-    """
-
-    calls: int
-    requests: int
-    operations: int
-    hits: int
-    misses: int
-    hit_rate: float | None
-    errors: dict[str, int]
-    bytes_sent: int
-    bytes_received: int
-    largest: int
-    seconds: float
-    latency: dict[str, float | None]
+    calls: Annotated[int, "finished calls of the cache's methods"]
+    requests: Annotated[int, "requests to Momento, retries included. `aget`s that travel together are one."]
+    operations: Annotated[int, "operations as Momento counts them, an estimate of August 2026"]
+    hits: Annotated[int, "keys that `get`, `get_many` and `has_key` looked up and found"]
+    misses: Annotated[int, "keys that they looked up and did not find"]
+    hit_rate: Annotated[float | None, "hits as a part of all keys looked up, 0 to 1. None before the first."]
+    errors: Annotated[dict[str, int], "a count for each exception, also if `IGNORE_EXCEPTIONS` hid it"]
+    bytes_sent: Annotated[int, "keys and values as they are stored"]
+    bytes_received: Annotated[int, "values as they are stored"]
+    largest: Annotated[int, "size of the largest value"]
+    seconds: Annotated[float, "durations of all calls"]
+    latency: Annotated[
+        dict[str, float | None], "`p50`, `p95`, `p99`, exact to 5 %, and `max`. None before the first call."
+    ]
 
 
 class Stats(TypedDict):
-    """Counts of one cache since the process started. The names are stable, and all values are JSON.
+    """Figures of one cache in this process. The names are stable, and all values are JSON.
 
-    ``events`` has a count for each kind of event that has happened, such as ``ignored_exceptions``,
-    ``unreadable_values``, ``partial_failures`` and ``cut_timeouts``. ``circuit_openings`` and
-    ``keys_replaced`` count for the client, which aliases with the same connection options share. So do
-    ``background_requests`` and ``background_operations``: no cache call made these requests, and the sums of
-    calls do not include them. They are the probes of an outage and the first request with a new API key.
-
-    ``credential_source`` is the place of the API key in words, ``credential_kind`` the kind of the key,
-    ``credential_age`` the seconds since it was fetched, and ``credential_expires_in`` the seconds until it
-    ends, or None if it has no expiry. These and ``endpoint`` are None until the first cache call. No value
-    holds a part of the key.
-
-    ``totals``, ``verbs`` and ``groups`` sum up the calls since this module was imported: all of them, by
-    method and by key group. When there are 100 key groups, further ones count as ``other``.
-    ``operations_per_second`` has the means over the last ``"1"``, ``"10"`` and ``"60"`` seconds.
-    ``largest_values`` and ``costliest_groups`` name up to ten key groups, the largest first.
+    ``endpoint`` and the facts of the API key are None until the first cache call. No value holds a part of
+    the key.
     """
 
-    alias: str
-    cache: str
-    endpoint: str | None
-    events: dict[str, int]
-    circuit_open: bool
-    circuit_openings: int
-    keys_replaced: int
-    background_requests: int
-    background_operations: int
-    credential_source: str | None
-    credential_kind: str | None
-    credential_age: float | None
-    credential_expires_in: float | None
-    totals: Calls
-    verbs: dict[str, Calls]
-    groups: dict[str, Calls]
-    operations_per_second: dict[str, float]
-    largest_values: list[dict[str, Any]]
-    costliest_groups: list[dict[str, Any]]
+    alias: Annotated[str, "the alias of `CACHES`"]
+    cache: Annotated[str, "the name of the Momento cache"]
+    endpoint: Annotated[str | None, "host and port of Momento"]
+    events: Annotated[dict[str, int], "a count for each kind of event that has happened, see below"]
+    circuit_open: Annotated[bool, "whether the circuit breaker of a connection is open"]
+    circuit_openings: Annotated[int, "openings of the circuit breaker"]
+    keys_replaced: Annotated[int, "new API keys that were taken"]
+    background_requests: Annotated[
+        int, "requests that no cache call made: probes of an outage, and the first one with a new API key"
+    ]
+    background_operations: Annotated[int, "operations of these requests, which no other figure includes"]
+    credential_source: Annotated[str | None, "the place of the API key in words"]
+    credential_kind: Annotated[str | None, "the kind of the API key, such as `v2`"]
+    credential_age: Annotated[float | None, "seconds since the API key was fetched"]
+    credential_expires_in: Annotated[float | None, "seconds until the API key ends. None if it does not say."]
+    totals: Annotated[Calls, "the figures of all calls"]
+    verbs: Annotated[dict[str, Calls], "the same by method"]
+    groups: Annotated[dict[str, Calls], "the same by key group. After 100 groups, further ones are `other`."]
+    operations_per_second: Annotated[dict[str, float], 'means over the last `"1"`, `"10"` and `"60"` seconds']
+    largest_values: Annotated[list[dict[str, Any]], "up to ten key groups with their largest values"]
+    costliest_groups: Annotated[list[dict[str, Any]], "up to ten key groups with their operations"]
 
 
 def stats(alias: str = "default") -> Stats:

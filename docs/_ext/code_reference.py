@@ -14,7 +14,7 @@ import argparse
 import ast
 import configparser
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ FIGURES = (
 )
 
 
-class _Written(SphinxDirective):
+class Written(SphinxDirective):
     """A directive whose content is the reStructuredText that ``lines`` returns."""
 
     def lines(self) -> Iterable[str]:
@@ -113,7 +113,7 @@ class _Written(SphinxDirective):
         return list(document.children)
 
 
-class Options(_Written):
+class Options(Written):
     """Every key of OPTIONS, as a ``confval`` that pages can refer to."""
 
     def lines(self) -> Iterator[str]:
@@ -124,10 +124,10 @@ class Options(_Written):
 def _option_lines(option: Option) -> Iterator[str]:
     yield f".. confval:: {option.name}"
     yield ""
-    yield f"   {_code(_sentence(option.help))}"
+    yield f"   {code(_sentence(option.help))}"
     yield ""
-    yield f"   | Default: {_code(option.default) or 'none'}."
-    yield f"   | Allowed: {_code(option.type.allowed.replace(QUOTE, '`'))}."
+    yield f"   | Default: {code(option.default) or 'none'}."
+    yield f"   | Allowed: {code(option.type.allowed.replace(QUOTE, '`'))}."
     if option.type.in_url:
         yield f"   | In a URL: {option.type.in_url}."
     if option.sources:
@@ -136,21 +136,19 @@ def _option_lines(option: Option) -> Iterator[str]:
     yield ""
 
 
-class ForeignOptions(_Written):
+class ForeignOptions(Written):
     """The options of other cache backends, each with its replacement here."""
 
     def lines(self) -> Iterator[str]:
-        yield ".. list-table::"
-        yield "   :header-rows: 1"
-        yield "   :widths: auto"
-        yield ""
-        yield "   * - backend"
-        yield "     - its options"
-        yield "     - here"
-        for option in FOREIGN_OPTIONS:
-            yield f"   * - {option.backend}"
-            yield f"     - {', '.join(f'``{name}``' for name in option.names)}"
-            yield f"     - {_link_options(option.replacement)}"
+        rows = (
+            (
+                option.backend,
+                ", ".join(f"``{name}``" for name in option.names),
+                _link_options(option.replacement),
+            )
+            for option in FOREIGN_OPTIONS
+        )
+        return list_table(("backend", "its options", "here"), rows, ":widths: auto")
 
 
 def _link_options(text: str) -> str:
@@ -159,15 +157,26 @@ def _link_options(text: str) -> str:
     return re.sub(r"\b[A-Z]+_?[A-Z_]+\b", lambda m: f":confval:`{m[0]}`" if m[0] in OPTIONS else m[0], text)
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     return text.replace("`", "``")
+
+
+def list_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *options: str) -> Iterator[str]:
+    """Yield the lines of a table."""
+    yield ".. list-table::"
+    yield "   :header-rows: 1"
+    yield from (f"   {option}" for option in options)
+    yield ""
+    for row in (headings, *rows):
+        yield f"   * - {row[0]}"
+        yield from (f"     - {cell}" for cell in row[1:])
 
 
 def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "." if text[0].isalpha() else f"{text}."
 
 
-class Command(_Written):
+class Command(Written):
     """A management command of ours: what it says of itself, its usage and each argument."""
 
     required_arguments = 1
@@ -199,7 +208,7 @@ def _spelling(action: argparse.Action) -> str:
     return ", ".join(f"{name}{value}" for name in action.option_strings)
 
 
-class Layers(_Written):
+class Layers(Written):
     """The layers that import-linter holds the package to, from the top, each with its modules' purposes."""
 
     def lines(self) -> Iterator[str]:
@@ -246,21 +255,17 @@ def _source(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-class Figures(_Written):
+class Figures(Written):
     """The constants that users meet, as they are in the code."""
 
     def lines(self) -> Iterator[str]:
-        yield ".. list-table::"
-        yield "   :header-rows: 1"
-        yield ""
-        yield "   * - figure"
-        yield "     - meaning"
-        yield "     - constant"
+        return list_table(("figure", "meaning", "constant"), self._rows())
+
+    def _rows(self) -> Iterator[tuple[str, str, str]]:
         for module, name, unit, meaning in FIGURES:
             value = getattr(import_module(f"django_momento.{module}"), name)
-            yield f"   * - {value:,g} {unit}" if isinstance(value, float) else f"   * - {value:,} {unit}"
-            yield f"     - {_code(meaning)}"
-            yield f"     - ``{module}.{name}``"
+            figure = f"{value:,g} {unit}" if isinstance(value, float) else f"{value:,} {unit}"
+            yield figure, code(meaning), f"``{module}.{name}``"
 
 
 SMALL, LARGE = 900, 14_000
@@ -313,21 +318,18 @@ def cost(verb: Operation[Any], value: bytes) -> int:
     return total
 
 
-class Costs(_Written):
+class Costs(Written):
     """The operations of each method, for a small and for a large value."""
 
     def lines(self) -> Iterator[str]:
-        yield ".. list-table::"
-        yield "   :header-rows: 1"
-        yield ""
-        yield "   * - method"
-        yield "     - operations, for values up to 1 KiB"
-        yield "     - for values of 14 KB"
-        for method, run in COSTS:
-            yield f"   * - {method}"
-            for size in (SMALL, LARGE):
-                value = bytes(size)
-                yield f"     - {sum(cost(verb, value) for verb in run(value))}"
+        rows = (
+            (
+                method,
+                *(str(sum(cost(verb, bytes(size)) for verb in run(bytes(size)))) for size in (SMALL, LARGE)),
+            )
+            for method, run in COSTS
+        )
+        return list_table(("method", "operations, for values up to 1 KiB", "for values of 14 KB"), rows)
 
 
 def indented_is_code(

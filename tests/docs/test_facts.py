@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.cache import cache, caches
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from django_momento import events
 from django_momento.cache import MomentoCache
@@ -33,6 +36,9 @@ from django_momento.env import Env
 from django_momento.local import LocalServer
 from django_momento.local.admin import Admin
 from django_momento.local.limits import ON_DEMAND
+from django_momento.monitoring import opentelemetry, stats
+from django_momento.monitoring.prometheus import COUNTERS, MomentoCollector
+from django_momento.monitoring.statistics import Calls, Stats
 from tests.docs.conftest import Apply
 from tests.docs.pages import PAGES, ROOT, tables
 
@@ -273,7 +279,7 @@ def test_a_url_may_be_written_as_the_page_says(text: str, expected: dict[str, ob
 
 
 def test_the_counters_are_all_there(apply: Apply, momento: LocalServer) -> None:
-    """The table has the counters of unreadable values, of outages and of the client."""
+    """The table has the counters of unreadable values and of outages, and those of the client are figures."""
     config = settings.CACHES["default"]
     config["OPTIONS"]["IGNORE_EXCEPTIONS"] = True
     apply(
@@ -292,8 +298,40 @@ def test_the_counters_are_all_there(apply: Apply, momento: LocalServer) -> None:
     client = clients.get(default.options.connection)
     momento.stop()
     cache.get("foreign")
-    documented = [name.strip("`") for name, _ in table("how-to/monitor.md", "counter")]
-    assert sorted(documented) == sorted([*client.counts, *events.events.counts("default")])
+    documented = [name.strip("`") for name, _ in table("reference/monitoring.md", "event")]
+    assert sorted(documented) == sorted(events.events.counts("default"))
+    assert client.counts.keys() <= Stats.__annotations__.keys()
+
+
+@pytest.mark.usefixtures("apply")
+def test_a_figure_that_is_documented_is_one_that_stats_returns() -> None:
+    """Of the cache, and of its calls."""
+    figures = stats("default")
+    assert figures.keys() == Stats.__annotations__.keys()
+    assert figures["totals"].keys() == Calls.__annotations__.keys()
+
+
+@pytest.mark.usefixtures("apply")
+def test_a_metric_that_is_documented_is_one_that_is_scraped() -> None:
+    """By name and labels, and there is no other."""
+    cache.get("page:1")
+    samples = [sample for metric in MomentoCollector().collect() for sample in metric.samples]
+    scraped = {(sample.name, *sorted(sample.labels)) for sample in samples if sample.name.endswith("_total")}
+    expected = {(f"momento_cache_{name}_total", "alias", "verb") for name in COUNTERS}
+    expected |= {(f"momento_cache_group_{name}_total", "alias", "key_group") for name in COUNTERS}
+    assert scraped - {("momento_cache_errors_total", "alias", "error", "verb")} == expected
+
+
+def test_the_attributes_of_a_span_are_those_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a batch that failed, which has all of them."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(opentelemetry, "_tracer", provider.get_tracer("tests"))
+    opentelemetry.observe(events.CallEvent("default", "get_many", "page", keys=2, error="CallTimedOut"))
+    (span,) = exporter.get_finished_spans()
+    documented = [name.strip("`") for name, _ in table("reference/monitoring.md", "span attribute")]
+    assert sorted(documented) == sorted(span.attributes or {})
 
 
 def test_a_throttle_of_a_thousand_an_hour_has_the_size_that_is_said() -> None:

@@ -1,4 +1,4 @@
-"""The recipes of how-to/meter.md: each does what the page says."""
+"""The recipes of how-to/monitor.md: each does what the page says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django_momento.local import LocalServer
 from tests.docs.conftest import Apply
 from tests.docs.pages import blocks
 
-PAGE = "docs/how-to/meter.md"
+PAGE = "docs/how-to/monitor.md"
 
 
 @pytest.fixture
