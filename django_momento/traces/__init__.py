@@ -1,0 +1,1 @@
+"""Traces of cache calls: their format, and how a process writes them and a command reads them."""

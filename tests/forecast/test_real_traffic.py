@@ -1,0 +1,147 @@
+"""The forecast beside the truth: the same traffic on a server with the limits of Momento, in real time."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+
+from django_momento.client.registry import clients
+from django_momento.local import LocalServer
+from django_momento.local.limits import ON_DEMAND
+from django_momento.monitoring import stats
+from tests.conftest import local_options
+from tests.kit.traces import forecast_of, recording
+
+# 90 requests a second would need the whole limit of 100 operations, misses and large values included.
+SECONDS, REQUESTS_A_SECOND = 10, 20
+KEYS = 40
+WEIGHTS = list(accumulate(1 / rank for rank in range(1, KEYS + 1)))
+MISSING = object()
+
+
+@pytest.fixture
+def on_demand() -> Iterator[LocalServer]:
+    with LocalServer(caches=["traffic"], limits=ON_DEMAND) as server:
+        yield server
+        clients.close(wait=True)
+
+
+def momento(server: LocalServer) -> dict[str, Any]:
+    options = local_options(server, CLIENT_TIMEOUT=15)
+    return {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "traffic", "OPTIONS": options}
+
+
+def serve(requests: Iterator[int], *caches_to_ask: Any) -> None:
+    """Ask each cache for a key, and store the value after a miss: sizes and timeouts depend on the key."""
+    started = time.monotonic()
+    for number, key in enumerate(requests):
+        time.sleep(max(0.0, started + number / REQUESTS_A_SECOND - time.monotonic()))
+        for cache in caches_to_ask:
+            if cache.get(f"page:{key}", MISSING) is MISSING:
+                cache.set(f"page:{key}", "x" * (100 + key * 53), 0.5 + key % 4)
+
+
+def zipf_requests(seed: int) -> Iterator[int]:
+    draw = random.Random(seed)
+    return iter(draw.choices(range(KEYS), cum_weights=WEIGHTS, k=SECONDS * REQUESTS_A_SECOND))
+
+
+def test_the_operations_of_recorded_traffic_are_those_that_momento_counts(
+    on_demand: LocalServer, settings: Any, tmp_path: Path
+) -> None:
+    """Zipf's keys with short timeouts on Momento itself: equal operations, hits and misses."""
+    trace = tmp_path / "trace.jsonl"
+    settings.CACHES = {"momento": momento(on_demand), "default": recording("momento", trace)}
+    stats("momento")
+
+    serve(zipf_requests(1), caches["default"])
+
+    counted, found = stats("momento")["totals"], forecast_of(trace)
+    assert counted["operations"] == found["baseline"]["operations"]
+    assert counted["hits"] == found["baseline"]["hits"]
+    assert counted["hits"] + counted["misses"] == found["baseline"]["reads"]
+    assert found["verdict"]["decision"] == "record more"
+
+
+def test_the_hit_rate_of_another_cache_s_trace_is_that_of_momento(
+    on_demand: LocalServer, settings: Any, tmp_path: Path
+) -> None:
+    """The same requests to a cache in memory, which is recorded, and to Momento: at most 1 % apart."""
+    trace = tmp_path / "trace.jsonl.gz"
+    memory = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    settings.CACHES = {
+        "momento": momento(on_demand),
+        "memory": memory,
+        "default": recording("memory", trace),
+    }
+    stats("momento")
+
+    serve(zipf_requests(2), caches["default"], caches["momento"])
+
+    counted, found = stats("momento")["totals"], forecast_of(trace)
+    real = counted["hits"] / (counted["hits"] + counted["misses"])
+    assert real == pytest.approx(found["baseline"]["hit_rate"], abs=0.01)
+    assert counted["operations"] == pytest.approx(found["baseline"]["operations"], rel=0.02)
+
+
+ANY_VALUE = {"a": ["list", 1.5], "b": None}
+LARGE = "x" * 5000
+
+
+def traffic_of_all_verbs(cache: Any) -> None:
+    """Call each verb with a hit and a miss, with small and large values, and with odd timeouts."""
+    cache.set("small", 1)
+    cache.set("large", LARGE, None)
+    cache.set("bytes", b"\0" * 2000, 60)
+    cache.set("object", ANY_VALUE, 0.5)
+    for key in ("small", "large", "bytes", "object", "missing"):
+        cache.get(key)
+        cache.has_key(key)
+    cache.get_many(["small", "large", "missing", "other"])
+    cache.set_many({"one": 1, "two": LARGE, "three": ANY_VALUE}, 60)
+    cache.delete_many(["one", "two", "nothing"])
+    cache.add("small", 2)
+    cache.add("added", LARGE, 30)
+    cache.incr("small")
+    cache.decr("small", 3)
+    with pytest.raises(ValueError, match="not found"):
+        cache.incr("missing")
+    cache.touch("large", 30)
+    cache.touch("missing", 30)
+    cache.touch("bytes", 0)
+    cache.get("bytes")
+    cache.set("gone", 1, -1)
+    cache.delete("large")
+    cache.delete("missing")
+    cache.get("large")
+    cache.get_or_set("computed", lambda: LARGE, 60)
+    cache.get_or_set("computed", lambda: LARGE, 60)
+    cache.get("x" * 240)
+
+
+def test_each_verb_costs_what_momento_counts_for_it(
+    on_demand: LocalServer, settings: Any, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace.jsonl"
+    options = {**momento(on_demand), "TIMEOUT": 60}
+    settings.CACHES = {"momento": options, "default": recording("momento", trace)}
+    stats("momento")
+
+    traffic_of_all_verbs(caches["default"])
+
+    counted, found = stats("momento"), forecast_of(trace)
+    forecast = {row["name"]: row["operations"] for row in found["verbs"]}
+    # A get_or_set may be counted as a get and an add.
+    apart = ("get", "add", "get_or_set")
+    real = {name: verb["operations"] for name, verb in counted["verbs"].items()}
+    assert sum(real.get(name, 0) for name in apart) == sum(forecast.get(name, 0) for name in apart)
+    assert {name: real[name] for name in real if name not in apart} == {
+        name: forecast[name] for name in forecast if name not in apart
+    }

@@ -1,0 +1,360 @@
+"""``RecordingCache`` behaves as the cache that it wraps. Its trace has all calls, and no key or value."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+
+from django_momento.exceptions import ConfigurationError
+from django_momento.recorder import RecordingCache
+from django_momento.traces import writer as writing
+from django_momento.traces.format import Event
+from django_momento.traces.reading import Trace, TraceFile, find_files
+from django_momento.traces.writer import flush_all
+from tests.kit.faces import FACES, call
+from tests.kit.traces import recorded, recording
+
+MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "recorded"}
+SECRET = "a-value-that-nobody-should-see"
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    return tmp_path / "trace.jsonl"
+
+
+@pytest.fixture
+def cache(settings: Any, trace: Path) -> Any:
+    settings.CACHES = {"memory": MEMORY, "default": recording("memory", trace)}
+    caches["memory"].clear()
+    return caches["default"]
+
+
+class Extended(LocMemCache):
+    """A backend with methods and arguments beyond Django's."""
+
+    color = "blue"
+
+    def ttl(self, key: str) -> int:
+        return len(key)
+
+    def get(self, key: Any, default: Any = None, version: Any = None, client: str = "none") -> Any:
+        return client if client != "none" else super().get(key, default, version)
+
+
+def facts(events: list[Event]) -> list[tuple[Any, ...]]:
+    return [(each.verb, each.hit, each.timeout, each.batch) for each in events]
+
+
+@FACES
+def test_each_verb_is_recorded_with_its_outcome(cache: Any, trace: Path, face: str) -> None:
+    call(cache, face, "set", "a", 1, 60)
+    call(cache, face, "set", "for-ever", 1, None)
+    assert call(cache, face, "get", "a") == 1
+    assert call(cache, face, "get", "missing", "default") == "default"
+    assert call(cache, face, "get_many", ["a", "missing"]) == {"a": 1}
+    assert call(cache, face, "set_many", {"b": 2, "c": 3}) == []
+    assert call(cache, face, "add", "a", 5, 10) is False
+    assert call(cache, face, "add", "d", 5, 10) is True
+    assert call(cache, face, "incr", "a", 2) == 3
+    assert call(cache, face, "decr", "a") == 2
+    with pytest.raises(ValueError, match="missing"):
+        call(cache, face, "incr", "missing")
+    assert call(cache, face, "touch", "a", 30) is True
+    assert call(cache, face, "has_key", "missing") is False
+    assert call(cache, face, "get_or_set", "e", lambda: 7, 20) == 7
+    assert call(cache, face, "get_or_set", "e", lambda: 8, 20) == 7
+    assert call(cache, face, "incr_version", "b") == 2
+    assert call(cache, face, "delete", "a") is True
+    call(cache, face, "delete_many", ["a", "c", "missing"])
+    call(cache, face, "clear")
+
+    assert facts(recorded(trace)) == [
+        ("set", None, 60, 1),
+        ("set", None, None, 1),
+        ("get", 1, None, 1),
+        ("get", 0, None, 1),
+        ("get_many", 1, None, 2),
+        ("get_many", 0, None, 2),
+        ("set_many", None, 300, 2),
+        ("set_many", None, 300, 2),
+        ("add", 1, 10, 1),
+        ("add", 0, 10, 1),
+        ("incr", 1, None, 1),
+        ("incr", 1, None, 1),
+        ("incr", 0, None, 1),
+        ("touch", 1, 30, 1),
+        ("has_key", 0, None, 1),
+        ("get_or_set", 0, 20, 1),
+        ("get_or_set", 1, 20, 1),
+        ("incr_version", 1, None, 1),
+        ("delete", 1, None, 1),
+        *[("delete_many", None, None, 3)] * 3,
+        ("clear", None, None, 1),
+    ]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.jsonl.gz", "t.jsonl.zst"])
+def test_a_trace_has_no_key_and_no_value(settings: Any, tmp_path: Path, name: str) -> None:
+    settings.CACHES = {"memory": MEMORY, "default": recording("memory", tmp_path / name)}
+    caches["default"].set("user:4711:token", SECRET)
+    caches["default"].get("user:4711:token")
+
+    first, second = recorded(tmp_path / name)
+    assert first.key == second.key
+    assert (first.group, first.key_bytes) == ("user", len(":1:user:4711:token"))
+    (file,) = tmp_path.iterdir()
+    content = b"".join(TraceFile(file)._data()).decode()
+    assert first.key in content
+    for secret in (SECRET, "4711:token"):
+        assert secret not in content
+
+
+def test_a_sample_has_all_calls_of_its_keys(settings: Any, tmp_path: Path) -> None:
+    """A key is in the sample or not, in each call, in batches, and in both files of two aliases."""
+    half = tmp_path / "half.jsonl"
+    settings.CACHES = {"memory": MEMORY, "half": recording("memory", half, SAMPLE=0.5)}
+    keys = [f"k{number}" for number in range(200)]
+    for key in keys:
+        caches["half"].set(key, 1)
+    caches["half"].get_many(keys)
+
+    events = recorded(half)
+    sets, gets = ([each.key for each in events if each.verb == verb] for verb in ("set", "get_many"))
+    assert sorted(sets) == sorted(gets)
+    assert 60 < len(sets) < 140
+    assert {each.batch for each in events} == {1, 200}
+
+
+def test_other_methods_arguments_and_attributes_are_those_of_the_wrapped_cache(
+    settings: Any, trace: Path
+) -> None:
+    settings.CACHES = {
+        "other": {"BACKEND": f"{__name__}.Extended", "KEY_PREFIX": "shop", "VERSION": 3, "TIMEOUT": 7},
+        "default": recording("other", trace),
+    }
+    cache: Any = caches["default"]
+
+    assert (cache.ttl("abc"), cache.color, cache.get("k", client="eu")) == (3, "blue", "eu")
+    assert (cache.key_prefix, cache.version, cache.default_timeout) == ("shop", 3, 7)
+    assert cache.make_key("k") == "shop:3:k"
+    assert "k" not in cache
+    with pytest.raises(AttributeError, match="lock"):
+        cache.lock("k")
+    cache.set("k", 1)
+    cache.has_key("k")
+    cache.key_prefix = "other"
+    assert caches["other"].key_prefix == "other"
+    cache.set("k", 1)
+    second, first, third = recorded(trace)[-3:]
+    assert first.key == second.key != third.key
+
+
+def test_the_size_is_that_of_the_stored_item(cache: Any, trace: Path, make_cache: Any, momento: Any) -> None:
+    """Each value has the length that Momento stores for it. A large one has its compressed size too."""
+    values = [1, -(2**63), 2**70, True, None, "text", "\u00e9" * 300, b"b" * 100_000, {"k": [1.5] * 500}]
+    for number, value in enumerate(values):
+        cache.set(f"k{number}", value)
+    events = recorded(trace)
+
+    theirs = make_cache()
+    for number, value in enumerate(values):
+        theirs.set(f"k{number}", value)
+        stored = theirs._codec.encode(b":1:k%d" % number, value)
+        assert events[number].value_bytes == len(stored), value
+    assert [each.compressed_bytes is not None for each in events] == [False] * 7 + [True] * 2
+
+
+def test_a_value_that_cannot_be_pickled_costs_only_its_size(settings: Any, trace: Path) -> None:
+    dummy = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+    settings.CACHES = {"dummy": dummy, "default": recording("dummy", trace)}
+
+    caches["default"].set("k", lambda: None)
+
+    (event,) = recorded(trace)
+    assert (event.verb, event.value_bytes) == ("set", None)
+
+
+def test_the_async_methods_are_those_of_the_wrapped_cache(cache: Any, trace: Path) -> None:
+    """Tasks of several event loops record, and no call runs in another thread than its loop's."""
+    threads = set()
+
+    class Native(LocMemCache):
+        async def aget(self, key: Any, default: Any = None, version: Any = None) -> Any:
+            threads.add(threading.get_ident())
+            return self.get(key, default, version)
+
+    object.__setattr__(cache, "_wrapped", Native("native", {}))
+
+    async def many() -> None:
+        await asyncio.gather(*(cache.aget(f"k{number}") for number in range(50)))
+
+    asyncio.run(many())
+    asyncio.run(many())
+    assert threads == {threading.get_ident()}
+    assert len(recorded(trace)) == 100
+
+
+def test_threads_lose_no_event(cache: Any, trace: Path) -> None:
+    def work() -> None:
+        mine = caches["default"]
+        for number in range(500):
+            mine.get(f"k{number}")
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(recorded(trace)) == 4000
+
+
+def _record_in_child(count: int) -> None:
+    for _ in range(count):
+        caches["default"].get("child")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_each_process_writes_a_file_of_its_own(cache: Any, trace: Path) -> None:
+    """The events that wait at a fork are written once, by the parent."""
+    cache.get("parent")
+    processes = [
+        multiprocessing.get_context("fork").Process(target=_record_in_child, args=(3,)) for _ in "ab"
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+    assert len(recorded(trace)) == 1 + 2 * 3
+    files = Trace(find_files([str(trace)])).files
+    assert len({file.header.process for file in files}) == 3
+
+
+def test_a_trace_is_bounded_and_keeps_the_newest_events(
+    settings: Any, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CACHES = {"memory": MEMORY, "default": recording("memory", trace, MAX_BYTES=64 * 1024)}
+    for number in range(4000):
+        caches["default"].get(f"k{number}")
+        if number % 100 == 0:
+            flush_all()
+
+    flush_all()
+    sizes = [file.stat().st_size for file in trace.parent.iterdir()]
+    assert len(sizes) == 4
+    assert sum(sizes) < 2 * 64 * 1024
+    events = recorded(trace)
+    assert 200 < len(events) < 4000
+    keys = {each.key for each in events}
+    caches["default"].get("k3999")
+    assert recorded(trace)[-1].key in keys
+
+
+@pytest.mark.parametrize("obstacle", ["a missing folder", "a full disk"])
+def test_a_disk_that_refuses_costs_the_trace_and_no_call(
+    settings: Any, tmp_path: Path, obstacle: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One warning, and recording goes on when the disk works again."""
+    folder = tmp_path / "folder"
+    trace = folder / "trace.jsonl"
+    if obstacle == "a full disk":
+        folder.mkdir()
+        full = Path("/dev/full")
+        if not full.exists():
+            pytest.skip("needs /dev/full")
+        really_open = Path.open
+        monkeypatch.setattr(
+            Path, "open", lambda self, *args, **kw: really_open(full, "wb", 0) if args else really_open(self)
+        )
+    settings.CACHES = {"memory": MEMORY, "default": recording("memory", trace)}
+    cache = caches["default"]
+    with caplog.at_level(logging.WARNING, "django_momento"):
+        for _ in range(3):
+            cache.set("k", 1)
+            assert cache.get("k") == 1
+            flush_all()
+    (warning,) = caplog.messages
+    assert "cannot be written" in warning
+    assert str(trace) in warning
+
+    monkeypatch.undo()
+    folder.mkdir(exist_ok=True)
+    writing.find_writer(trace, 1.0, 256 * 1024 * 1024)._retry_at = 0.0
+    cache.get("k")
+    assert [each.verb for each in recorded(trace)] == ["get"]
+    assert Trace(find_files([str(trace)])).files[0].header.sample == 1.0
+
+
+def test_events_beyond_the_bound_are_counted_as_lost(
+    cache: Any, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "MAX_WAITING", 10)
+    monkeypatch.setattr(writing, "PAUSE", 3600)
+    writer = writing.find_writer(trace, 1.0, 256 * 1024 * 1024)
+    for _ in range(25):
+        cache.get("k")
+    writer.flush()
+
+    found = Trace(find_files([str(trace)]))
+    assert len(list(found.events())) == 10
+    assert found.lost == 15
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"CACHE": "nothing"}, "CACHE is 'nothing', which is no alias"),
+        ({"CACHE": "default"}, "leads back to itself"),
+        ({"CACHE": None}, "CACHE is None"),
+        ({"TRACE": None}, "TRACE is None"),
+        ({"TRACE": "trace.txt"}, "ends with one of .jsonl, .jsonl.gz, .jsonl.zst"),
+        ({"SAMPLE": 0}, "SAMPLE is 0"),
+        ({"SAMPLE": 1.5}, "SAMPLE is 1.5"),
+        ({"SAMPLE": "half"}, "SAMPLE is 'half'"),
+        ({"MAX_BYTES": 10}, "MAX_BYTES is 10"),
+        ({"SAMPEL": 1}, "OPTIONS has 'SAMPEL'"),
+        ({"KEY_GROUP": "no.such.function"}, "KEY_GROUP is 'no.such.function'"),
+    ],
+)
+def test_a_wrong_option_is_an_error_that_names_it(
+    settings: Any, tmp_path: Path, options: dict[str, Any], text: str
+) -> None:
+    configured = recording("memory", tmp_path / "t.jsonl")
+    configured["OPTIONS"].update(options)
+    settings.CACHES = {"memory": MEMORY, "default": configured}
+    with pytest.raises(ConfigurationError, match=text):
+        caches["default"]
+
+
+def test_a_setting_of_the_wrapped_alias_is_refused_unless_it_is_the_same(settings: Any, trace: Path) -> None:
+    both = {"memory": {**MEMORY, "TIMEOUT": 60}, "default": {**recording("memory", trace), "TIMEOUT": 60}}
+    settings.CACHES = both
+    assert isinstance(caches["default"], RecordingCache)
+
+    both["default"]["TIMEOUT"] = 90
+    settings.CACHES = dict(both)
+    with pytest.raises(ConfigurationError, match=r"TIMEOUT is 90, and 60 in CACHES\['memory'\]"):
+        caches["default"]
+
+
+def _first_letter(key: str) -> str:
+    return key[0]
+
+
+def test_key_group_names_the_groups(settings: Any, trace: Path) -> None:
+    settings.CACHES = {
+        "memory": MEMORY,
+        "default": recording("memory", trace, KEY_GROUP=f"{__name__}._first_letter"),
+    }
+    caches["default"].get("xyz")
+    assert recorded(trace)[0].group == "x"
