@@ -66,6 +66,7 @@ SENTENCES = [
     ),
     ("reference/methods.md", f"up to {operations.MAX_CONCURRENT_CALLS} in flight"),
     ("reference/methods.md", f"over {calls.MAX_ITEM_BYTES // MIB} MiB with its key"),
+    ("how-to/rate-limiting.md", "half a second at most" if breaker.MAX_BACKOFF == 0.5 else "?"),
     ("explanation/cost.md", f"| {ON_DEMAND.operations_per_second} a second |"),
 ]
 
