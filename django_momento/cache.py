@@ -23,7 +23,7 @@ from typing import NoReturn
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from .client import operations
-from .client.calls import Get, Operation, SetIf
+from .client.calls import Get, Operation, Recount, SetIf
 from .codec.attributes import Attributed
 from .conf.foreign import refuse_foreign_arguments
 from .events import events, observers
@@ -280,6 +280,8 @@ class MomentoCache(ExtendedCache):
     def _get_many(self, names: dict[bytes, K]) -> Operation[dict[K, Value]]:
         found = yield from operations.get_many(list(names))
         decoded = {key: self._decode(key, data, MISSING) for key, data in found.items()}
+        if missed := sum(value is MISSING for value in decoded.values()):
+            yield Recount(missed)
         values = yield from self._resolve_all_tags(decoded)
         return {names[key]: value for key, value in values.items() if value is not MISSING}
 

@@ -358,7 +358,7 @@ class Wait:
 
 
 class Recount(Wait):
-    """Tells the tally to count keys as missing whose values were found, because the values are forgotten."""
+    """Tells the tally to count keys as missing whose values were found, because they read as misses."""
 
     __slots__ = ("keys",)
 

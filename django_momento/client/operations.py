@@ -28,6 +28,7 @@ from .calls import (
     ItemGetTtl,
     KeysExist,
     Operation,
+    Recount,
     Set,
     SetBatch,
     SetIfAbsent,
@@ -35,6 +36,9 @@ from .calls import (
 )
 
 T = TypeVar("T")
+
+# Stands for a value that was found and reads as a miss.
+_MISS: Any = object()
 
 # A chunk is one message with one deadline. Its limits are those of an item.
 MAX_CHUNK_KEYS = 1000
@@ -60,14 +64,18 @@ def get(
     """Return the value, or ``default`` for a miss.
 
     ``decode`` takes the key, the stored bytes and the default. Without it, the stored bytes are returned. If
-    it returns an Attributed, ``resolve`` makes the value of it, or the default.
+    it returns an Attributed, ``resolve`` makes the value of it, or the default. If it returns its
+    own default, the stored bytes count as a miss.
     """
     data = yield Get(key)
     if data is None:
         return default
     if decode is None:
         return data
-    value = decode(key, data, default)
+    value = decode(key, data, _MISS)
+    if value is _MISS:
+        yield Recount(1)
+        return default
     if type(value) is Attributed and resolve is not None:
         value = yield from resolve(value, default)
     return value

@@ -47,15 +47,19 @@ CALLS: list[tuple[str, tuple[Any, ...]]] = [
     ("incr_version", ("a:1",)),
     ("delete", ("a:1",)),
     ("delete_many", (["m:1", "m:2", "m:missing"],)),
+    ("ttl", ("m:3",)),
+    ("expire", ("m:3", 60)),
+    ("rate_limit", ("limit:1", 5, 60)),
+    ("invalidate_tags", ("shop", "tea")),
     ("clear", ()),
 ]
 
 
-def call(face: str, cache: MomentoCache, verb: str, *arguments: Any) -> Any:
+def call(face: str, cache: MomentoCache, verb: str, *arguments: Any, **keywords: Any) -> Any:
     """Call a verb by one of its two faces, and return its result."""
     if face == "sync":
-        return getattr(cache, verb)(*arguments)
-    return asyncio.run(getattr(cache, f"a{verb}")(*arguments))
+        return getattr(cache, verb)(*arguments, **keywords)
+    return asyncio.run(getattr(cache, f"a{verb}")(*arguments, **keywords))
 
 
 def assert_equal(seen: list[CallEvent], server: LocalServer) -> None:
@@ -79,7 +83,7 @@ def test_the_events_of_each_verb_equal_the_count_at_the_server(
         assert seen, verb
         assert_equal(seen, momento)
         # composed verbs are seen as their parts
-        if verb not in ("get_or_set", "decr"):
+        if verb not in ("get_or_set", "decr", "expire"):
             assert [event.verb for event in seen] == [verb]
         assert {event.error for event in seen} == {None}
 
@@ -110,6 +114,29 @@ def test_hits_and_misses_and_bytes_are_those_of_the_keys(
     stored = event_of("set", "g:3", BIG)
     assert stored.bytes_sent == len(b":1:g:3") + stored.largest
     assert stored.largest >= len(BIG)
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_value_that_reads_as_a_miss_is_a_miss(
+    face: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
+) -> None:
+    """Because it cannot be read back, or because one of its tags was invalidated. It costs the same."""
+    make_cache(alias="unsigned", OPTIONS={"SIGN": False}).set("g:foreign", [1])
+    cache = make_cache()
+    cache.set_many({"g:tagged": BIG, "g:kept": 1}, tags=["shop"])
+    cache.set("g:plain", 1)
+    cache.invalidate_tags("shop")
+    cache.set("g:kept", 1, tags=["shop"])
+    seen.clear()
+    momento.reset_calls()
+
+    assert call(face, cache, "get", "g:foreign") is None
+    assert call(face, cache, "get", "g:tagged") is None
+    assert call(face, cache, "get", "g:kept") == 1
+    keys = ["g:foreign", "g:tagged", "g:kept", "g:plain", "g:missing"]
+    assert call(face, cache, "get_many", keys) == {"g:kept": 1, "g:plain": 1}
+    assert [(event.hits, event.misses) for event in seen] == [(0, 1), (0, 1), (1, 0), (2, 3)]
+    assert_equal(seen, momento)
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
