@@ -63,18 +63,25 @@ class MomentoCache(ExtendedCache):
 
     def get(self, key: Key, default: Value = None, version: int | None = None) -> Value:
         """Return the value, or ``default`` if the key is missing or the value cannot be read back."""
-        return self._run(
-            "get",
-            (key,),
-            operations.get(self._momento_key(key, version), self._decode, default, self._resolve_tags),
-            default,
-        )
+        momento_key = self._momento_key(key, version)
+        if self._client.memory is not None:
+            value = self._near.recall(momento_key, key, default)
+            if value is not self._near.UNKNOWN:
+                return value
+        operation = operations.get(momento_key, self._decode, default, self._resolve_tags)
+        return self._run("get", (key,), operation, default)
 
     async def aget(self, key: Key, default: Value = None, version: int | None = None) -> Value:
         """See get()."""
-        operation = operations.get(self._momento_key(key, version), self._decode, default, self._resolve_tags)
+        momento_key = self._momento_key(key, version)
+        has_memory = self._client.memory is not None
+        if has_memory:
+            value = self._near.recall(momento_key, key, default)
+            if value is not self._near.UNKNOWN:
+                return value
+        operation = operations.get(momento_key, self._decode, default, self._resolve_tags)
         try:  # as _arun() does, without the cost of another coroutine
-            if observers or self.options.observers:
+            if observers or has_memory or self.options.observers:
                 return await self._arun("get", (key,), operation, default)
             return await self._client.arun(self.options.cache_name, operation)
         except MomentoCacheError as error:

@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from math import inf
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from . import forking
 from .clock import monotonic
@@ -31,6 +31,9 @@ class Events:
         self._lock = threading.RLock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._logged: dict[tuple[str, str], tuple[float, int]] = {}
+
+    # Functions that return further counts of an alias, for events that are too frequent for record().
+    sources: ClassVar[list[Callable[[str], dict[str, int]]]] = []
 
     def record(self, alias: str, kind: str, message: str = "", *args: object, once: bool = False) -> None:
         """Count an event, and log the message unless it is empty or one of this kind was logged just before.
@@ -53,7 +56,10 @@ class Events:
     def counts(self, alias: str) -> dict[str, int]:
         """Return the number of events of each kind on a cache since the process started."""
         with self._lock:
-            return {kind: count for (name, kind), count in self._counts.items() if name == alias}
+            counts = {kind: count for (name, kind), count in self._counts.items() if name == alias}
+        for source in self.sources:
+            counts.update(source(alias))
+        return counts
 
     def forget(self) -> None:
         """Forget all events, as in a forked child."""
@@ -76,7 +82,8 @@ class CallEvent:
     It is None for ``set``, for calls on other numbers of keys, and for failed calls.
 
     ``error`` is the name of the exception that ended the call, or None. It is there also if IGNORE_EXCEPTIONS
-    hid the exception. ``served_from`` is ``momento`` if a response of Momento, or none, ended the call.
+    hid the exception. ``served_from`` is ``momento``, or ``near`` if a value came from the memory of this
+    process, or ``stale`` if one came from there because Momento could not answer.
     """
 
     __slots__ = (

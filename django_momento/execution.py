@@ -12,6 +12,7 @@ from django.utils.functional import cached_property
 
 from .client.calls import Operation, Recount
 from .client.client import Client
+from .client.metering import Tally
 from .client.registry import clients
 from .codec.attributes import Attributed, Attributes
 from .conf.options import FROM_THE_SECRET
@@ -22,6 +23,7 @@ from .policies.observing import Observed
 from .redaction import SecretStr
 
 if TYPE_CHECKING:
+    from .policies.near import Reader
     from .policies.prefixes import Generation
     from .policies.tags import Tags
 
@@ -38,7 +40,17 @@ class OperationCache(ItemCache):
     @cached_property
     def _client(self) -> Client:
         client = clients.get(self.options.connection)
+        if self.options.near_seconds or self.options.stale_if_error:
+            from .policies.near import nears
+
+            nears.attach(client, self.options)
         return client if self._generation is None else self._generation.wrap(client)
+
+    @cached_property
+    def _near(self) -> Reader:
+        """The short way to the values in memory, if there is a memory beside the client."""
+        reader: Reader = self._client.memory.reader(self.options, self._codec, self._generation)
+        return reader
 
     @cached_property
     def _generation(self) -> Generation | None:
@@ -88,27 +100,34 @@ class OperationCache(ItemCache):
 
     def _run(self, verb: str, keys: Collection[object], operation: Operation[T], fallback: T) -> T:
         try:
+            client = self._client
             if observers or self.options.observers:
                 with Observed(self.options, verb, keys) as tally:
-                    return self._client.run(self.options.cache_name, operation, tally)
-            return self._client.run(self.options.cache_name, operation)
+                    client, operation = self._route(verb, operation, tally)
+                    return client.run(self.options.cache_name, operation, tally)
+            if client.memory is not None:
+                client, operation = self._route(verb, operation, None)
+            return client.run(self.options.cache_name, operation)
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
     def _run_loudly(self, verb: str, keys: Collection[object], operation: Operation[T]) -> T:
         """Run an operation whose caller handles its failures. Raises MomentoCacheError."""
         with self._observe(verb, keys) as tally:
-            return self._client.run(self.options.cache_name, operation, tally)
+            client, operation = self._route(verb, operation, tally)
+            return client.run(self.options.cache_name, operation, tally)
 
     async def _arun_loudly(self, verb: str, keys: Collection[object], operation: Operation[T]) -> T:
         """See _run_loudly()."""
         with self._observe(verb, keys) as tally:
-            return await self._client.arun(self.options.cache_name, operation, tally)
+            client, operation = self._route(verb, operation, tally)
+            return await client.arun(self.options.cache_name, operation, tally)
 
     async def _arun(self, verb: str, keys: Collection[object], operation: Operation[T], fallback: T) -> T:
         try:
             with self._observe(verb, keys) as tally:
-                return await self._client.arun(self.options.cache_name, operation, tally)
+                client, operation = self._route(verb, operation, tally)
+                return await client.arun(self.options.cache_name, operation, tally)
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
@@ -129,9 +148,11 @@ class OperationCache(ItemCache):
         try:
             with self._observe(verb, keys) as tally:
                 if checked:
-                    versions = self._client.run(self.options.cache_name, self._tags.snapshot(checked), tally)
+                    client, reading = self._route("snapshot", self._tags.snapshot(checked), tally)
+                    versions = client.run(self.options.cache_name, reading, tally)
                     encode = partial(encode, Attributes(tags=versions))
-                return self._client.run(self.options.cache_name, store(*encode()), tally)
+                client, operation = self._route(verb, store(*encode()), tally)
+                return client.run(self.options.cache_name, operation, tally)
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
@@ -149,9 +170,8 @@ class OperationCache(ItemCache):
         try:
             with self._observe(verb, keys) as tally:
                 if checked:
-                    versions = await self._client.arun(
-                        self.options.cache_name, self._tags.snapshot(checked), tally
-                    )
+                    client, reading = self._route("snapshot", self._tags.snapshot(checked), tally)
+                    versions = await client.arun(self.options.cache_name, reading, tally)
                     encode = partial(encode, Attributes(tags=versions))
                 if self.options.encryption_key == FROM_THE_SECRET and self._client.credential is None:
                     # encode() needs the encryption keys, and must not wait for them in the event loop.
@@ -160,9 +180,23 @@ class OperationCache(ItemCache):
                     encoded = encode()
                 except SynchronousOnlyOperation:  # as pickling a queryset raises
                     encoded = await sync_to_async(encode)()
-                return await self._client.arun(self.options.cache_name, store(*encoded), tally)
+                client, operation = self._route(verb, store(*encoded), tally)
+                return await client.arun(self.options.cache_name, operation, tally)
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
+
+    def _route(self, verb: str, operation: Operation[T], tally: Tally | None) -> tuple[Client, Operation[T]]:
+        """Return the client that is to run an operation, and the operation.
+
+        If there is a memory beside the client, it looks at each call as Momento would see it.
+        """
+        client = self._client
+        memory = client.memory
+        if memory is None:
+            return client, operation
+        if self._generation is not None:
+            operation = self._generation.enter(operation)
+        return memory.client, memory.intercept(self.options, verb, operation, tally)
 
     def _handle_failure(self, error: MomentoCacheError, fallback: T) -> T:
         """Raise the error, or return the fallback if the cache fails open. All failures pass through here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +163,15 @@ class ExtendedCache(OperationCache):
 
         owner = "delete_on_commit", self, version
         return wait_for_commit(self.options.alias, using, owner, delete, keys)
+
+    def memo(self) -> AbstractContextManager[None]:
+        """Return a context that keeps the values read and written in it, in memory, until it ends.
+
+        A key that was read is not asked for again. Works in both faces, and needs no option.
+        """
+        from .policies.memo import memo
+
+        return memo(self.options)
 
 
 show_default_timeout(ExtendedCache, DEFAULT_TIMEOUT)

@@ -13,6 +13,7 @@ from django_momento.client.registry import clients
 from django_momento.events import events
 from django_momento.local import LocalServer
 from django_momento.monitoring.meter import meter
+from django_momento.policies.near import nears
 from django_momento.policies.versions import versions
 
 CACHE_NAME = "tests"
@@ -36,6 +37,7 @@ def momento(_session_server: LocalServer) -> Iterator[LocalServer]:
 def _no_clients_left() -> Iterator[None]:
     """Clients and what was noted are process-wide: no test may inherit another's."""
     yield
+    nears.close()
     clients.close()
     versions.forget()
     events.forget()

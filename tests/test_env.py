@@ -60,6 +60,9 @@ SPELLINGS: dict[str, list[tuple[Any, list[str]]]] = {
         (2**21, ["2M", "2MiB"]),
         (0, ["0"]),
     ],
+    "NEAR_SECONDS": [(0, ["0", "0s"]), (0.5, ["0.5", "500ms"])],
+    "NEAR_BYTES": [(2**25, ["33554432", "32M", "32MiB"]), (0, ["0"])],
+    "STALE_IF_ERROR": [(0, ["0"]), (300, ["300", "5m"])],
     "IGNORE_EXCEPTIONS": FLAGS,
     "LOG_IGNORED_EXCEPTIONS": FLAGS,
 }

@@ -58,7 +58,7 @@ NEUTRAL: dict[str, tuple[list[Any], Any]] = {
 # What needs no cache to answer.
 NOT_CALLS = {
     *("get_backend_timeout", "key_func", "make_and_validate_key", "make_key", "validate_key"),
-    *("options", "extra_options", "check_settings"),
+    *("options", "extra_options", "check_settings", "memo"),
 }
 
 PUBLIC = {name for name in dir(MomentoCache) if not name.startswith("_")} - NOT_CALLS

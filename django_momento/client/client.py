@@ -53,6 +53,9 @@ class Client:
     It fetches the key and connects at its first call.
     """
 
+    # The memory beside this client, which ``policies.near`` puts here when an alias or a memo needs one.
+    memory: Any = None
+
     def __init__(self, options: ConnectionOptions) -> None:
         self._options = options
         self._transport: Transport | None = None

@@ -211,6 +211,24 @@ class CacheOptions:
         "keys that `clear()` forgets: all of the Momento `cache`, or those of the alias with its "
         "`KEY_PREFIX`; with `prefix`, keys at Momento begin with a random text",
     )
+    near_seconds: float = _option(
+        SECONDS_OR_ZERO,
+        0.0,
+        "seconds for which a read may be served from this process's memory; 0 turns the near cache off",
+    )
+    near_bytes: int = _option(
+        BYTES,
+        33_554_432,
+        "bytes of that memory, which near cache and shield share; the values that were not used for longest "
+        "go first",
+        default_text="`33554432` (32 MiB)",
+    )
+    stale_if_error: float = _option(
+        SECONDS_OR_ZERO,
+        0.0,
+        "while Momento cannot answer, serve values that this process saw within so many seconds, and repair "
+        "failed writes afterwards; 0 turns the shield off",
+    )
     key_group: str | None = _option(
         DOTTED_PATH,
         None,

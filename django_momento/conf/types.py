@@ -115,6 +115,10 @@ def _is_fraction(value: Any) -> bool:
     return is_real and bool(0 <= value <= 1)
 
 
+def _is_zero(value: object) -> bool:
+    return (type(value) in (int, float) and value == 0) or value == timedelta(0)
+
+
 def _is_path(value: object) -> bool:
     return isinstance(value, str | Path) and bool(str(value)) and "\0" not in str(value)
 
@@ -187,10 +191,10 @@ SECONDS = OptionType(
 )
 FRACTION = OptionType("a number from 0 to 1", _converter(_is_fraction, float), float, in_url="0.1")
 SECONDS_OR_ZERO = OptionType(
-    "a number of seconds, 0 or more, at most a billion",
-    _converter(lambda value: _is_number(value) or (type(value) in (int, float) and value == 0), float),
+    "a number of seconds, 0 or more, at most a billion, or a timedelta",
+    _converter(lambda value: _is_number(value) or _is_zero(value), _seconds),
     parse_seconds,
-    in_url="0, 90, 30s, 5m, 500ms",
+    in_url="0, 2, 500ms, 1m",
 )
 BYTES = OptionType(
     "a whole number of bytes, 0 or more",

@@ -35,6 +35,15 @@ class Generation:
         found = yield from self._versions.ensure([key], self._seconds, self._ttl)
         return found[key].hex().encode() + b":"
 
+    def recall(self) -> bytes | None:
+        """Return the text that stands before each key if this process knows it, without asking Momento."""
+        known = self._versions.recall(generation_key(self._get_prefix()), self._seconds)
+        return None if known is None or known.version is None else known.version.hex().encode() + b":"
+
+    def enter(self, operation: Operation[T]) -> Operation[T]:
+        """Return an operation with the generation before the keys of its calls."""
+        return with_generation(operation, self)
+
     def replace(self) -> Operation[None]:
         """Begin a new generation, in which no key exists."""
         yield from self._versions.replace([generation_key(self._get_prefix())], self._ttl)

@@ -23,6 +23,8 @@ HERE = __file__
 NOT_TEXT = ["", None, 1, True, b"text", ["text"]]
 NOT_SECONDS: list[Any] = [0, -1, -0.5, True, None, "60", Decimal(60), [60], 10**9 + 1, 10**400]
 NOT_SECONDS += [float("nan"), float("inf"), timedelta(0), timedelta(days=-1)]
+ZERO_OR_SECONDS = [(0, 0.0), (0.0, 0.0), (timedelta(0), 0.0), (0.5, 0.5), (60, 60.0)]
+NOT_ZERO_OR_SECONDS = [each for each in NOT_SECONDS if each not in (0, timedelta(0))]
 NOT_FLAGS = [0, 1, None, "true", ""]
 
 # For each option: given and parsed, and what is refused.
@@ -85,6 +87,9 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
     "LOG_IGNORED_EXCEPTIONS": ([(True, True), (False, False)], NOT_FLAGS),
     "TAG_SECONDS": ([(0, 0.0), (0.5, 0.5), (60, 60.0)], [None, "1", -1, True, float("nan"), 10**9 + 1]),
     "CLEAR": ([("cache", "cache"), ("prefix", "prefix")], ["", "Prefix", "all", None, True]),
+    "NEAR_SECONDS": (ZERO_OR_SECONDS, NOT_ZERO_OR_SECONDS),
+    "NEAR_BYTES": ([(0, 0), (2**25, 2**25)], [-1, 1.5, None, "1024", True]),
+    "STALE_IF_ERROR": (ZERO_OR_SECONDS, NOT_ZERO_OR_SECONDS),
     "KEY_GROUP": ([("mysite.meter.group", "mysite.meter.group")], [*NOT_TEXT, "group", "mysite.", "a b.c"]),
     "OBSERVERS": (
         [

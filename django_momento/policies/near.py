@@ -1,0 +1,311 @@
+"""The near cache: reads from the memory of this process, for NEAR_SECONDS or for the length of a memo.
+
+One ``Near`` belongs to one client, and so to all aliases that share it. It looks at each call of an operation
+before the call is sent. So each verb is served alike, in both faces.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import ContextVar
+from math import inf
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from .. import forking
+from ..client.calls import Call, Get, Operation, Wait
+from ..client.futures import wait_for, wait_on_this_thread
+from ..clock import monotonic
+from ..events import events, observers
+from ..exceptions import MomentoCacheError, UnreadableValue
+from .near_store import PRESENT, Data, Name, NearStore
+from .observing import Observed
+from .steps import UNKNOWN, Passage, begin_step
+
+if TYPE_CHECKING:
+    from ..client.client import Client
+    from ..client.metering import Tally
+    from ..codec.codec import ValueCodec
+    from ..conf.options import CacheOptions, ConnectionOptions
+    from .prefixes import Generation
+    from .shield import Repairs
+
+T = TypeVar("T")
+
+# Seconds that a caller waits for another caller's read of the same key, before it reads for itself.
+MAX_WAIT = 5.0
+
+# The memos of the current thread or task, by the memory of the client and the name of the cache.
+memos: ContextVar[Mapping[tuple[Near, str], NearStore]] = ContextVar("django_momento_memos", default={})  # noqa: B039
+
+
+class Near:
+    """The memory beside one client. ``repairs`` is None until a write of a shielded alias fails."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.store = NearStore(0)
+        self.repairs: Repairs | None = None
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._flights: dict[Name, Flight] = {}
+
+    def adopt(self, options: CacheOptions) -> None:
+        """Make room for an alias. The largest NEAR_BYTES of the aliases of a client bounds the memory."""
+        if options.near_seconds or options.stale_if_error:
+            self.store.max_bytes = max(self.store.max_bytes, options.near_bytes)
+
+    def forget(self) -> None:
+        """Start empty, as in a forked child."""
+        if self.repairs is not None:
+            self.repairs.forget()
+        max_bytes = self.store.max_bytes
+        self.__init__(self.client)  # type: ignore[misc]  # this very class: nothing subclasses it
+        self.store.max_bytes = max_bytes
+
+    def find_memo(self, cache: str) -> NearStore | None:
+        """Return the memo of the current thread or task for a cache, if there is one."""
+        active = memos.get()
+        return active.get((self, cache)) if active else None
+
+    def reader(self, options: CacheOptions, codec: ValueCodec, generation: Generation | None) -> Reader:
+        """Return the reader of one cache."""
+        return Reader(self, options, codec, generation)
+
+    def begin_flight(self, name: Name) -> tuple[Flight, bool]:
+        """Return the read of a key that is in flight, and whether it is the caller's own."""
+        mine = Flight()
+        flight = self._flights.setdefault(name, mine)
+        return flight, flight is mine
+
+    def end_flight(self, name: Name) -> None:
+        """End the caller's own read of a key."""
+        flight = self._flights.pop(name, None)
+        if flight is not None:
+            flight.landed.set_result(None)
+
+    def intercept(
+        self, options: CacheOptions, verb: str, operation: Operation[T], tally: Tally | None = None
+    ) -> Operation[T]:
+        """Run an operation, and answer those of its calls that the memory can answer."""
+        if self.repairs:
+            yield from self.repairs.repair_some(options.cache_name)
+        passage = Passage(self, options, verb, tally)
+        try:
+            request = next(operation)
+            while True:
+                try:
+                    response = yield from _pass(passage, request)
+                except MomentoCacheError as error:
+                    request = operation.throw(error)
+                else:
+                    request = operation.send(response)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
+
+    def keep(self, passage: Passage, stored: Mapping[Name, tuple[Data, float | None]]) -> None:
+        """Keep values that Momento could not store."""
+        now = monotonic()
+        for store in passage.written:
+            for name, (data, until) in stored.items():
+                store.put(name, data, now, until)
+
+    def remember(self, options: CacheOptions, names: Sequence[Name], kind: str) -> None:
+        """Remember keys whose write failed in an outage, to repair them when Momento is back."""
+        from .shield import Repairs
+
+        if self.repairs is None:
+            self.repairs = Repairs(self)
+        self.repairs.remember(options.alias, names, kind)
+
+    def count(self, alias: str, kind: str, number: int = 1) -> None:
+        """Count an event of the memory."""
+        self._counts[alias, kind] += number
+
+    def counts(self, alias: str) -> dict[str, int]:
+        """Return the number of events of each kind on an alias."""
+        return {kind: count for (name, kind), count in self._counts.copy().items() if name == alias}
+
+
+class Reader:
+    """The short way for one cache from a key to its value in memory."""
+
+    # The result of recall() if the operation of the verb has to be run.
+    UNKNOWN = UNKNOWN
+
+    def __init__(
+        self, near: Near, options: CacheOptions, codec: ValueCodec, generation: Generation | None
+    ) -> None:
+        self._near = near
+        self._store = near.store
+        self._options = options
+        self._seconds = options.near_seconds
+        self._cache = options.cache_name
+        self._codec = codec
+        self._generation = generation
+
+    def recall(self, key: bytes, name: object, default: Any) -> Any:
+        """Return the value of a key from memory, ``default`` if it is known to be missing, or UNKNOWN.
+
+        ``name`` is the key as the caller gave it. Values with attributes, and all values while keys are to be
+        repaired, are left to ``intercept``.
+        """
+        near, seconds, store = self._near, self._seconds, self._near.store
+        if (active := memos.get()) and (memo := active.get((near, self._cache))) is not None:
+            store, seconds = memo, inf
+        if not seconds or near.repairs:
+            return UNKNOWN
+        place = (self._cache, key)
+        if self._generation is not None:
+            prefix = self._generation.recall()
+            if prefix is None:
+                return UNKNOWN
+            place = (self._cache, prefix + key)
+        entry = store.find(place)
+        if entry is None or not entry.is_fresh(monotonic(), seconds) or entry.data is PRESENT:
+            return UNKNOWN
+        value = default
+        if entry.data is not None:
+            opened = entry.opened
+            try:
+                if opened is None or entry.codec is not self._codec:
+                    opened = self._codec.open(key, cast(bytes, entry.data))
+                    store.open(place, entry, opened, self._codec)
+                if opened.attributes is not None:
+                    return UNKNOWN
+                value = opened.load()
+            except UnreadableValue:
+                return UNKNOWN
+        options = self._options
+        near.count(options.alias, "near_hits")
+        if observers or options.observers:
+            with Observed(options, "get", (name,)) as tally:
+                tally.served_from = "near"
+                tally.record_lookup(Get(key), entry.data)
+        return value
+
+
+class Flight:
+    """One caller's read of a key that is not in memory, which other callers wait for."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.landed: Future[None] = Future()
+
+
+class _Join(Wait):
+    """Waits until the read of another caller has ended, for at most MAX_WAIT seconds."""
+
+    __slots__ = ("_flight",)
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+
+    def run(self) -> None:
+        # The handler of a signal would wait for the thread that it has interrupted.
+        if self._flight.thread != threading.get_ident():
+            wait_on_this_thread(self._flight.landed, MAX_WAIT)
+
+    async def arun(self) -> None:
+        await wait_for((self._flight.landed,), shared=True, timeout=MAX_WAIT)
+
+
+def _pass(passage: Passage, request: Any) -> Operation[Any]:
+    """Send the part of a request that the memory cannot answer, and return the whole response."""
+    if isinstance(request, list):
+        return (yield from _pass_all(passage, request))
+    if not isinstance(request, Call):
+        return (yield request)
+    key = request.key if isinstance(request, Get) else b""
+    is_leading = bool(key) and (yield from _take_turn(passage, key))
+    try:
+        (outcome,) = yield from _pass_all(passage, [request], is_alone=True)
+    finally:
+        if is_leading:
+            passage.near.end_flight((passage.cache, key))
+    if isinstance(outcome, MomentoCacheError):
+        raise outcome
+    return outcome
+
+
+def _take_turn(passage: Passage, key: bytes) -> Operation[bool]:
+    """If another caller reads a key that is not fresh in memory, wait for it. If not, return True to begin.
+
+    So one read serves all callers that come meanwhile. Whoever begins must end the flight.
+    """
+    if not passage.is_reading or not passage.options.near_seconds or passage.knows(key):
+        return False
+    flight, is_mine = passage.near.begin_flight((passage.cache, key))
+    if not is_mine:
+        yield _Join(flight)
+        passage.near.count(passage.options.alias, "joined_reads")
+    return is_mine
+
+
+def _pass_all(passage: Passage, calls: list[Call[Any]], *, is_alone: bool = False) -> Operation[list[Any]]:
+    repairs = passage.near.repairs
+    if repairs and not passage.is_overwriting:
+        error = yield from repairs.repair_first(passage, calls)
+        if error is not None:
+            return [begin_step(passage, call).end(error) for call in calls]
+    steps = [begin_step(passage, call) for call in calls]
+    try:
+        outcomes = yield from _send([step.call for step in steps if step.call is not None], is_alone)
+    except BaseException:  # the task was cancelled, or the thread interrupted
+        for step in steps:
+            step.abandon()
+        raise
+    return [step.end(outcomes.pop(0) if step.call is not None else None) for step in steps]
+
+
+def _send(calls: list[Call[Any]], is_alone: bool) -> Operation[list[Any]]:
+    """Send calls and return the outcome of each, its response or its error."""
+    if not calls:
+        return []
+    try:
+        if is_alone:
+            return [(yield calls[0])]
+        return list((yield calls))
+    except MomentoCacheError as error:
+        return [error for _ in calls]
+
+
+class Nears:
+    """The memory of each client."""
+
+    def __init__(self) -> None:
+        self._nears: dict[ConnectionOptions, Near] = {}
+
+    def attach(self, client: Client, options: CacheOptions) -> Near:
+        """Return the memory of a client, put beside it if there is none."""
+        near = self._nears.get(options.connection)
+        if near is None:
+            near = self._nears.setdefault(options.connection, Near(client))
+        near.adopt(options)
+        client.memory = near
+        return near
+
+    def forget(self) -> None:
+        """Empty every memory, as in a forked child."""
+        for near in self._nears.values():
+            near.forget()
+
+    def close(self) -> None:
+        """Take every memory from its client. A cache that is made later begins a new one."""
+        self.forget()
+        for near in self._nears.values():
+            near.client.memory = None
+        self._nears.clear()
+
+    def counts(self, alias: str) -> dict[str, int]:
+        """Return the number of events of each kind on an alias in all memories."""
+        total: Counter[str] = Counter()
+        for near in list(self._nears.values()):
+            total.update(near.counts(alias))
+        return dict(total)
+
+
+nears = Nears()
+events.sources.append(nears.counts)
+forking.register(after_in_child=nears.forget)
