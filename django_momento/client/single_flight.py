@@ -7,12 +7,14 @@ or a handler of its log lines may. Such a call would wait for itself, so it gets
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from ..clock import monotonic
+from .deadlocks import is_waiting_for
 from .futures import wait_for, wait_on_this_thread
 from .interrupts import is_foreign
 
@@ -20,6 +22,10 @@ T = TypeVar("T")
 
 # Seconds.
 MAX_WAIT = 60.0
+
+# Seconds before the first look whether the run waits for a thread that waits for it, and at most between two.
+_FIRST_LOOK = 0.05
+_MAX_LOOK = 1.0
 
 _KEY = "flight"
 
@@ -89,8 +95,8 @@ class SingleFlight(Generic[T]):
             flight, is_new = self._join()
             if is_new:
                 self._fly(flight, args)
-            elif not wait_on_this_thread(flight.result, self._max_wait()):
-                raise Overdue
+            for seconds in self._waits(flight):
+                wait_on_this_thread(flight.result, seconds)
             try:
                 return flight.result.result()
             except _Interrupted:
@@ -102,10 +108,8 @@ class SingleFlight(Generic[T]):
             flight, is_new = self._join()
             if is_new:
                 self._fly_elsewhere(flight, args)
-            if not flight.result.done() and not await wait_for(
-                (flight.result,), shared=True, timeout=self._max_wait()
-            ):
-                raise Overdue
+            for seconds in self._waits(flight):
+                await wait_for((flight.result,), shared=True, timeout=seconds)
             try:
                 return flight.result.result()
             except _Interrupted:
@@ -116,6 +120,21 @@ class SingleFlight(Generic[T]):
         flight, is_new = self._join(is_waiting=False)
         if is_new:
             self._fly_elsewhere(flight, args)
+
+    def _waits(self, flight: _Flight[T]) -> Iterator[float]:
+        """Yield the seconds of the next wait until the flight has ended.
+
+        Raises OwnFlight if it waits for this thread, and Overdue.
+        """
+        until, look = monotonic() + self._max_wait(), _FIRST_LOOK
+        while not flight.result.done():
+            yield min(look, max(0.0, until - monotonic()))
+            look = min(2 * look, _MAX_LOOK)
+            thread = flight.thread
+            if thread is not None and is_waiting_for(thread, threading.get_ident()):
+                raise OwnFlight
+            if monotonic() >= until and not flight.result.done():
+                raise Overdue
 
     def _join(self, *, is_waiting: bool = True) -> tuple[_Flight[T], bool]:
         """Return the flight that all callers share, and whether this caller began it."""

@@ -45,7 +45,11 @@ class _Fetch(Generic[T]):
     """One run of a source: its result, or the error that it ended with."""
 
     def __init__(self, name: str, source: Callable[[], T]) -> None:
-        self.done = threading.Event()
+        # A bare lock: the exception of a signal's handler cannot leave it locked for the thread that releases
+        # it, as it can the lock of a threading.Event.
+        self._is_running = threading.Lock()
+        self._is_running.acquire()
+        self.thread: threading.Thread | None = None
         self.result: T | None = None
         self.error: CredentialError | None = None
         self._name = name
@@ -61,8 +65,12 @@ class _Fetch(Generic[T]):
             # Explained here, because the frames of an error that is raised must not hold the foreign error.
             self.error = _explain(self._name, error)
         finally:
-            self.done.set()
+            self._is_running.release()
             _running.discard(self)
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether the run has ended, after some seconds at most."""
+        return self._is_running.acquire(timeout=seconds)
 
     def get(self) -> T:
         """Return the result of a run that has ended, or raise its error."""
@@ -97,7 +105,7 @@ def run_source(name: str, source: Callable[[], T], hint: str) -> T:
         )
     fetch: _Fetch[T] = _Fetch(name, source)
     _start(fetch, name)
-    if not fetch.done.wait(FETCH_TIMEOUT):
+    if not fetch.wait(FETCH_TIMEOUT):
         raise CredentialError(f"{name} did not return within {FETCH_TIMEOUT:g} s.", hint)
     return fetch.get()
 
@@ -117,6 +125,7 @@ def _start(fetch: _Fetch[T], name: str) -> None:
     thread = threading.Thread(
         target=copy_context().run, args=(fetch.run,), name="momento-credentials", daemon=True
     )
+    fetch.thread = thread
     try:
         thread.start()
     except Exception as error:

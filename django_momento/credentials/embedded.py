@@ -32,7 +32,8 @@ class EmbeddedServer:
     """At most one server."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A handler of a signal may use the cache while its thread starts the server.
+        self._lock = threading.RLock()
         self._server: LocalServer | ServerProcess | None = None
         self._inherited: list[LocalServer | ServerProcess] = []
         self._api_key = SecretStr("")
@@ -40,10 +41,18 @@ class EmbeddedServer:
     def start(self) -> EmbeddedAddress:
         """Return the address of the server, and start the server if it is not running."""
         with self._lock:
-            if self._server is None:
-                self._api_key = SecretStr(secrets.token_urlsafe(32))
-                self._server = self._start()
+            if not self._is_running():
+                api_key = SecretStr(secrets.token_urlsafe(32))
+                server = self._start(api_key)
+                if not self._is_running():
+                    self._api_key, self._server = api_key, server
+                else:
+                    server.stop()
+            assert self._server is not None  # noqa: S101 - for mypy
             return EmbeddedAddress(self._server.host, self._server.port, self._api_key)
+
+    def _is_running(self) -> bool:
+        return self._server is not None
 
     def stop(self) -> None:
         """Stop the server if it is running."""
@@ -54,7 +63,7 @@ class EmbeddedServer:
 
     def forget(self) -> None:
         """Leave the server to the parent, in a forked child. The child starts another one."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         server, self._server = self._server, None
         if isinstance(server, ServerProcess):
             server.release()
@@ -62,16 +71,16 @@ class EmbeddedServer:
             # The child cannot use or stop the server. It is kept, because gRPC must not be taken apart here.
             self._inherited.append(server)
 
-    def _start(self) -> LocalServer | ServerProcess:
+    def _start(self, api_key: SecretStr) -> LocalServer | ServerProcess:
         if self._inherited:
             # The server ends with this process in any case. Stopped at exit, it leads to no warning of
             # Python's.
             atexit.register(self.stop)
-            return ServerProcess(self._api_key).start()
+            return ServerProcess(api_key).start()
 
         from ..local import LocalServer
 
-        return LocalServer(api_keys=[self._api_key], create_missing_caches=True).start()
+        return LocalServer(api_keys=[api_key], create_missing_caches=True).start()
 
 
 server = EmbeddedServer()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from threading import Lock
+from threading import RLock
 
 from .. import forking
 from ..redaction import quote
@@ -50,7 +50,8 @@ class GroupNames:
     """The groups that are told apart on each alias: the first ``MAX_GROUPS`` of the process."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        # A handler of a signal may use the cache while its thread counts a call.
+        self._lock = RLock()
         # For each alias the names of groups, by the text that a key or KEY_GROUP gave.
         self._names: dict[str, dict[object, str]] = {}
 

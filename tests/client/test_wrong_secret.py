@@ -75,7 +75,7 @@ def test_a_wrong_endpoint_is_not_put_to_use_while_the_old_one_works(
     for _ in range(3):
         site.client._rotation.refresh("tests", is_urgent=True)
         use(site, run)
-    assert {"circuit_openings": 0, "keys_replaced": 0} == site.client.counts
+    assert {"circuit_openings": 0, "keys_replaced": 0}.items() <= site.client.counts.items()
     credential = site.client.credential
     assert credential is not None
     assert server.address == credential.endpoint
