@@ -22,7 +22,7 @@ from ..events import events, observers
 from ..exceptions import MomentoCacheError, UnreadableValue
 from .near_store import PRESENT, Data, Name, NearStore
 from .observing import Observed
-from .steps import UNKNOWN, Passage, begin_step
+from .passage import UNKNOWN, Passage, begin_step
 
 if TYPE_CHECKING:
     from ..client.client import Client

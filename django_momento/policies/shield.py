@@ -19,7 +19,7 @@ from ..clock import monotonic
 from ..events import events
 from ..exceptions import MomentoCacheError
 from .near_store import Name, NearStore
-from .steps import Passage, is_outage, keys_of
+from .passage import Passage, is_outage, keys_of
 
 if TYPE_CHECKING:
     from ..client.client import Client

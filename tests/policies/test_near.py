@@ -14,7 +14,7 @@ from django_momento.client.calls import Get, GetBatch, KeysExist
 from django_momento.events import CallEvent, events
 from django_momento.local import LocalServer
 from django_momento.policies import near as near_module
-from django_momento.policies import near_store, steps
+from django_momento.policies import near_store, passage
 from django_momento.policies.near import Near
 from django_momento.policies.near_store import NearStore
 from tests.conftest import CACHE_NAME, MakeCache, local_options
@@ -37,7 +37,7 @@ READS: list[tuple[str, Any, Any]] = [
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return the clock of the near cache. It stands still until a test moves it."""
     clock = Clock(1000.0)
-    for module in (near_module, near_store, steps):
+    for module in (near_module, near_store, passage):
         monkeypatch.setattr(module, "monotonic", clock)
     return clock
 

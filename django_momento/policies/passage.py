@@ -7,6 +7,7 @@ ended with the outcome and returns the response that the operation receives, or 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ..client.calls import (
@@ -21,6 +22,7 @@ from ..client.calls import (
     Set,
     SetBatch,
     SetBatchOnce,
+    SetIf,
     SetIfAbsent,
     UpdateTtl,
 )
@@ -50,6 +52,9 @@ COMPUTING = frozenset({"get_or_set", "snapshot"})
 # Verbs that replace or delete whatever Momento has.
 OVERWRITING = frozenset({"set", "set_many", "delete", "delete_many", "invalidate_tags"})
 
+# Whether the current thread or task reads and stores for a get_or_set(), which makes a value that is missing.
+computing: ContextVar[bool] = ContextVar("django_momento_computing", default=False)
+
 # Errors that say that Momento cannot answer at the moment, and nothing about the call.
 _OUTAGES = (TransportError, LimitExceeded, CredentialError, AuthenticationFailed, ServerError)
 
@@ -72,7 +77,7 @@ class Passage:
         self.tally = tally
         self.cache = options.cache_name
         self.is_reading = verb in READING
-        self.is_computing = verb in COMPUTING
+        self.is_computing = verb in COMPUTING or computing.get()
         self.is_overwriting = verb in OVERWRITING
         self.is_shielded = options.stale_if_error > 0
         # The memories that are read, each with the seconds for which its entries are fresh.
@@ -315,6 +320,12 @@ class Write(Step):
         return error
 
 
+class SetIfStep(Write):
+    def fail(self, error: MomentoCacheError) -> Any:
+        # A lease that cannot be had must not keep get_or_set() from computing the value.
+        return True if self.passage.is_computing else error
+
+
 class SetStep(Write):
     kind = "set"
 
@@ -411,6 +422,7 @@ _STEPS: dict[Any, type[Step]] = {
     Set: SetStep,
     SetBatch: SetBatchStep,
     SetBatchOnce: SetBatchStep,
+    SetIf: SetIfStep,
     SetIfAbsent: AddStep,
     Delete: DeleteStep,
     UpdateTtl: TouchStep,
