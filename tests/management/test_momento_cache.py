@@ -112,6 +112,33 @@ def test_alias_and_version_and_raw_name_the_key(make_cache: MakeCache) -> None:
     assert "site:3:k" in run("get", "site:3:k", "--alias", "pages", "--raw")
 
 
+def test_a_key_of_an_alias_that_clears_by_prefix_is_found(make_cache: MakeCache) -> None:
+    """Though Momento's own key has a generation before it, with each action."""
+    cache = make_cache(OPTIONS={"CLEAR": "prefix"})
+    cache.set("k", 1, 60)
+    assert "type        integer" in run("get", "k")
+    assert run("ttl", "k")
+    cache.clear()
+    with pytest.raises(CommandError, match="is missing"):
+        run("get", "k")
+    cache.set("k", 1)
+    run("delete", "k")
+    assert cache.get("k") is None
+
+
+def test_a_counter_of_a_rate_limit_is_described(cache: MomentoCache) -> None:
+    """It is no value of the cache, and has a time left all the same."""
+    cache.rate_limit("login:1", 5, 60)
+    found = run("get", "login:1")
+    assert "type        a collection" in found
+    assert "time left   " in found
+    assert "rate_limit" in run("type", "login:1")
+    with pytest.raises(CommandError, match="does not tell the size"):
+        run("size", "login:1")
+    run("delete", "login:1")
+    assert cache.has_key("login:1") is False
+
+
 def test_a_value_of_another_configuration_says_why_it_cannot_be_read(make_cache: MakeCache) -> None:
     make_cache(OPTIONS={"SERIALIZER": "json"}).set("k", ["x"])
     make_cache()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from django.core.cache import caches
@@ -16,10 +18,11 @@ from django_momento.clock import wall
 from django_momento.codec.attributes import Attributed, Attributes
 from django_momento.codec.description import describe
 from django_momento.diagnostics.limits import duration
-from django_momento.exceptions import MomentoCacheError, UnreadableValue
+from django_momento.exceptions import FailedPrecondition, MomentoCacheError, UnreadableValue
 from django_momento.local.metering import item_operations
 from django_momento.redaction import quote
 
+COLLECTION = "a collection of Momento, such as a counter of rate_limit()"
 ACTIONS = ("get", "ttl", "size", "type", "delete")
 
 
@@ -52,7 +55,10 @@ class Command(BaseCommand):
             raise CommandError("A raw key has its version in it. Leave --version or --raw out.")
         try:
             key = _momento_key(cache, options)
-            lines = self._act(cache, options["action"], key, options["value"])
+            # A raw key has the generation of CLEAR="prefix" in it, which the client of a cache puts there.
+            client = clients.get(cache.options.connection) if options["raw"] else cache._client  # noqa: SLF001
+            run = partial(client.run, cache.options.cache_name)
+            lines = self._act(cache, options["action"], key, options["value"], run)
         except MomentoCacheError as error:
             raise CommandError(str(error)) from error
         if lines is None:
@@ -60,19 +66,24 @@ class Command(BaseCommand):
         for line in lines:
             self.stdout.write(line)
 
-    def _act(self, cache: MomentoCache, action: str, key: bytes, with_value: bool) -> list[str] | None:
+    def _act(
+        self,
+        cache: MomentoCache,
+        action: str,
+        key: bytes,
+        with_value: bool,
+        run: Callable[[Operation[Any]], Any],
+    ) -> list[str] | None:
         """Return the lines to print, or None if the key is missing."""
-
-        def run(operation: Operation[Any]) -> Any:
-            options = cache.options
-            return clients.get(options.connection).run(options.cache_name, operation)
-
         if action == "delete":
             return ["deleted"] if run(operations.delete(key)) else None
         if action == "ttl":
             remaining = run(_remaining(key))
             return None if remaining is None else [_time_left(remaining)]
-        data = run(operations.get(key))
+        try:
+            data = run(operations.get(key))
+        except FailedPrecondition:
+            return _describe_collection(action, key, run(_remaining(key)))
         if data is None:
             return None
         if action == "type":
@@ -89,6 +100,19 @@ class Command(BaseCommand):
             *_attributes(cache, key, data),
         ]
         return [*lines, f"value       {_value(cache, key, data)}"] if with_value else lines
+
+
+def _describe_collection(action: str, key: bytes, remaining: int | None) -> list[str]:
+    """Return the lines for an item that Get refuses. Raises CommandError for its size, which is not known."""
+    if action == "type":
+        return [COLLECTION]
+    if action == "size":
+        raise CommandError("The key holds a collection, of which Momento does not tell the size.")
+    return [
+        f"key         {quote(key.decode(errors='replace'))}",
+        f"type        {COLLECTION}",
+        f"time left   {'over' if remaining is None else _time_left(remaining)}",
+    ]
 
 
 def _find_cache(alias: str) -> MomentoCache:
