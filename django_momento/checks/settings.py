@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Info, Tags, register
 
 from ..cache import MomentoCache
 from ..codec.imports import OptionError, import_dotted
@@ -95,11 +95,31 @@ def check_shared_keys(app_configs: Any = None, **kwargs: Any) -> list[CheckMessa
             f"{first} and {where} use the same keys in the Momento cache {cache.options.cache_name!r}: each "
             "reads and replaces the values of the other.",
             "Give each alias its own KEY_PREFIX, or its own Momento cache in LOCATION, because clear() of "
-            "one alias empties the cache of both. If you want this, add 'django_momento.W005' to "
+            "one alias forgets the keys of both. If you want this, add 'django_momento.W005' to "
             "SILENCED_SYSTEM_CHECKS.",
         )
         for where, cache in usable_caches()
         if (first := aliases.setdefault(_keyspace(cache), where)) != where
+    ]
+
+
+@register(Tags.caches, TAG, deploy=True)
+def check_clear(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """I002, with --deploy: clear() of one alias forgets the keys of another one too."""
+    places: dict[tuple[object, ...], list[str]] = {}
+    found = [(where, cache, _keyspace(cache)[:3]) for where, cache in usable_caches()]
+    for where, _, place in found:
+        places.setdefault(place, []).append(where)
+    return [
+        Info(
+            f"clear() of {where} empties the whole Momento cache {cache.options.cache_name!r}, and with it "
+            f"{', '.join(each for each in places[place] if each != where)}.",
+            hint="Set CLEAR to 'prefix' in OPTIONS, so that clear() forgets the keys of this alias alone. If "
+            "you never call clear(), or want this, add 'django_momento.I002' to SILENCED_SYSTEM_CHECKS.",
+            id="django_momento.I002",
+        )
+        for where, cache, place in found
+        if cache.options.clear == "cache" and len(places[place]) > 1
     ]
 
 

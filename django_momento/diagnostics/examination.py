@@ -26,6 +26,7 @@ from ..conf.options import CacheOptions
 from ..events import CallEvent, observers
 from ..exceptions import CacheNotFound, LimitExceeded, MomentoCacheError, ServerError
 from . import limits
+from .clearing import effect_of_clear
 from .latency import Latency
 from .limits import Measurement
 
@@ -145,7 +146,8 @@ class _Examination:
         options = self._cache.options = replace(self._cache.options, ignore_exceptions=False)
         return _Result(
             f"cache {options.cache_name!r}, key from {options.connection.credentials}, "
-            f"values as {_format(options)}, at most {options.max_ttl:.12g} s"
+            f"values as {_format(options)}, at most {options.max_ttl:.12g} s",
+            facts=(Measurement("clear", options.clear, effect_of_clear(self._cache)),),
         )
 
     def credentials(self) -> _Result:
@@ -228,7 +230,9 @@ class _Examination:
         return self._cache.make_key(f"momento_check:{uuid4()}").encode()
 
     def _run(self, operation: Operation[Any]) -> Any:
-        return self._client.run(self._cache.options.cache_name, operation, self._tally)
+        # The cache's own, which puts the generation before a key with CLEAR=prefix.
+        client = self._cache._client  # noqa: SLF001
+        return client.run(self._cache.options.cache_name, operation, self._tally)
 
 
 def _remaining(key: bytes) -> Operation[int | None]:

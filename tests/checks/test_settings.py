@@ -327,3 +327,18 @@ def test_no_check_uses_the_network_or_imports_an_sdk() -> None:
         for number in ("E002", "I001", "I001", "W002", "W003", "W008", "W009", "W010", "W011")
     ] == found.split()
     assert "" == imported
+
+
+def test_the_checks_for_deployment_name_the_keys_that_clear_takes_along(found: Found) -> None:
+    """For each alias that empties a Momento cache of several."""
+    pages, sessions = alias(CREDENTIALS="env"), {**alias(CREDENTIALS="env"), "KEY_PREFIX": "s"}
+    prefixed = {**alias(CREDENTIALS="env", CLEAR="prefix"), "KEY_PREFIX": "p"}
+    elsewhere = {**alias(CREDENTIALS="env"), "LOCATION": "elsewhere"}
+    caches = {"pages": pages, "sessions": sessions, "prefixed": prefixed, "elsewhere": elsewhere}
+    infos = {each.msg for each in found(caches, deploy=True) if each.id == "django_momento.I002"}
+
+    text = "clear() of CACHES['{}'] empties the whole Momento cache 'my-cache', and with it {}."
+    assert infos == {
+        text.format("pages", "CACHES['sessions'], CACHES['prefixed']"),
+        text.format("sessions", "CACHES['pages'], CACHES['prefixed']"),
+    }

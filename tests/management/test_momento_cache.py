@@ -13,6 +13,8 @@ from django_momento.client import operations
 from django_momento.client.calls import Operation
 from django_momento.client.registry import clients
 from django_momento.codec.attributes import Attributes
+from django_momento.local import LocalServer
+from django_momento.policies.versions import generation_key, versions
 from tests.conftest import MakeCache
 
 SECRET = "a value that nobody should see"
@@ -172,3 +174,54 @@ def test_a_mistake_says_what_to_do(
     }
     with pytest.raises(CommandError, match=message):
         run(*arguments)
+
+
+def test_invalidate_forgets_the_values_of_tags(cache: MomentoCache) -> None:
+    cache.set("a", 1, tags=["shop"])
+    cache.set("b", 1, tags=["x:y"])
+    assert run("invalidate", "shop", "x:y") == "invalidated: shop, x:y\n"
+    assert cache.get_many(["a", "b"]) == {}
+
+
+def test_clear_empties_what_the_alias_says(make_cache: MakeCache) -> None:
+    whole = make_cache(alias="whole")
+    whole.set("k", 1)
+    prefixed = make_cache(KEY_PREFIX="shop", OPTIONS={"CLEAR": "prefix"})
+    prefixed.set("k", 1, 50)
+    assert "integer, unsigned" in run("get", "k")
+    assert run("get", "k", "--value").endswith("value       1\n")
+    assert run("clear") == "done: clear() forgets the keys with KEY_PREFIX 'shop' in 'tests', and no others\n"
+    with pytest.raises(CommandError, match="is missing"):
+        run("ttl", "k")
+    make_cache(alias="whole")
+    assert run("get", "k", "--alias", "whole", "--value").endswith("value       1\n")
+    assert run("clear", "--alias", "whole") == (
+        "done: clear() empties the whole Momento cache 'tests', other prefixes and sites included\n"
+    )
+    assert whole.get("k") is None
+
+
+def test_a_raw_key_has_its_generation_and_its_value_can_be_read(make_cache: MakeCache) -> None:
+    cache = make_cache(OPTIONS={"CLEAR": "prefix"})
+    cache.set("k", "text")
+    generation = versions.get(cache.options)._known[generation_key("")].version
+    assert generation is not None
+    found = run("get", f"{generation.hex()}::1:k", "--raw", "--value")
+    assert "readable    yes\n" in found
+    assert "value       'text'\n" in found
+
+
+def test_forgetting_is_loud_also_for_a_cache_that_fails_open(
+    momento: LocalServer, make_cache: MakeCache
+) -> None:
+    make_cache(OPTIONS={"IGNORE_EXCEPTIONS": True})
+    momento.fail("RESOURCE_EXHAUSTED")
+    try:
+        for arguments in (["invalidate", "shop"], ["clear"]):
+            with pytest.raises(CommandError, match="limit"):
+                run(*arguments)
+    finally:
+        momento.fail()
+    for arguments in (["invalidate"], ["clear", "k"], ["invalidate", ""], ["get", "a", "b"]):
+        with pytest.raises(CommandError):
+            run(*arguments)
