@@ -120,7 +120,7 @@ def page(report: Report) -> str:
 <figure>
 {load_plot(report.series, report.limit, report.trace.seconds)}
 <figcaption><span class="key m"></span>busiest second <span class="key a"></span>mean
-<span class="key l"></span>limit of {report.limit:,.0f}. {_span(started, report.trace.seconds)}</figcaption>
+<span class="key l"></span>limit of {report.limit:,g}. {_span(started, report.trace.seconds)}</figcaption>
 </figure>
 </section>
 <section aria-labelledby="what-if">

@@ -36,7 +36,7 @@ def load_plot(series: Sequence[tuple[int, float, float]], limit: float, seconds:
     maxima = [f"0,{_HEIGHT}", *maxima, f"{maxima[-1].partition(',')[0]},{_HEIGHT}"]
     description = (
         f"Operations a second over {duration(span)}: {busiest:,.0f} in the busiest second, and the limit is "
-        f"{limit:,.0f}."
+        f"{limit:,g}."
     )
     grid = "".join(_horizontal("grid", y(top * share)) for share in (0, 0.25, 0.5, 0.75, 1))
     scale = "".join(f"<span>{top * share:,.4g}</span>" for share in (1, 0.75, 0.5, 0.25, 0))

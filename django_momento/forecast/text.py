@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
 from .report import GroupRow, Outcome, Report
-from .verdict import percent
+from .verdict import percent, plural
 
 MAX_GROUPS = 15
 
@@ -40,13 +40,16 @@ def trace_lines(report: Report) -> Iterator[str]:
     trace = report.trace
     started = datetime.fromtimestamp(trace.started, timezone.utc)
     yield (
-        f"Trace of {duration(trace.seconds)} from {started:%Y-%m-%d %H:%M} UTC: {trace.events:,} events of "
-        f"{trace.processes:,} processes in {trace.files:,} files, {percent(trace.sample)} of the keys"
+        f"Trace of {duration(trace.seconds)} from {started:%Y-%m-%d %H:%M} UTC: "
+        f"{plural(trace.events, 'event', 'events')} of "
+        f"{plural(trace.processes, 'process', 'processes')} in {plural(trace.files, 'file', 'files')}, "
+        f"{percent(trace.sample)} of the keys"
     )
     if trace.skipped:
-        yield f"Skipped {trace.skipped:,} lines that are no events, or are cut short as by a killed process."
+        lines = plural(trace.skipped, "line that is no event, or is", "lines that are no events, or are")
+        yield f"Skipped {lines} cut short as by a killed process."
     if trace.lost:
-        yield f"The recorder lost {trace.lost:,} events. The figures are too low by these."
+        yield f"The recorder lost {plural(trace.lost, 'event', 'events')}. The figures are too low by these."
 
 
 def figure_rows(report: Report) -> list[Sequence[str]]:
@@ -69,7 +72,7 @@ def figure_rows(report: Report) -> list[Sequence[str]]:
             f"mean {report.mean_per_second:,.1f}, {_percentiles(report)}",
         ),
         (
-            f"over {report.limit:,.0f} a second",
+            f"over {report.limit:,g} a second",
             f"{base.minutes_over:,} of {report.minutes:,} minutes, {base.over_limit:,.0f} operations",
         ),
         ("stored", f"at most {size(report.peak_bytes)} of {size(report.storage)}"),

@@ -77,12 +77,13 @@ class _Judgement:
         limit, busiest = report.limit, base.per_second.max
         if not base.minutes_over:
             self.remarks.append(
-                f"The busiest second has {busiest:,.0f} operations, and the limit is {limit:,.0f}."
+                f"The busiest second has {busiest:,.0f} operations, and the limit is {limit:,g}."
                 + (" That leaves little reserve." if busiest > limit * NEAR_LIMIT else "")
             )
             return
+        over_limit = plural(base.minutes_over, "minute", "minutes")
         over = (
-            f"{minutes(base.minutes_over)} of {report.minutes:,} exceed the limit of {limit:,.0f} operations "
+            f"{over_limit} of {report.minutes:,} exceed the limit of {limit:,g} operations "
             f"a second: {base.over_limit:,.0f} operations would be refused, and the busiest second has "
             f"{busiest:,.0f}."
         )
@@ -171,6 +172,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def minutes(count: int) -> str:
-    """Return a number of minutes in words."""
-    return "1 minute" if count == 1 else f"{count:,} minutes"
+def plural(count: int, one: str, several: str) -> str:
+    """Return a number with the word for one thing or for several."""
+    return f"{count:,} {one if count == 1 else several}"
