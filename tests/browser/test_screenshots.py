@@ -18,10 +18,20 @@ LARGEST = 150_000
 
 def show_status(visitor: Visitor) -> None:
     """The status page, with something to tell."""
+    use(visitor)
+    visitor.goto("/status/")
+
+
+def show_cache(visitor: Visitor) -> None:
+    """The status page that the package includes, of the same site."""
+    use(visitor)
+    visitor.goto("/cache/")
+
+
+def use(visitor: Visitor) -> None:
     for path in ("/products/", "/fragment/", "/async/", "/visits/", "/limit/", "/many/?count=10"):
         visitor.goto(path)
         visitor.goto(path)
-    visitor.goto("/status/")
 
 
 def show_async(visitor: Visitor) -> None:
@@ -49,7 +59,7 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("show", [show_status, show_async], ids=["status", "async"])
+@pytest.mark.parametrize("show", [show_status, show_async, show_cache], ids=["status", "async", "cache"])
 def test_a_picture_is_taken(visit: Visit, images: Path, show, window, scheme):
     """The picture shows a page that is at work, in one window of one scheme, and is small."""
     visitor = visit(window, color_scheme=scheme)
