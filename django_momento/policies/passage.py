@@ -55,6 +55,9 @@ OVERWRITING = frozenset({"set", "set_many", "delete", "delete_many", "invalidate
 # Whether the current thread or task reads and stores for a get_or_set(), which makes a value that is missing.
 computing: ContextVar[bool] = ContextVar("django_momento_computing", default=False)
 
+# Verbs that look for a key in order to delete it.
+DELETING = frozenset({"delete", "touch"})
+
 # Errors that say that Momento cannot answer at the moment, and nothing about the call.
 _OUTAGES = (TransportError, LimitExceeded, CredentialError, AuthenticationFailed, ServerError)
 
@@ -79,6 +82,7 @@ class Passage:
         self.is_reading = verb in READING
         self.is_computing = verb in COMPUTING or computing.get()
         self.is_overwriting = verb in OVERWRITING
+        self.is_deleting = verb in DELETING
         self.is_shielded = options.stale_if_error > 0
         # The memories that are read, each with the seconds for which its entries are fresh.
         self.memories: list[tuple[NearStore, float]] = []
@@ -238,7 +242,7 @@ class Read(Step):
         passage = self.passage
         if not passage.is_shielded or not is_outage(error):
             return error
-        if self._view is view_presence and passage.is_overwriting:
+        if self._view is view_presence and passage.is_deleting:
             # The delete must be tried all the same, and remembered if it fails.
             return [False for _ in self._keys]
         if not passage.is_reading:

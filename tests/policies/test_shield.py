@@ -1,0 +1,329 @@
+"""The shield: values that this process saw, while Momento cannot answer, and writes that are made up for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+
+from django_momento.cache import MomentoCache
+from django_momento.events import CallEvent, events
+from django_momento.exceptions import MomentoCacheError
+from django_momento.local import LocalServer
+from django_momento.policies import shield
+from django_momento.policies.near import Near
+from django_momento.policies.shield import Repairs
+from tests.conftest import CACHE_NAME, local_options
+from tests.kit.clock import Clock
+from tests.kit.faces import FACES, call
+from tests.kit.tables import table
+from tests.kit.waiting import eventually
+
+STATUSES = ["unavailable", "resource-exhausted", "unauthenticated", "internal", "cancelled"]
+
+
+class Momento:
+    """A server that can fail, a shielded cache, and the same cache as another process sees it."""
+
+    def __init__(self, server: LocalServer, settings: Any) -> None:
+        self.server = server
+        self._settings = settings
+        self.cache = self.make()
+        self.elsewhere = MomentoCache(CACHE_NAME, {"OPTIONS": local_options(server, CONNECT_TIMEOUT=6)})
+
+    def make(self, **options: Any) -> MomentoCache:
+        options = local_options(self.server, **{"STALE_IF_ERROR": 100, **options})
+        backend = "django_momento.cache.MomentoCache"
+        self._settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
+        cache = caches["default"]
+        assert isinstance(cache, MomentoCache)
+        return cache
+
+    def fail(self, status: str = "unavailable") -> None:
+        """Let every call fail from now on."""
+        self.server.fail(status)
+
+    def recover(self) -> None:
+        """Answer calls again, and wait until the process has noticed and repaired its keys."""
+        self.answer()
+        eventually(lambda: not self.repairs)
+
+    def answer(self) -> None:
+        """Answer calls again, and wait until the process has noticed."""
+        self.server.fail("")
+        eventually(lambda: _answers(self.cache) and _answers(self.elsewhere))
+
+    @property
+    def near(self) -> Near:
+        near = self.cache._client.memory
+        assert isinstance(near, Near)
+        return near
+
+    @property
+    def repairs(self) -> Repairs | list[object]:
+        return self.near.repairs if self.near.repairs is not None else []
+
+    def counts(self) -> dict[str, int]:
+        return {kind: number for kind, number in events.counts("default").items() if kind in COUNTED}
+
+
+def _answers(cache: MomentoCache) -> bool:
+    """Return whether calls on both connections, the SDK's and our own, get a response."""
+    try:
+        cache.set("probe", 1)
+        return cache.touch("probe", 100)
+    except MomentoCacheError:
+        return False
+
+
+COUNTED = {"stale_reads", "failed_writes", "repaired_keys", "dropped_repairs"}
+
+
+@pytest.fixture
+def momento(settings: Any) -> Iterator[Momento]:
+    with LocalServer(caches=[CACHE_NAME]) as server:
+        yield Momento(server, settings)
+
+
+@pytest.fixture
+def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread repairs keys, as in a container that is frozen between calls."""
+    monkeypatch.setattr(Repairs, "_start", lambda self: None)
+
+
+@FACES
+@table("status", STATUSES)
+def test_reads_in_an_outage_get_the_values_that_this_process_saw(
+    momento: Momento, face: str, status: str
+) -> None:
+    """In every kind of outage, those that it wrote, those that it read and those that it found missing."""
+    momento.answer()
+    momento.cache.set("written", 1)
+    momento.elsewhere.set("read", 2)
+    assert momento.cache.get_many(["read", "missing"]) == {"read": 2}
+    momento.fail(status)
+
+    assert call(momento.cache, face, "get", "written") == 1
+    assert call(momento.cache, face, "get_many", ["written", "read", "missing"]) == {"written": 1, "read": 2}
+    assert call(momento.cache, face, "has_key", "read")
+    assert not call(momento.cache, face, "has_key", "missing")
+    with pytest.raises(MomentoCacheError):
+        call(momento.cache, face, "get", "unknown")
+    with pytest.raises(MomentoCacheError):
+        call(momento.cache, face, "get_many", ["unknown", "other"])
+    assert call(momento.cache, face, "get_many", ["unknown", "read"]) == {"read": 2}
+
+
+@FACES
+def test_an_alias_that_fails_open_returns_the_default_only_for_unknown_keys(
+    momento: Momento, face: str
+) -> None:
+    """The stale value is better than none."""
+    cache = momento.make(IGNORE_EXCEPTIONS=True)
+    cache.set("k", 1)
+    momento.fail()
+
+    assert call(cache, face, "get", "k", "default") == 1
+    assert call(cache, face, "get", "unknown", "default") == "default"
+    assert call(cache, face, "get_many", ["unknown"]) == {}
+
+
+def test_a_value_is_served_for_stale_if_error_seconds_and_no_longer(
+    momento: Momento, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted from the time at which it was seen, so that it never outlives its timeout by more."""
+    clock = Clock(1000.0)
+    for module in ("near", "near_store", "passage"):
+        monkeypatch.setattr(f"django_momento.policies.{module}.monotonic", clock)
+    momento.cache.set("k", 1, 5)
+    momento.fail()
+
+    clock.advance(99.9)
+    assert momento.cache.get("k") == 1
+    clock.advance(0.1)
+    with pytest.raises(MomentoCacheError):
+        momento.cache.get("k")
+
+
+WRITES: list[tuple[str, tuple[Any, ...], Any]] = [
+    ("set", ("k", "new"), "new"),
+    ("set", ("k", "new", 0), None),
+    ("set_many", ({"k": "new", "other": 1},), "new"),
+    ("delete", ("k",), None),
+    ("delete_many", (["k"],), None),
+    ("touch", ("k", 0), None),
+    ("touch", ("k", 50), "old"),
+    ("clear", (), None),
+]
+
+
+@FACES
+@table(("verb", "arguments", "expected"), WRITES)
+def test_a_write_that_failed_holds_in_this_process_and_is_repaired(
+    momento: Momento, face: str, verb: str, arguments: tuple[Any, ...], expected: Any
+) -> None:
+    """Its caller gets the error. When Momento is back, no process gets the value from before the write."""
+    momento.answer()
+    momento.cache.clear()
+    momento.cache.set("k", "old")
+    momento.fail()
+    with pytest.raises(MomentoCacheError):
+        call(momento.cache, face, verb, *arguments)
+
+    assert call(momento.cache, face, "get", "k") == expected
+    assert call(momento.cache, face, "get_many", ["k"]) == ({} if expected is None else {"k": expected})
+    assert call(momento.cache, face, "has_key", "k") is (expected is not None)
+    momento.recover()
+
+    assert momento.elsewhere.get("k") is None
+    assert momento.cache.get("k") is None
+
+
+def test_a_process_without_a_thread_repairs_with_its_next_call(momento: Momento, no_thread: None) -> None:
+    """Any call, of any key. Until then its own reads do not trust the value at Momento."""
+    momento.cache.set_many({"gone": 1, "changed": 1, "kept": 1})
+    momento.fail()
+    with pytest.raises(MomentoCacheError):
+        momento.cache.delete("gone")
+    with pytest.raises(MomentoCacheError):
+        momento.cache.set("changed", 2)
+    assert momento.near.repairs is not None
+    momento.near.repairs._due_at = float("inf")
+    momento.answer()
+    assert momento.elsewhere.get_many(["gone", "changed"]) == {"gone": 1, "changed": 1}
+    assert momento.cache.get_many(["gone", "changed"]) == {"changed": 2}
+
+    momento.near.repairs._due_at = 0.0
+    assert momento.cache.get("kept") == 1
+    assert momento.elsewhere.get_many(["gone", "changed", "kept"]) == {"kept": 1}
+
+
+def test_a_write_that_depends_on_the_value_at_momento_repairs_it_first(
+    momento: Momento, no_thread: None
+) -> None:
+    """A key that was deleted here is free for add(), and no counter to increment."""
+    momento.cache.set_many({"added": 1, "counted": 1, "touched": 1})
+    momento.fail()
+    with pytest.raises(MomentoCacheError):
+        momento.cache.delete_many(["added", "counted", "touched"])
+    assert momento.near.repairs is not None
+    momento.near.repairs._due_at = float("inf")
+    momento.answer()
+
+    assert momento.cache.add("added", "new")
+    with pytest.raises(ValueError, match="not found"):
+        momento.cache.incr("counted")
+    assert not momento.cache.touch("touched", 100)
+    assert momento.elsewhere.get_many(["added", "counted", "touched"]) == {"added": "new"}
+
+
+def test_a_key_that_was_written_since_is_not_repaired(momento: Momento, no_thread: None) -> None:
+    """Neither one that was set nor one that was deleted at Momento, nor one of a cache that was emptied."""
+    momento.cache.set_many({"set": 1, "deleted": 1, "cleared": 1})
+    momento.fail()
+    with pytest.raises(MomentoCacheError):
+        momento.cache.delete_many(["set", "deleted", "cleared"])
+    repairs = momento.near.repairs
+    assert repairs is not None
+    repairs._due_at = float("inf")
+    momento.answer()
+
+    assert momento.cache.set_many({"set": 2}) == []
+    momento.cache.delete("deleted")
+    assert [key for _, key in repairs._failed] == [b":1:cleared"]
+    momento.cache.clear()
+    assert not repairs._failed
+
+
+def test_add_and_incr_stay_honest_in_an_outage(momento: Momento) -> None:
+    """They fail as they do without the shield, and nothing is deleted for them afterwards."""
+    momento.cache.set("counter", 1)
+    momento.fail()
+    for verb, *arguments in [("add", "lock", 1), ("incr", "counter"), ("incr_version", "counter")]:
+        with pytest.raises(MomentoCacheError):
+            call(momento.cache, "sync", str(verb), *arguments)
+
+    assert not momento.repairs
+    momento.recover()
+    assert momento.elsewhere.get("counter") == 1
+
+
+def test_the_oldest_of_too_many_failed_writes_are_dropped_and_counted(
+    momento: Momento, no_thread: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning says that their old values may come back."""
+    repairs = Repairs(momento.near)
+    for start in range(0, shield.MAX_FAILED_KEYS + 2, 2):
+        repairs.remember("default", [(CACHE_NAME, b"%d" % start), (CACHE_NAME, b"%d" % (start + 1))], "set")
+
+    assert len(repairs) == shield.MAX_FAILED_KEYS
+    assert not repairs.covers((CACHE_NAME, b"1"))
+    assert repairs.covers((CACHE_NAME, b"2"))
+    assert momento.counts() == {"failed_writes": shield.MAX_FAILED_KEYS + 2, "dropped_repairs": 2}
+    assert "not repaired" in caplog.text
+
+
+def test_a_key_that_momento_refuses_to_delete_is_dropped(momento: Momento) -> None:
+    """It would be tried for ever."""
+    momento.cache.set("k", 1)
+    momento.fail()
+    with pytest.raises(MomentoCacheError):
+        momento.cache.delete("k")
+    momento.server.fail("permission-denied")
+
+    eventually(lambda: not momento.repairs)
+    assert momento.counts()["dropped_repairs"] == 1
+
+
+def test_what_the_shield_does_is_counted_and_told(momento: Momento, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the statistics, and in the event of each call."""
+    told: list[CallEvent] = []
+    momento.cache.set("k", 1)
+    for module in ("execution", "cache", "policies.near", "policies.observing"):
+        monkeypatch.setattr(f"django_momento.{module}.observers", [told.append])
+    momento.fail()
+
+    momento.cache.get("k")
+    with pytest.raises(MomentoCacheError):
+        momento.cache.delete("k")
+    momento.cache.get("k")
+    momento.recover()
+
+    assert [(event.verb, event.served_from, event.hits) for event in told[:3]] == [
+        ("get", "stale", 1),
+        ("delete", "momento", 0),
+        ("get", "stale", 0),
+    ]
+    assert momento.counts() == {"stale_reads": 2, "failed_writes": 1, "repaired_keys": 1}
+
+
+def test_a_forked_child_leaves_the_repairs_to_its_parent(momento: Momento, no_thread: None) -> None:
+    """It has seen nothing itself."""
+    momento.cache.set("k", 1)
+    momento.fail()
+    with pytest.raises(MomentoCacheError):
+        momento.cache.delete("k")
+    child = os.fork()
+    if not child:
+        os._exit(bool(momento.repairs) or len(momento.near.store))
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(momento.repairs) == 1
+
+
+def test_a_server_that_was_killed_is_not_missed(settings: Any) -> None:
+    """The calls of many threads go on with what was seen, and go back to Momento when it is there again."""
+    with LocalServer(caches=[CACHE_NAME]) as server:
+        momento = Momento(server, settings)
+        momento.cache.set_many({f"k{number}": number for number in range(20)})
+        port = server.port
+    values = {f"k{number}": number for number in range(20)}
+    for _ in range(3):
+        assert momento.cache.get_many(values) == values
+        assert [momento.cache.get(key) for key in values] == list(values.values())
+    with LocalServer(caches=[CACHE_NAME], port=port):
+        eventually(lambda: momento.cache.get("k0") is None)
+        assert momento.cache.get_many(values) == {}
