@@ -15,9 +15,8 @@ client of the process. ``client.operations`` has the calls of each verb, ``items
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from inspect import isawaitable
 from typing import NoReturn
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -170,7 +169,9 @@ class MomentoCache(ExtendedCache):
             return added
         stored = yield Get(key)
         value = MISSING if stored is None else self._decode(key, stored, MISSING)
-        if type(value) is not Attributed or (yield from self._resolve_tags(value, MISSING)) is not MISSING:
+        if type(value) is not Attributed:
+            return False
+        if (yield from self._resolve_tags(key, value, MISSING)) is not MISSING:
             return False
         # Replaces no value that another caller has stored meanwhile.
         replaced: bool = yield SetIf(key, data, ttl, "equal", stored)
@@ -227,52 +228,6 @@ class MomentoCache(ExtendedCache):
     async def adecr(self, key: Key, delta: int = 1, version: int | None = None) -> int:
         """See decr()."""
         return await self.aincr(key, -delta, version=version)
-
-    def get_or_set(
-        self,
-        key: Key,
-        default: Value | Callable[[], Value],
-        timeout: Timeout = DEFAULT_TIMEOUT,
-        version: int | None = None,
-    ) -> Value:
-        """Return the value. If there is none, store and return ``default``, or the result if it is callable.
-
-        A value that cannot be read back is replaced. If another caller has stored a value meanwhile, return
-        that value.
-        """
-        value = self.get(key, MISSING, version=version)
-        if value is not MISSING:
-            return value
-        if callable(default):
-            default = default()
-        if self._was_unreadable(key, version):
-            self.set(key, default, timeout=timeout, version=version)
-            return default
-        if self.add(key, default, timeout=timeout, version=version):
-            return default
-        return self.get(key, default, version=version)
-
-    async def aget_or_set(
-        self,
-        key: Key,
-        default: Value | Callable[[], Value],
-        timeout: Timeout = DEFAULT_TIMEOUT,
-        version: int | None = None,
-    ) -> Value:
-        """See get_or_set(). If ``default`` returns an awaitable, it is awaited."""
-        value = await self.aget(key, MISSING, version=version)
-        if value is not MISSING:
-            return value
-        if callable(default):
-            default = default()
-            if isawaitable(default):
-                default = await default
-        if self._was_unreadable(key, version):
-            await self.aset(key, default, timeout=timeout, version=version)
-            return default
-        if await self.aadd(key, default, timeout=timeout, version=version):
-            return default
-        return await self.aget(key, default, version=version)
 
     def get_many(self, keys: Iterable[K], version: int | None = None) -> dict[K, Value]:
         """Return a dict of the keys that exist, with one call to Momento for up to 1,000 keys."""

@@ -73,11 +73,12 @@ class OperationCache(ItemCache):
 
         return check_tags(tags, self.validate_key)
 
-    def _resolve_tags(self, stored: Attributed, default: Value) -> Operation[Value]:
+    def _resolve_tags(self, key: bytes, stored: Attributed, default: Value) -> Operation[Value]:
         """Return a value with tags, or ``default`` if one of them was invalidated since."""
         (is_current,) = yield from self._tags.find_current([stored.attributes.tags])
         if is_current:
             return stored.value
+        self._note_outdated(key)
         yield Recount(1)
         return default
 

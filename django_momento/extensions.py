@@ -1,7 +1,11 @@
-"""The verbs that a cache of Momento has beyond Django's. Each is a feature of its own in ``policies``."""
+"""The verbs that a cache of Momento has beyond Django's, and ``get_or_set``, which does more than Django's.
+
+Each is a feature of its own in ``policies``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +16,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from .client import operations
 from .exceptions import MomentoCacheError
 from .execution import OperationCache
-from .items import Key
+from .items import Key, Value
 from .policies.timeouts import Timeout, show_default_timeout, to_whole_seconds
 
 if TYPE_CHECKING:
@@ -21,6 +25,69 @@ if TYPE_CHECKING:
 
 class ExtendedCache(OperationCache):
     """A cache with the verbs beyond Django's, which import their feature when they are first called."""
+
+    def get_or_set(
+        self,
+        key: Key,
+        default: Value | Callable[[], Value],
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        stale: float | timedelta = 0,
+        lease: float | timedelta = 0,
+        wait: float | timedelta = 5,
+        tags: Iterable[str] = (),
+    ) -> Value:
+        """Return the value. If there is none, store and return ``default``, or its result if it is callable.
+
+        One thread or task of this process runs ``default`` for a key at a time. The others wait for it up to
+        ``wait`` seconds, and then run it themselves. They do not wait if SINGLE_FLIGHT is off. If it raises,
+        its own caller gets the exception, and the next one runs it.
+
+        After ``timeout`` the value can be kept for ``stale`` more seconds. One caller recomputes it then, and
+        the others get the old value at once. With ``lease``, one process of all runs ``default``, as long as
+        Momento answers and ``default`` takes less than ``lease`` seconds.
+
+        ``tags`` are names with which invalidate_tags() forgets the value, also while ``default`` runs. A
+        value that cannot be read back is replaced. If another caller has stored a value meanwhile, return
+        that value.
+        """
+        from .policies import actions, freshness
+
+        call = freshness.GetOrSet(
+            *(self, key, default, timeout, version),
+            is_async=False,
+            stale=stale,
+            lease=lease,
+            wait=wait,
+            tags=tags,
+        )
+        return actions.run(self, call.actions())
+
+    async def aget_or_set(
+        self,
+        key: Key,
+        default: Value | Callable[[], Value],
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        stale: float | timedelta = 0,
+        lease: float | timedelta = 0,
+        wait: float | timedelta = 5,
+        tags: Iterable[str] = (),
+    ) -> Value:
+        """See get_or_set(). If ``default`` returns an awaitable, it is awaited."""
+        from .policies import actions, freshness
+
+        call = freshness.GetOrSet(
+            *(self, key, default, timeout, version),
+            is_async=True,
+            stale=stale,
+            lease=lease,
+            wait=wait,
+            tags=tags,
+        )
+        return await actions.arun(self, call.actions())
 
     def ttl(self, key: Key, version: int | None = None) -> int | None:
         """Return the seconds that a key has left, or None if it is missing.

@@ -17,8 +17,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.functional import cached_property
 
 from .client.metering import Tally
-from .clock import wall
-from .codec.attributes import Attributed, Attributes
+from .codec.attributes import Attributed, Attributes, is_stale
 from .codec.codec import ValueCodec
 from .conf.foreign import explain_foreign_method
 from .conf.loading import Settings, load_codec, load_options
@@ -44,7 +43,7 @@ MISSING = object()
 # The context of a call without observers.
 _UNOBSERVED: AbstractContextManager[None] = nullcontext()
 
-_MAX_UNREADABLE = 1000
+_MAX_OUTDATED = 1000
 
 # A key is made without Django's hooks only while these are the hooks.
 _MAKE_KEY = BaseCache.make_key
@@ -68,7 +67,7 @@ class ItemCache(BaseCache):
         if looks_like_a_key(str(self.key_prefix)):
             # The first use refuses it. Until then it would be part of keys, which warnings and frames show.
             self.key_prefix = MASK
-        self._unreadable: set[bytes] = set()
+        self._outdated: set[bytes] = set()
 
     if not TYPE_CHECKING:  # A type checker should know no other attributes.
 
@@ -215,7 +214,10 @@ class ItemCache(BaseCache):
             self._record_unreadable(key, error)
             return default
         if type(value) is Attributed:
-            return _resolve(value, default)
+            if is_stale(data, value):
+                self._note_outdated(key)
+                return default
+            return value if value.attributes.tags else value.value
         return value
 
     def _recode(self, key: bytes, new_key: bytes, data: bytes) -> bytes | None:
@@ -237,9 +239,7 @@ class ItemCache(BaseCache):
             mask_session(key.decode("utf-8", "backslashreplace")),
             error,
         )
-        if len(self._unreadable) >= _MAX_UNREADABLE:
-            self._unreadable.clear()
-        self._unreadable.add(key)
+        self._note_outdated(key)
 
     def _record_ignored(self, error: MomentoCacheError) -> None:
         message = "ignored %s: %s" if self.options.log_ignored_exceptions else ""
@@ -249,24 +249,21 @@ class ItemCache(BaseCache):
         """Return the context of one call, which makes its event if there are observers."""
         return Observed(self.options, verb, keys) if observers or self.options.observers else _UNOBSERVED
 
-    def _was_unreadable(self, key: Key, version: int | None) -> bool:
-        """Return whether the last value read for a key could not be read back, and forget it."""
-        momento_key = self._momento_key(key, version)
-        if momento_key not in self._unreadable:
+    def _note_outdated(self, key: bytes) -> None:
+        """Note that the value of a key reads as a miss and is still there, so that ``add`` would find it."""
+        if len(self._outdated) >= _MAX_OUTDATED:
+            self._outdated.clear()
+        self._outdated.add(key)
+
+    def _has_outdated_value(self, momento_key: bytes) -> bool:
+        """Return whether the last value read for a key was outdated, and forget it."""
+        if momento_key not in self._outdated:
             return False
-        self._unreadable.discard(momento_key)
+        self._outdated.discard(momento_key)
         return True
 
 
 show_default_timeout(ItemCache, DEFAULT_TIMEOUT)
-
-
-def _resolve(stored: Attributed, default: Value) -> Value:
-    """Return a value that was stored with attributes, as ``ItemCache._decode`` does."""
-    fresh_until, tags = stored.attributes
-    if fresh_until is not None and wall() * 1000 >= fresh_until:
-        return default
-    return stored if tags else stored.value
 
 
 def require_found(key: Key, result: int | None) -> int:

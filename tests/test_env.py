@@ -52,6 +52,7 @@ SPELLINGS: dict[str, list[tuple[Any, list[str]]]] = {
     "COMPRESSOR": [("zlib", ["zlib"])],
     "TAG_SECONDS": [(0, ["0"]), (0.5, ["0.5", "500ms"]), (60, ["60", "1m"])],
     "CLEAR": [("prefix", ["prefix"])],
+    "SINGLE_FLIGHT": FLAGS,
     "KEY_GROUP": [("mysite.meter.group", ["mysite.meter.group"])],
     "OBSERVERS": [("a.b,c.d", ["a.b,c.d"])],
     "COMPRESS_MIN_LENGTH": [

@@ -59,7 +59,7 @@ def get(
     key: bytes,
     decode: Callable[[bytes, bytes, Any], Any] | None = None,
     default: Any = None,
-    resolve: Callable[[Attributed, Any], Operation[Any]] | None = None,
+    resolve: Callable[[bytes, Attributed, Any], Operation[Any]] | None = None,
 ) -> Operation[Any]:
     """Return the value, or ``default`` for a miss.
 
@@ -77,7 +77,7 @@ def get(
         yield Recount(1)
         return default
     if type(value) is Attributed and resolve is not None:
-        value = yield from resolve(value, default)
+        value = yield from resolve(key, value, default)
     return value
 
 

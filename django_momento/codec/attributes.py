@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ..clock import wall
 from ..exceptions import UnreadableValue
 
 # The largest block, without its length. Every read pays for these bytes.
@@ -44,6 +45,15 @@ class Attributed(NamedTuple):
 
     value: Any
     attributes: Attributes
+
+
+def is_stale(data: bytes, stored: Attributed) -> bool:
+    """Return whether a value is past the time until which it is fresh.
+
+    In an outage, the shield serves bytes of a class of its own, which are never stale.
+    """
+    fresh_until = stored.attributes.fresh_until
+    return fresh_until is not None and type(data) is bytes and wall() * 1000 >= fresh_until
 
 
 def encode_attributes(attributes: Attributes) -> bytes:

@@ -229,6 +229,11 @@ class CacheOptions:
         "while Momento cannot answer, serve values that this process saw within so many seconds, and repair "
         "failed writes afterwards; 0 turns the shield off",
     )
+    single_flight: bool = _option(
+        BOOLEAN,
+        True,
+        "one thread or task of a process runs the default of `get_or_set` for a key, while the others wait",
+    )
     key_group: str | None = _option(
         DOTTED_PATH,
         None,

@@ -87,6 +87,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "NEAR_SECONDS": ({"CREDENTIALS": "env", "NEAR_SECONDS": -1}, "E003", "a number of seconds, 0 or more"),
     "NEAR_BYTES": ({"CREDENTIALS": "env", "NEAR_BYTES": "32M"}, "E003", "number of bytes"),
     "STALE_IF_ERROR": ({"CREDENTIALS": "env", "STALE_IF_ERROR": "5m"}, "E003", "seconds, 0 or more"),
+    "SINGLE_FLIGHT": ({"CREDENTIALS": "env", "SINGLE_FLIGHT": "no"}, "E003", "True or False"),
     "KEY_GROUP": ({"CREDENTIALS": "env", "KEY_GROUP": "prefix"}, "E003", "a dotted path"),
     "OBSERVERS": ({"CREDENTIALS": "env", "OBSERVERS": "prefix"}, "E003", "dotted paths with commas"),
 }

@@ -90,6 +90,7 @@ TABLE: dict[str, tuple[list[tuple[Any, Any]], list[Any]]] = {
     "NEAR_SECONDS": (ZERO_OR_SECONDS, NOT_ZERO_OR_SECONDS),
     "NEAR_BYTES": ([(0, 0), (2**25, 2**25)], [-1, 1.5, None, "1024", True]),
     "STALE_IF_ERROR": (ZERO_OR_SECONDS, NOT_ZERO_OR_SECONDS),
+    "SINGLE_FLIGHT": ([(True, True), (False, False)], NOT_FLAGS),
     "KEY_GROUP": ([("mysite.meter.group", "mysite.meter.group")], [*NOT_TEXT, "group", "mysite.", "a b.c"]),
     "OBSERVERS": (
         [

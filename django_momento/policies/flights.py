@@ -1,0 +1,177 @@
+"""Flights: one computation of a key at a time in this process, which callers of both faces wait for.
+
+The first caller that misses a key leads its flight, and the others wait. When the leader has the value, it
+lands the flight and tells the waiters. If the leader fails or is interrupted, it hands the flight over to the
+next waiter, who leads then.
+
+There is no lock, because the handler of a signal may raise between any two lines: a flight begins, ends and
+changes hands by single operations on dicts, deques and futures. A flight whose leader is gone without a
+landing is replaced.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Hashable, Iterator
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from itertools import count
+from typing import Any
+from weakref import ref
+
+from .. import forking
+
+# The landings that are remembered, up to twice as many.
+MAX_LANDINGS = 1000
+
+LEAD = object()
+"""Tells a waiter that it leads the flight now."""
+
+RETRY = object()
+"""Tells a waiter that the flight has ended without a value for it."""
+
+# The flights that the current thread or task leads, however deeply nested. Tasks, asyncio.run() and the tools
+# of asgiref hand the context on, so that calls inside a computation are recognized.
+_leading: ContextVar[tuple[Flight, ...]] = ContextVar("django_momento_leading", default=())
+
+
+class Waiter(Future[Any]):
+    """The place of a caller in a flight. Its result is ``LEAD``, ``RETRY`` or the outcome of the flight."""
+
+    def __init__(self, owner: object) -> None:
+        super().__init__()
+        self.owner = ref(owner)
+
+
+class Flight:
+    """One computation of one key. ``leader`` refers weakly to the call that computes."""
+
+    __slots__ = ("has_landed", "is_async", "key", "leader", "thread", "waiters")
+
+    def __init__(self, key: Hashable, leader: object, is_async: bool) -> None:
+        self.key = key
+        self.leader = ref(leader)
+        self.is_async = is_async
+        self.thread = threading.get_ident()
+        self.has_landed = False
+        self.waiters: deque[Waiter] = deque()
+
+    def is_of_caller(self, is_async: bool) -> bool:
+        """Return whether the caller is part of the computation, which would wait for itself.
+
+        A caller that blocks the leader's thread is, too. So is the handler of a signal on that thread.
+        """
+        is_on_its_thread = self.thread == threading.get_ident() and not (is_async and self.is_async)
+        return is_on_its_thread or self in _leading.get()
+
+
+class Flights:
+    """The flights of this process by their keys, which name the client, the cache and the full key."""
+
+    def __init__(self) -> None:
+        self._flights: dict[Hashable, Flight] = {}
+        self._ticks = count(1)
+        # The number of the newest landing. A caller notes it before it reads.
+        self.tick = 0
+        # The last landings of two generations, by key, and the numbers at which each generation ended.
+        self._landings: dict[Hashable, int] = {}
+        self._older_landings: dict[Hashable, int] = {}
+        self._older_end = 0
+        self._forgotten_end = 0
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def join(self, key: Hashable, caller: object, is_async: bool) -> tuple[Flight | None, Waiter | None]:
+        """Return the flight of a key and the caller's place in it, or no place if the caller leads.
+
+        Return no flight if the caller is part of the flight's own computation.
+        """
+        while True:
+            flight = self._begin(key, caller, is_async)
+            if flight.leader() is caller:
+                return flight, None
+            if flight.is_of_caller(is_async):
+                return None, None
+            waiter = Waiter(caller)
+            flight.waiters.append(waiter)
+            # If it landed meanwhile, nobody may have seen the waiter.
+            if not flight.has_landed or not waiter.cancel():
+                return flight, waiter
+
+    def lead(self, key: Hashable, caller: object, is_async: bool) -> Flight | None:
+        """Return a new flight that the caller leads, or None if the key has a flight."""
+        flight = self._begin(key, caller, is_async)
+        return flight if flight.leader() is caller else None
+
+    def _begin(self, key: Hashable, caller: object, is_async: bool) -> Flight:
+        mine = Flight(key, caller, is_async)
+        while True:
+            flight = self._flights.setdefault(key, mine)
+            if flight is mine or flight.leader() is not None:
+                return flight
+            self._end(flight)  # its leader was interrupted between two lines
+
+    def has_landed_since(self, tick: int, key: Hashable) -> bool:
+        """Return whether a flight of a key has landed after a tick. It may also be one that is forgotten."""
+        landed = self._landings.get(key) or self._older_landings.get(key) or self._forgotten_end
+        return landed > tick
+
+    def land(self, flight: Flight) -> bool:
+        """End a flight whose value is stored. Return whether there are waiters to tell."""
+        tick = next(self._ticks)
+        if len(self._landings) >= MAX_LANDINGS:
+            self._forgotten_end, self._older_end = self._older_end, tick
+            self._older_landings, self._landings = self._landings, {}
+        self._landings[flight.key] = tick
+        self.tick = tick
+        self._end(flight)
+        return bool(flight.waiters)
+
+    def tell(self, flight: Flight, outcome: object) -> None:
+        """Give an outcome to all waiters of a flight that has landed."""
+        flight.has_landed = True
+        with suppress(IndexError):
+            while True:
+                with suppress(InvalidStateError):  # the waiter has given up
+                    flight.waiters.popleft().set_result(outcome)
+
+    def hand_over(self, flight: Flight) -> None:
+        """Let the next waiter lead the flight, or end the flight if there is no waiter."""
+        with suppress(IndexError):
+            while True:
+                waiter = flight.waiters.popleft()
+                flight.leader = waiter.owner
+                with suppress(InvalidStateError):
+                    waiter.set_result(LEAD)
+                    return
+        self._end(flight)
+        self.tell(flight, RETRY)
+
+    def _end(self, flight: Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            self._flights.pop(flight.key, None)
+
+    def forget(self) -> None:
+        """Forget all flights, as in a forked child, where neither leaders nor waiters exist."""
+        for flight in list(self._flights.values()):
+            flight.waiters.clear()
+        self.__init__()  # type: ignore[misc]  # this very class: nothing subclasses it
+
+
+@contextmanager
+def leading(flight: Flight, is_async: bool) -> Iterator[None]:
+    """Let calls inside the block be recognized as part of the flight."""
+    flight.thread, flight.is_async = threading.get_ident(), is_async
+    token = _leading.set((*_leading.get(), flight))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # a coroutine may be closed in another context
+            _leading.reset(token)
+
+
+flights = Flights()
+forking.register(after_in_child=flights.forget)

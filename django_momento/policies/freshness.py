@@ -1,0 +1,333 @@
+"""``get_or_set``: one computation for each key in this process, leases between processes, stale values.
+
+A missing value is computed by one caller, the leader of its flight, while the others wait. A value that is
+stale is recomputed by one caller, while the others get the stale value. ``GetOrSet.actions`` is the policy
+for both faces.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..client import operations
+from ..client.calls import Get, Operation, Recount
+from ..client.registry import clients
+from ..clock import monotonic, wall
+from ..codec.attributes import Attributed, Attributes, is_stale
+from ..codec.codec import Opened
+from ..events import events
+from ..exceptions import MomentoCacheError, UnreadableValue
+from ..redaction import quote
+from .actions import Actions, Await, Compute, Evaluate, Operate, Sleep, Store, Verb
+from .flights import LEAD, RETRY, Flight, Waiter, flights, leading
+from .leases import TOKEN_BYTES, acquire, release
+from .tags import Tagged
+from .timeouts import Timeout, to_seconds
+
+DEFAULT_WAIT = 5.0
+
+# Seconds between two looks whether the holder of a lease has stored the value.
+MIN_PAUSE = 0.05
+MAX_PAUSE = 1.0
+
+# Stands for a value where there is none.
+_NOTHING: Any = object()
+
+
+class Found(NamedTuple):
+    """The result of a read. ``is_stale`` tells that the value may only be used while it is recomputed."""
+
+    value: Any = _NOTHING
+    is_stale: bool = False
+
+    @property
+    def is_fresh(self) -> bool:
+        return self.value is not _NOTHING and not self.is_stale
+
+
+_MISSING = Found()
+
+
+class GetOrSet:
+    """One call of ``get_or_set`` or ``aget_or_set`` on a cache.
+
+    Raises TypeError if ``stale``, ``lease`` or ``wait`` is neither a number nor a timedelta, and ValueError
+    if one is negative or NaN.
+    """
+
+    def __init__(
+        self,
+        cache: Any,
+        key: object,
+        default: Any,
+        timeout: Timeout,
+        version: int | None,
+        *,
+        is_async: bool,
+        stale: Timeout = 0,
+        lease: Timeout = 0,
+        wait: Timeout = DEFAULT_WAIT,
+        tags: object = (),
+    ) -> None:
+        self._cache = cache
+        self._key = key
+        self._default = default
+        self._timeout = timeout
+        self._version = version
+        self._is_async = is_async
+        max_ttl = cache.options.max_ttl
+        self._stale = round(_duration("stale", stale, max_ttl) * 1000)
+        self._lease = round(_duration("lease", lease, max_ttl) * 1000)
+        self._deadline = monotonic() + _duration("wait", wait, max_ttl)
+        self._tags: tuple[str, ...] = cache._check_tags(tags) if tags != () else ()  # noqa: SLF001
+        self._momento_key: bytes = cache._momento_key(key, version)  # noqa: SLF001
+        # A value that was computed and not stored.
+        self._computed = _NOTHING
+        # The tags that the value was computed with.
+        self._tagged: Tagged = ()
+
+    def actions(self) -> Actions[Any]:
+        """Return the value."""
+        tick = flights.tick
+        found = yield from self._read()
+        if found.is_fresh:
+            return found.value
+        if found.is_stale:
+            flight = flights.lead(self._flight_key(), self, self._is_async)
+            if flight is None:
+                return self._serve_stale(found)
+            return (yield from self._lead(flight, tick, found))
+        if not self._cache.options.single_flight:
+            return (yield from self._produce_once(_MISSING)).value
+        return (yield from self._join(tick))
+
+    def _flight_key(self) -> tuple[int, str, bytes]:
+        options = self._cache.options
+        return id(clients.get(options.connection)), options.cache_name, self._momento_key
+
+    def _join(self, tick: int) -> Actions[Any]:
+        """Return the value of the key's flight, which this call may lead."""
+        while True:
+            flight, waiter = flights.join(self._flight_key(), self, self._is_async)
+            if flight is None:
+                return (yield from self._produce())
+            if waiter is None:
+                return (yield from self._lead(flight, tick, _MISSING))
+            outcome = yield from self._wait(flight, waiter)
+            if outcome is LEAD:
+                return (yield from self._lead(flight, tick, _MISSING))
+            if outcome is None:
+                return (yield from self._produce())
+            if outcome is not RETRY:
+                found = yield from self._take(outcome)
+                return found.value if found.is_fresh else (yield from self._produce())
+            tick = flights.tick
+            found = yield from self._read()
+            if found.is_fresh:
+                return found.value
+
+    def _take(self, outcome: Opened) -> Actions[Found]:
+        """Return the caller's own copy of a value, unless one of its tags was invalidated since."""
+        try:
+            value = outcome.load()
+        except UnreadableValue:  # an object that only its own caller can have
+            return _MISSING
+        if outcome.attributes is None:
+            return Found(value)
+        current = self._cache._resolve_tags(self._momento_key, value, _NOTHING)  # noqa: SLF001
+        return Found((yield Operate("snapshot", (self._key,), current, value.value)))
+
+    def _wait(self, flight: Flight, waiter: Waiter) -> Actions[Any]:
+        """Return the outcome of a flight, or None if it has not landed in time."""
+        self._record("joined")
+        try:
+            yield Await(waiter, self._deadline - monotonic())
+            # A result may come at this very moment.
+            return None if waiter.cancel() else waiter.result()
+        except BaseException:
+            if not waiter.cancel() and waiter.result() is LEAD:
+                flights.hand_over(flight)
+            raise
+
+    def _lead(self, flight: Flight, tick: int, found: Found) -> Actions[Any]:
+        """Compute the value, store it, and give it to those who wait for the flight."""
+        try:
+            with leading(flight, self._is_async):
+                if flights.has_landed_since(tick, flight.key):
+                    found = yield from self._read()
+                if not found.is_fresh:
+                    found = yield from self._produce_once(found)
+        except MomentoCacheError:
+            # The caches that fail loud raise if the value cannot be stored. The others need not compute it.
+            if self._computed is _NOTHING:
+                flights.hand_over(flight)
+            else:
+                yield from self._land(flight, Found(self._computed))
+            raise
+        except BaseException:
+            flights.hand_over(flight)
+            raise
+        yield from self._land(flight, found)
+        return found.value
+
+    def _land(self, flight: Flight, found: Found) -> Actions[None]:
+        """End a flight. Each waiter gets a copy of its own, made from the encoded value."""
+        outcome = RETRY
+        try:
+            if flights.land(flight) and found.is_fresh:
+                outcome = yield Evaluate(partial(self._seal, found.value))
+        except Exception:  # noqa: BLE001 - a value that cannot be encoded, which waiters must read
+            outcome = RETRY
+        finally:
+            flights.tell(flight, outcome)
+
+    def _seal(self, value: Any) -> Opened:
+        codec, key = self._cache._codec, self._momento_key  # noqa: SLF001
+        sealed: Opened = codec.open(key, codec.encode(key, value, Attributes(tags=self._tagged)))
+        return sealed
+
+    def _produce_once(self, found: Found) -> Actions[Found]:
+        """Compute and store the value under a lease, or return one of another process."""
+        if not self._lease:
+            return Found((yield from self._produce(is_recomputed=found.is_stale)))
+        token, pause = os.urandom(TOKEN_BYTES), MIN_PAUSE
+        while not (yield self._operate(acquire(self._momento_key, token, self._lease), True)):
+            if found.is_stale:
+                return Found(self._serve_stale(found), is_stale=True)
+            if pause == MIN_PAUSE:
+                self._record("leases_waited")
+            remaining = self._deadline - monotonic()
+            if remaining <= 0:
+                return Found((yield from self._produce()))
+            yield Sleep(min(pause, remaining))
+            pause = min(pause * 2, MAX_PAUSE)
+            found = yield from self._read()
+            if found.is_fresh:
+                return found
+        try:
+            # The holder before may have stored the value since this call has read.
+            found = yield from self._read()
+            if not found.is_fresh:
+                found = Found((yield from self._produce(is_recomputed=found.is_stale)))
+        except GeneratorExit:  # no action can follow
+            raise
+        except BaseException:
+            yield from self._release(token)
+            raise
+        yield from self._release(token)
+        return found
+
+    def _release(self, token: bytes) -> Actions[None]:
+        with suppress(MomentoCacheError):  # the lease ends by itself
+            yield self._operate(release(self._momento_key, token), False)
+
+    def _operate(self, operation: Any, fallback: Any) -> Operate:
+        return Operate("lease", (self._key,), operation, fallback)
+
+    def _produce(self, *, is_recomputed: bool = False) -> Actions[Any]:
+        """Compute the value, store it, and return it, or return the one that another caller has stored."""
+        if self._tags:
+            # Before the default runs: an invalidation meanwhile must concern the value.
+            snapshot = self._cache._tags.snapshot(self._tags)  # noqa: SLF001
+            self._tagged = yield Operate("snapshot", (self._key,), snapshot, ())
+        value = yield Compute(self._default)
+        if is_recomputed:
+            self._record("recomputed")
+        if self._tags and not self._tagged:  # Momento cannot be reached, and the cache fails open
+            return value
+        self._computed = value
+        value = yield from self._write(value)
+        self._computed = _NOTHING
+        return value
+
+    def _write(self, value: Any) -> Actions[Any]:
+        cache, key, version = self._cache, self._key, self._version
+        replaces: bool = cache._has_outdated_value(self._momento_key)  # noqa: SLF001
+        verb = "set" if replaces else "add"
+        if self._stale or self._tagged:
+            store = operations.set if replaces else operations.add
+            action: Any = Store(verb, (key,), store, partial(self._encode, value), False)
+        else:
+            action = Verb(verb, key, value, timeout=self._timeout, version=version)
+        is_stored = yield from self._call(action)
+        # set() returns None, also if the cache has failed open.
+        if is_stored or replaces:
+            return value
+        return (yield from self._call(Verb("get", key, value, version=version)))
+
+    def _encode(self, value: Any) -> tuple[bytes, bytes, int]:
+        """Return the full key, the bytes to store and the TTL, which covers the time to be stale."""
+        cache = self._cache
+        fresh: int = cache._ttl(self._key, self._timeout)  # noqa: SLF001
+        ttl = min(fresh + self._stale, round(cache.options.max_ttl * 1000)) if fresh > 0 else 0
+        attributes = Attributes(round(wall() * 1000) + fresh if ttl > fresh else None, self._tagged)
+        return self._momento_key, cache._encode(self._momento_key, self._key, value, attributes), ttl  # noqa: SLF001
+
+    def _read(self) -> Actions[Found]:
+        if not self._stale:
+            # A subclass may have its own get(), with a default that is not this one.
+            return Found((yield from self._call(Verb("get", self._key, _NOTHING, version=self._version))))
+        found: Found = yield from self._call(Operate("get", (self._key,), self._find(), _MISSING))
+        return found
+
+    def _find(self) -> Operation[Found]:
+        """Return the value even if it is stale, unless one of its tags was invalidated."""
+        cache, key = self._cache, self._momento_key
+        data = yield Get(key)
+        if data is None:
+            return _MISSING
+        try:
+            stored = cache._codec.decode(key, data)  # noqa: SLF001
+        except UnreadableValue as error:
+            cache._record_unreadable(key, error)  # noqa: SLF001
+            yield Recount(1)
+            return _MISSING
+        if type(stored) is not Attributed:
+            return Found(stored)
+        value = stored.value
+        if stored.attributes.tags:
+            value = yield from cache._resolve_tags(key, stored, _NOTHING)  # noqa: SLF001
+            if value is _NOTHING:
+                return _MISSING
+        if not is_stale(data, stored):
+            return Found(value)
+        cache._note_outdated(key)  # noqa: SLF001
+        yield Recount(1)
+        return Found(value, is_stale=True)
+
+    def _call(self, action: Any) -> Actions[Any]:
+        """Perform a call of this policy. In an outage, a shielded cache keeps the value that it stores."""
+        if self._cache._client.memory is None:  # noqa: SLF001
+            return (yield action)
+        from .passage import computing
+
+        token = computing.set(True)
+        try:
+            return (yield action)
+        finally:
+            with suppress(ValueError):  # a coroutine may be closed in another context
+                computing.reset(token)
+
+    def _serve_stale(self, found: Found) -> Any:
+        self._record("stale_served")
+        return found.value
+
+    def _record(self, kind: str) -> None:
+        events.record(self._cache.options.alias, kind)
+
+
+def _duration(name: str, value: object, max_ttl: float) -> float:
+    """Return a duration in seconds, at most ``max_ttl``. Raises TypeError and ValueError."""
+    try:
+        seconds = to_seconds(value)
+    except (TypeError, ValueError) as error:
+        shown = quote(repr(value), 100)
+        raise type(error)(
+            f"{name} is {shown}. It must be a number of seconds of at least 0, or a timedelta."
+        ) from None
+    if seconds < 0:
+        raise ValueError(f"{name} is {quote(repr(value), 100)}. It must be at least 0 seconds.")
+    return float(min(seconds, max_ttl))

@@ -1,0 +1,495 @@
+"""``get_or_set`` runs a default once for all threads, tasks and event loops of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.core.cache import caches
+
+from django_momento.cache import MomentoCache
+from django_momento.events import events
+from django_momento.local import LocalServer
+from django_momento.policies.flights import MAX_LANDINGS, flights
+from tests.conftest import MakeCache
+from tests.kit.at_once import at_once
+from tests.kit.faces import FACES, call
+from tests.kit.waiting import aeventually, eventually
+
+# Seconds. Long enough for a busy machine.
+LONG = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _no_flight_is_left() -> Iterator[None]:
+    yield
+    gc.collect()
+    assert len(flights) == 0
+
+
+class Gate:
+    """A default that counts its runs, and waits until as many callers as expected wait for it."""
+
+    def __init__(self, callers: int, alias: str = "default") -> None:
+        self.runs: list[int] = []
+        self._callers = callers
+        self._alias = alias
+        self.value: Any = {"list": [1]}
+
+    def __call__(self) -> Any:
+        self.runs.append(threading.get_ident())
+        eventually(lambda: joined(self._alias) >= self._callers - 1)
+        return self.value
+
+    async def awaited(self) -> Any:
+        self.runs.append(threading.get_ident())
+        await aeventually(lambda: joined(self._alias) >= self._callers - 1)
+        return self.value
+
+
+def joined(alias: str = "default") -> int:
+    return events.counts(alias).get("joined", 0)
+
+
+async def gather(count: int, act: Callable[[], Any]) -> list[Any]:
+    return await asyncio.gather(*(act() for _ in range(count)), return_exceptions=True)
+
+
+def test_fifty_threads_run_a_default_once(make_cache: MakeCache, momento: LocalServer) -> None:
+    """They read once each, and only the leader stores."""
+    cache, default = make_cache(), Gate(50)
+
+    results = at_once(50, lambda: cache.get_or_set("key", default, wait=LONG))
+
+    assert results == [{"list": [1]}] * 50
+    assert len(default.runs) == 1
+    assert momento.calls == {"Get": 50, "SetIfNotExists": 1}
+    assert events.counts("default") == {"joined": 49}
+
+
+def test_fifty_tasks_run_a_default_once(make_cache: MakeCache, momento: LocalServer) -> None:
+    cache, default = make_cache(), Gate(50)
+
+    results = asyncio.run(gather(50, lambda: cache.aget_or_set("key", default.awaited, wait=LONG)))
+
+    assert results == [{"list": [1]}] * 50
+    assert len(default.runs) == 1
+    assert momento.calls["SetIfNotExists"] == 1
+
+
+def test_threads_and_loops_of_both_faces_share_one_flight(make_cache: MakeCache) -> None:
+    """Whichever leads."""
+    cache, default = make_cache(), Gate(12)
+    sync, loops = iter(range(6)), iter(range(6))
+
+    def act() -> Any:
+        if next(sync, None) is not None:
+            return cache.get_or_set("key", default, wait=LONG)
+        next(loops)
+        return asyncio.run(cache.aget_or_set("key", default.awaited, wait=LONG))
+
+    assert at_once(12, act) == [{"list": [1]}] * 12
+    assert len(default.runs) == 1
+
+
+def test_other_keys_versions_and_clients_have_flights_of_their_own(
+    make_cache: MakeCache, momento: LocalServer
+) -> None:
+    """While one default runs, those of other keys run too."""
+    with LocalServer(caches=["tests"]) as another_server:
+        elsewhere = make_cache(OPTIONS={"ENDPOINT": another_server.address})
+        cache = make_cache()
+        inner = []
+
+        def default() -> str:
+            inner.append(cache.get_or_set("b", lambda: "another key"))
+            inner.append(cache.get_or_set("a", lambda: "another version", version=2))
+            inner.append(elsewhere.get_or_set("a", lambda: "another client"))
+            return "outer"
+
+        assert cache.get_or_set("a", default) == "outer"
+        assert inner == ["another key", "another version", "another client"]
+
+
+def test_every_caller_gets_a_copy_of_its_own(make_cache: MakeCache) -> None:
+    """So that no caller changes the value of another."""
+    cache, default = make_cache(), Gate(8)
+
+    results = at_once(8, lambda: cache.get_or_set("key", default, wait=LONG))
+    for number, result in enumerate(results):
+        result["list"].append(number)
+
+    assert [result["list"] for result in results] == [[1, number] for number in range(8)]
+
+
+@pytest.mark.parametrize("value", [None, 0, 7, True, "", 2**70])
+def test_waiters_get_the_value_with_its_type(make_cache: MakeCache, value: Any) -> None:
+    cache = make_cache()
+    default = Gate(4)
+    default.value = value
+
+    results = at_once(4, lambda: cache.get_or_set("key", default, wait=LONG))
+
+    assert results == [value] * 4
+    assert {type(result) for result in results} == {type(value)}
+    assert len(default.runs) == 1
+
+
+@FACES
+def test_the_exception_of_the_leader_goes_to_the_leader_alone(make_cache: MakeCache, face: str) -> None:
+    """The next caller runs the default, and the others go on waiting."""
+    cache, runs = make_cache(), []
+
+    def default() -> str:
+        runs.append(1)
+        if len(runs) < 3:
+            eventually(lambda: joined() >= 9)
+            raise LookupError(len(runs))
+        return "third time lucky"
+
+    def act() -> Any:
+        try:
+            return call(cache, face, "get_or_set", "key", default, wait=LONG)
+        except LookupError as error:
+            return error.args
+
+    results = at_once(10, act)
+
+    assert sorted(map(str, results)) == sorted([*("third time lucky",) * 8, "(1,)", "(2,)"])
+    assert len(runs) == 3
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, TimeoutError, StopIteration])
+def test_a_leader_that_is_interrupted_hands_over(make_cache: MakeCache, kind: type[BaseException]) -> None:
+    """Whatever interrupts it, which its own caller gets."""
+    cache, runs = make_cache(), []
+
+    def default() -> str:
+        runs.append(1)
+        if len(runs) == 1:
+            eventually(lambda: joined() >= 3)
+            raise kind("stop")
+        return "value"
+
+    def act() -> Any:
+        try:
+            return cache.get_or_set("key", default, wait=LONG)
+        except kind as error:
+            return type(error)
+
+    assert sorted(at_once(4, act), key=str) == sorted([kind, "value", "value", "value"], key=str)
+    assert len(runs) == 2
+
+
+def test_a_task_that_is_cancelled_hands_over(make_cache: MakeCache) -> None:
+    """A leader as well as a waiter, and the other tasks get the value."""
+    cache, runs = make_cache(), []
+
+    async def default() -> str:
+        runs.append(1)
+        if len(runs) == 1:
+            await asyncio.sleep(LONG)
+        return "value"
+
+    async def main() -> list[Any]:
+        tasks = [asyncio.create_task(cache.aget_or_set("key", default, wait=LONG)) for _ in range(5)]
+        await aeventually(lambda: joined() == 4)
+        tasks[1].cancel()
+        await asyncio.wait([tasks[1]])
+        tasks[0].cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    results = asyncio.run(main())
+
+    assert [type(result) for result in results[:2]] == [asyncio.CancelledError] * 2
+    assert results[2:] == ["value"] * 3
+    assert len(runs) == 2
+
+
+def test_a_waiter_gives_up_after_its_time_and_computes(make_cache: MakeCache) -> None:
+    """It may hold what the leader waits for, such as a lock of the database."""
+    cache, release = make_cache(), threading.Event()
+
+    def slow() -> str:
+        release.wait(LONG)
+        return "slow"
+
+    leader = threading.Thread(target=cache.get_or_set, args=("key", slow))
+    leader.start()
+    try:
+        eventually(lambda: len(flights) == 1)
+        assert cache.get_or_set("key", lambda: "mine", wait=0.01) == "mine"
+        assert cache.get_or_set("other", lambda: "at once", wait=0) == "at once"
+        assert cache.get("key") == "mine"
+    finally:
+        release.set()
+        leader.join()
+    assert cache.get("key") == "mine"
+
+
+def in_the_same_thread(cache: MomentoCache, inner: Callable[[], Any]) -> Any:
+    return inner()
+
+
+def in_a_loop_of_its_own(cache: MomentoCache, inner: Callable[[], Any]) -> Any:
+    async def get() -> Any:
+        return await cache.aget_or_set("key", lambda: "inner", wait=LONG)
+
+    return asyncio.run(get())
+
+
+def in_a_thread_of_asgiref(cache: MomentoCache, inner: Callable[[], Any]) -> Any:
+    return async_to_sync(sync_to_async(inner))()
+
+
+def in_a_thread_with_the_context(cache: MomentoCache, inner: Callable[[], Any]) -> Any:
+    results: list[Any] = []
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=lambda: results.append(context.run(inner)))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+@pytest.mark.parametrize(
+    "enter",
+    [in_the_same_thread, in_a_loop_of_its_own, in_a_thread_of_asgiref, in_a_thread_with_the_context],
+)
+def test_a_default_that_asks_for_its_own_key_does_not_wait_for_itself(
+    make_cache: MakeCache, enter: Callable[..., Any]
+) -> None:
+    cache = make_cache()
+
+    def inner() -> Any:
+        return cache.get_or_set("key", lambda: "inner", wait=LONG)
+
+    assert cache.get_or_set("key", lambda: enter(cache, inner) + ", outer") == "inner"
+
+
+def test_an_async_default_that_asks_for_its_own_key_does_not_wait_for_itself(make_cache: MakeCache) -> None:
+    """In its own task, in a task that it starts, in a thread, and in code that blocks the loop."""
+    cache = make_cache()
+
+    async def ask() -> Any:
+        return await cache.aget_or_set("key", lambda: "inner", wait=LONG)
+
+    async def in_a_task() -> Any:
+        return await asyncio.create_task(ask())
+
+    async def in_a_thread() -> Any:
+        return await sync_to_async(lambda: cache.get_or_set("key", lambda: "inner", wait=LONG))()
+
+    async def blocking() -> Any:
+        return cache.get_or_set("key", lambda: "inner", wait=LONG)
+
+    async def outside_of_the_context() -> Any:
+        return contextvars.Context().run(cache.get_or_set, "key", lambda: "inner", wait=LONG)
+
+    for inner in (ask, in_a_task, in_a_thread, blocking, outside_of_the_context):
+        cache.clear()
+        assert asyncio.run(cache.aget_or_set("key", inner)) == "inner"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers of the system")
+def test_the_handler_of_a_signal_does_not_wait_for_the_thread_that_it_interrupted(
+    make_cache: MakeCache,
+) -> None:
+    cache, handled = make_cache(), []
+
+    def handle(number: int, frame: object) -> None:
+        handled.append(cache.get_or_set("key", lambda: "of the handler", wait=LONG))
+
+    def default() -> str:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        eventually(lambda: bool(handled))
+        return "of the thread"
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        assert cache.get_or_set("key", default) == "of the handler"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert handled == ["of the handler"]
+
+
+def test_a_caller_that_read_before_a_landing_reads_again(make_cache: MakeCache) -> None:
+    """It missed the value that was stored before it could join the flight."""
+    cache = make_cache()
+    runs: list[int] = []
+
+    class Late(MomentoCache):
+        def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+            value = super().get(key, default, version)
+            if not runs:
+                cache.get_or_set("key", lambda: runs.append(1) or "first")
+            return value
+
+    late = Late("tests", {"OPTIONS": dict(cache._settings.params["OPTIONS"])})
+
+    assert late.get_or_set("key", lambda: runs.append(2) or "second") == "first"
+    assert runs == [1]
+
+
+def test_landings_that_are_forgotten_count_as_landings() -> None:
+    """Memory is bounded, and the price of it is a read."""
+    cache = object.__new__(MomentoCache)  # any caller
+    flight, _ = flights.join("first", cache, False)
+    assert flight is not None
+    tick = flights.tick
+    flights.land(flight)
+    assert flights.has_landed_since(tick, "first")
+    for number in range(3 * MAX_LANDINGS):
+        flight, _ = flights.join(number, cache, False)
+        assert flight is not None
+        flights.land(flight)
+    assert flights.has_landed_since(tick, "first")
+    assert not flights.has_landed_since(flights.tick, "first")
+    assert len(flights._landings) + len(flights._older_landings) <= 2 * MAX_LANDINGS
+
+
+def test_a_flight_whose_leader_is_gone_is_replaced() -> None:
+    """As after an exception of a signal's handler between two lines."""
+
+    class Caller:
+        pass
+
+    gone = Caller()
+    flight, _ = flights.join("key", gone, False)
+    del gone, _
+    here = Caller()
+    mine, waiter = flights.join("key", here, False)
+
+    assert mine is not flight
+    assert waiter is None
+    assert mine is not None
+    flights.hand_over(mine)
+
+
+@FACES
+def test_single_flight_can_be_turned_off(make_cache: MakeCache, face: str) -> None:
+    """Then every caller runs the default, and the first value stands."""
+    cache = make_cache(OPTIONS={"SINGLE_FLIGHT": False})
+    barrier, numbers = threading.Barrier(5), iter(range(5))
+
+    def default() -> int:
+        barrier.wait(LONG)
+        return next(numbers)
+
+    results = at_once(5, lambda: call(cache, face, "get_or_set", "key", default))
+
+    assert list(numbers) == []
+    assert len(set(results)) == 1
+
+
+def test_a_value_that_waiters_cannot_be_given_is_read_or_computed(make_cache: MakeCache) -> None:
+    """A subclass may store what the serializer alone cannot."""
+
+    class Functions(MomentoCache):
+        def add(self, key: Any, value: Any, *args: Any, **kwargs: Any) -> bool:
+            return super().add(key, value.__doc__, *args, **kwargs)
+
+    cache = Functions("tests", {"OPTIONS": dict(make_cache()._settings.params["OPTIONS"])})
+    gate = Gate(3, cache.options.alias)
+
+    def default() -> Any:
+        gate()
+
+        def local() -> None:
+            """Documented"""
+
+        return local
+
+    results = at_once(3, lambda: cache.get_or_set("key", default, wait=LONG))
+
+    assert sorted(isinstance(result, str) for result in results) == [False, True, True]
+    assert len(gate.runs) == 1
+
+
+@pytest.mark.parametrize("is_loud", [True, False])
+def test_a_value_that_could_not_be_stored_is_computed_once(
+    momento: LocalServer, settings: Any, is_loud: bool
+) -> None:
+    """The waiters get it. If the cache is loud, the leader gets the error."""
+    with LocalServer(caches=["tests"]) as server:
+        settings.CACHES = {
+            "default": {
+                "BACKEND": "django_momento.cache.MomentoCache",
+                "LOCATION": "tests",
+                "OPTIONS": {
+                    "CREDENTIALS": "local",
+                    "ENDPOINT": server.address,
+                    "CLIENT_TIMEOUT": 1,
+                    "IGNORE_EXCEPTIONS": not is_loud,
+                },
+            }
+        }
+        cache = caches["default"]
+        assert cache.get("key") is None
+        assert isinstance(cache, MomentoCache)
+        gate = Gate(5)
+
+        def default() -> Any:
+            value = gate()
+            server.stop()
+            return value
+
+        def act() -> Any:
+            try:
+                return cache.get_or_set("key", default, wait=LONG)
+            except Exception as error:  # noqa: BLE001 - the test looks at it
+                return type(error).__name__
+
+        results = at_once(5, act)
+
+    values = [result for result in results if isinstance(result, dict)]
+    assert len(values) == 5 - is_loud, results
+    assert len(gate.runs) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_forked_in_a_flight_computes_for_itself(make_cache: MakeCache) -> None:
+    """Neither leader nor waiters of its parent exist in the child."""
+    cache, gate, children = make_cache(), Gate(3), []
+
+    def default() -> Any:
+        value = gate()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                assert len(flights) == 0
+                own = cache.get_or_set("key", lambda: "of the child", wait=LONG)
+                cache.set("child", own)
+            finally:
+                os._exit(0 if cache.get("child") == "of the child" else 1)
+        children.append(os.waitpid(pid, 0)[1])
+        return value
+
+    results = at_once(3, lambda: cache.get_or_set("key", default, wait=LONG))
+
+    assert children == [0]
+    assert results == ["of the child"] * 3
+
+
+@pytest.mark.parametrize("name", ["stale", "lease", "wait"])
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(-1, ValueError), (float("nan"), ValueError), ("5", TypeError), (None, TypeError), ([], TypeError)],
+)
+@FACES
+def test_a_wrong_duration_is_refused_by_its_name(
+    make_cache: MakeCache, face: str, name: str, value: Any, error: type[Exception]
+) -> None:
+    cache = make_cache()
+
+    with pytest.raises(error, match=f"^{name} is "):
+        call(cache, face, "get_or_set", "key", "value", **{name: value})
+
+    assert cache.get("key") is None
