@@ -30,6 +30,8 @@ from django_momento.client.calls import Call, Operation
 from django_momento.client.metering import operations
 from django_momento.conf.foreign import FOREIGN_OPTIONS
 from django_momento.conf.options import CREDENTIAL_SOURCES, OPTIONS, Option
+from django_momento.policies.limits import Hit
+from django_momento.policies.versions import Versions
 
 ROOT = Path(__file__).parents[2]
 
@@ -278,7 +280,7 @@ COSTS: tuple[tuple[str, Verbs], ...] = (
     ("``get``, a hit", lambda value: [verbs.get(HIT)]),
     ("``get``, a miss", lambda value: [verbs.get(MISS)]),
     ("``set``, ``add``", lambda value: [verbs.set(HIT, value, 1000)]),
-    ("``touch``, ``has_key``", lambda value: [verbs.touch(HIT, 1000)]),
+    ("``touch``, ``expire``, ``has_key``, ``ttl``", lambda value: [verbs.touch(HIT, 1000)]),
     ("``delete``", lambda value: [verbs.delete(HIT)]),
     ("``incr``, ``decr``", lambda value: [verbs.incr(HIT, 1)]),
     ("``get_or_set``, a hit", lambda value: [verbs.get(HIT)]),
@@ -287,6 +289,8 @@ COSTS: tuple[tuple[str, Verbs], ...] = (
     ("``set_many`` of ten keys", lambda value: [verbs.set_many(dict.fromkeys(TEN, value), 1000)]),
     ("``delete_many`` of ten keys", lambda value: [verbs.delete_many(TEN)]),
     ("``incr_version``", lambda value: [verbs.incr_version(HIT, MISS, bytes)]),
+    ("``rate_limit``", lambda value: [Hit(HIT, 5, 60, 3600, 1, "allow").count("costs")]),
+    ("``invalidate_tags`` of one tag", lambda value: [Versions().replace([HIT], 1000)]),
 )
 
 
@@ -301,6 +305,7 @@ def cost(verb: Operation[Any], value: bytes) -> int:
             "KeysExist": lambda call: [True for _ in call.keys],
             "ItemGetTtl": lambda call: 1000,
             "Increment": lambda call: 1,
+            "DictionaryIncrement": lambda call: 1,
             "UpdateTtl": lambda call: True,
             "SetIfNotExists": lambda call: True,
         }

@@ -158,8 +158,13 @@ COSTS: dict[str, list[Callable[[Any, str], object]]] = {
     "get, a hit": [lambda cache, value: cache.get("hit")],
     "get, a miss": [lambda cache, value: cache.get("miss")],
     "set, add": [lambda cache, value: cache.set("new", value), lambda cache, value: cache.add("new", value)],
-    "touch, has_key": [lambda cache, value: cache.touch("hit"), lambda cache, value: cache.has_key("hit")],
-    "delete": [lambda cache, value: cache.delete("hit")],
+    "touch, expire, has_key, ttl": [
+        lambda cache, value: cache.touch("hit"),
+        lambda cache, value: cache.expire("hit", 60),
+        lambda cache, value: cache.has_key("hit"),
+        lambda cache, value: cache.ttl("hit"),
+    ],
+    "delete": [lambda cache, value: cache.delete("hit"), lambda cache, value: cache.delete("miss")],
     "incr, decr": [lambda cache, value: cache.incr("number"), lambda cache, value: cache.decr("number")],
     "get_or_set, a hit": [lambda cache, value: cache.get_or_set("hit", value)],
     "get_or_set, a miss": [lambda cache, value: cache.get_or_set("miss", value)],
@@ -167,6 +172,8 @@ COSTS: dict[str, list[Callable[[Any, str], object]]] = {
     "set_many of ten keys": [lambda cache, value: cache.set_many(dict.fromkeys(TEN_KEYS, value))],
     "delete_many of ten keys": [lambda cache, value: cache.delete_many(TEN_KEYS)],
     "incr_version": [lambda cache, value: cache.incr_version("hit")],
+    "rate_limit": [lambda cache, value: cache.rate_limit("limit", 5, 60)],
+    "invalidate_tags of one tag": [lambda cache, value: cache.invalidate_tags("shop")],
 }
 
 
