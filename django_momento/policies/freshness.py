@@ -233,15 +233,30 @@ class GetOrSet:
             # Before the default runs: an invalidation meanwhile must concern the value.
             snapshot = self._cache._tags.snapshot(self._tags)  # noqa: SLF001
             self._tagged = yield Operate("snapshot", (self._key,), snapshot, ())
+        prefix = yield from self._find_generation()
         value = yield Compute(self._default)
         if is_recomputed:
             self._record("recomputed")
         if self._tags and not self._tagged:  # Momento cannot be reached, and the cache fails open
             return value
         self._computed = value
-        value = yield from self._write(value)
+        generation = self._cache._generation  # noqa: SLF001
+        pin = None if prefix is None else generation.pin(prefix)
+        try:
+            value = yield from self._write(value)
+        finally:
+            if pin is not None:
+                generation.unpin(pin)
         self._computed = _NOTHING
         return value
+
+    def _find_generation(self) -> Actions[bytes | None]:
+        """Return the generation of the key, if it has one. While the default runs, clear() may replace it."""
+        generation = self._cache._generation  # noqa: SLF001
+        if generation is None:
+            return None
+        prefix: bytes | None = generation.recall()
+        return prefix if prefix is not None else (yield self._operate(generation.get(), None))
 
     def _write(self, value: Any) -> Actions[Any]:
         cache, key, version = self._cache, self._key, self._version

@@ -7,6 +7,8 @@ aliases, and the package's own keys, stay as they are.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from typing import Any, TypeVar, cast
 
 from ..client.calls import RESERVED, Call, Operation, Request
@@ -15,9 +17,13 @@ from ..client.metering import Tally
 from ..conf.options import CacheOptions
 from ..exceptions import MomentoCacheError
 from .timeouts import to_milliseconds
-from .versions import generation_key, versions
+from .versions import Versions, generation_key, versions
 
 T = TypeVar("T")
+
+# The versions and the key of a generation, and the text of it that is to be used.
+Pinned = tuple[Versions, bytes, bytes]
+_pinned: ContextVar[Pinned | None] = ContextVar("django_momento_generation", default=None)
 
 
 class Generation:
@@ -32,17 +38,40 @@ class Generation:
     def get(self) -> Operation[bytes]:
         """Return the text that stands before each key. If there is no generation, begin one."""
         key = generation_key(self._get_prefix())
+        pinned = self._find_pinned(key)
+        if pinned is not None:
+            return pinned
         found = yield from self._versions.ensure([key], self._seconds, self._ttl)
         return found[key].hex().encode() + b":"
 
     def recall(self) -> bytes | None:
         """Return the text that stands before each key if this process knows it, without asking Momento."""
-        known = self._versions.recall(generation_key(self._get_prefix()), self._seconds)
+        key = generation_key(self._get_prefix())
+        pinned = self._find_pinned(key)
+        if pinned is not None:
+            return pinned
+        known = self._versions.recall(key, self._seconds)
         return None if known is None or known.version is None else known.version.hex().encode() + b":"
 
     def enter(self, operation: Operation[T]) -> Operation[T]:
         """Return an operation with the generation before the keys of its calls."""
         return with_generation(operation, self)
+
+    def pin(self, text: bytes) -> Token[Pinned | None]:
+        """Let this thread or task use the generation with that text, until ``unpin`` gets the token.
+
+        A value that was computed before clear() is stored so, where nobody finds it.
+        """
+        return _pinned.set((self._versions, generation_key(self._get_prefix()), text))
+
+    def unpin(self, token: Token[Pinned | None]) -> None:
+        """Undo pin()."""
+        with suppress(ValueError):  # a coroutine may be closed in another context
+            _pinned.reset(token)
+
+    def _find_pinned(self, key: bytes) -> bytes | None:
+        pinned = _pinned.get()
+        return pinned[2] if pinned is not None and pinned[:2] == (self._versions, key) else None
 
     def replace(self) -> Operation[None]:
         """Begin a new generation, in which no key exists."""
