@@ -30,6 +30,49 @@ class MomentoCacheTests(BaseCacheTests, TestCase):
         assert aliases == list(caches.settings)
 
 
+class _WithPolicy(BaseCacheTests):
+    """The suite with a policy on. It passes whole, because a process sees its own writes at once."""
+
+    test_cull = None
+    test_zero_cull = None
+
+
+def with_options(**options):
+    """Return the seven aliases, with these options beside the server in this process."""
+    return caches_setting_for_tests(
+        BACKEND="django_momento.cache.MomentoCache",
+        LOCATION="django-suite",
+        OPTIONS={"CREDENTIALS": "embedded", **options},
+    )
+
+
+@override_settings(CACHES=with_options(NEAR_SECONDS=60))
+class NearCacheTests(_WithPolicy, TestCase):
+    """Reads come from the memory of the process."""
+
+
+@override_settings(CACHES=with_options(STALE_IF_ERROR=60, NEAR_SECONDS=0.001))
+class ShieldTests(_WithPolicy, TestCase):
+    """Every call passes through the shield, and values in memory end all the time."""
+
+
+@override_settings(CACHES=with_options(NEAR_SECONDS=60, STALE_IF_ERROR=60, CLEAR="prefix"))
+class AllPoliciesTests(_WithPolicy, TestCase):
+    """Policies that are on together, with a generation in every key."""
+
+
+@override_settings(CACHES=with_options())
+class MemoTests(_WithPolicy, TestCase):
+    """Each test within a memo of every alias."""
+
+    def setUp(self):
+        super().setUp()
+        for alias in caches:
+            memo = caches[alias].memo()
+            memo.__enter__()
+            self.addCleanup(memo.__exit__, None, None, None)
+
+
 def recorded(wrapped):
     """Return settings in which each alias is a RecordingCache of one of ``wrapped``."""
     trace = Path(tempfile.mkdtemp()) / "trace.jsonl"
