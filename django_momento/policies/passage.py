@@ -47,8 +47,8 @@ UNKNOWN = object()
 
 # Verbs that read for their caller. Other verbs read in order to write, and must ask Momento.
 READING = frozenset({"get", "get_many", "has_key", "ttl", "get_or_set", "snapshot"})
-# Of these, the verbs that make a value that is missing. ``snapshot`` does so with the versions of tags.
-COMPUTING = frozenset({"get_or_set", "snapshot"})
+# Verbs of calls for a get_or_set(), which makes a value that is missing, with versions of tags and leases.
+COMPUTING = frozenset({"get_or_set", "snapshot", "lease"})
 # Verbs that replace or delete whatever Momento has.
 OVERWRITING = frozenset({"set", "set_many", "delete", "delete_many", "invalidate_tags"})
 
