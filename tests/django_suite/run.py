@@ -16,6 +16,7 @@ from pathlib import Path
 import django
 from django.core.management import execute_from_command_line
 
+SUITES = ("tests.django_suite.momento_tests", "tests.django_suite.dual_tests")
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 
 
@@ -47,4 +48,4 @@ def unpack(sdist: Path, kept: Path) -> None:
 if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.django_suite.settings"
     sys.path.insert(0, str(django_tests()))
-    execute_from_command_line(["django-admin", "test", "tests.django_suite.momento_tests", *sys.argv[1:]])
+    execute_from_command_line(["django-admin", "test", *SUITES, *sys.argv[1:]])

@@ -1,0 +1,41 @@
+"""The work that a call now and then does for all: repair unsettled keys, and report the figures."""
+
+from __future__ import annotations
+
+from .pair import Pair
+from .reports import report
+from .sides import Plan, Side
+from .state import OLD
+
+# Seconds between two turns of a process.
+PAUSE = 1.0
+
+
+def maintain(pair: Pair, phase: str) -> Plan[None]:
+    """Repair what is due on both sides, and report. Raises nothing that a side raises."""
+    for side in pair.sides:
+        if pair.ledger.is_due(side.name):
+            try:
+                yield from _repair(pair, side)
+            except Exception:  # noqa: BLE001, S112 - counted as a failure of its side, and tried again
+                continue
+    yield from report(pair, phase)
+
+
+def _repair(pair: Pair, side: Side) -> Plan[None]:
+    ledger = pair.ledger
+    if ledger.must_clear(side.name):
+        yield side.step("clear")
+        ledger.settle_clear(side.name)
+        return
+    due = ledger.due(side.name)
+    by_version: dict[int, list[str]] = {}
+    for key, version in due:
+        # Another process may hold a lock again that this one could not release.
+        if side.name != OLD or not ledger.is_lock((key, version)):
+            by_version.setdefault(version, []).append(key)
+    for version, keys in by_version.items():
+        given = None if version == pair.old.cache.version else version
+        yield side.step("delete_many", keys, version=given)
+    ledger.settle(side.name, due)
+    pair.figures.add(repaired=len(due))
