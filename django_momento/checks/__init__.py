@@ -4,4 +4,5 @@ Importing this package registers the checks under Django's tag ``caches`` and un
 network or imports an SDK. ``docs/checks.md`` has the cause and the fix of every id.
 """
 
-from . import deployment, near, pages, process, sessions, settings  # noqa: F401 - each registers its checks
+# Each registers its checks.
+from . import deployment, migration, near, pages, process, sessions, settings  # noqa: F401

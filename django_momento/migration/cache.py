@@ -84,15 +84,16 @@ class DualCache(BaseCache):
     @property
     def migration(self) -> Migration:
         """The state of the migration in this process."""
-        return self._pair.migration
+        return self.pair.migration
 
     @cached_property
-    def _pair(self) -> Pair:
+    def pair(self) -> Pair:
+        """Both caches, and the state that they share with the process."""
         return Pair(migrations.get(self.pairing))
 
     @cached_property
     def _calls(self) -> Calls:
-        return Calls(self._pair)
+        return Calls(self.pair)
 
     @property
     def _is_done(self) -> bool:
@@ -113,7 +114,7 @@ class DualCache(BaseCache):
             phase = DUAL
         result = run(call.plan(phase), migration)
         if migration.takes_turn(PAUSE):
-            run(maintain(self._pair, phase), migration)
+            run(maintain(self.pair, phase), migration)
         return result
 
     async def _arun(self, call: Call[T]) -> T:
@@ -126,7 +127,7 @@ class DualCache(BaseCache):
             phase = DUAL
         result = await arun(call.plan(phase), migration)
         if migration.takes_turn(PAUSE):
-            await arun(maintain(self._pair, phase), migration)
+            await arun(maintain(self.pair, phase), migration)
         return result
 
     def get(self, key: object, default: Any = None, version: int | None = None) -> Any:
@@ -327,14 +328,14 @@ class DualCache(BaseCache):
 
     def close(self, **kwargs: Any) -> None:
         """Close both sides."""
-        if "_pair" in self.__dict__:
-            for side in self._pair.sides:
+        if "pair" in self.__dict__:
+            for side in self.pair.sides:
                 side.cache.close(**kwargs)
 
     async def aclose(self, **kwargs: Any) -> None:
         """See close()."""
-        if "_pair" in self.__dict__:
-            for side in self._pair.sides:
+        if "pair" in self.__dict__:
+            for side in self.pair.sides:
                 await side.cache.aclose(**kwargs)
 
     def _forgetting(self, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -362,7 +363,7 @@ def _shared(name: str) -> property:
     def set_both(self: DualCache, value: Any) -> None:
         if self._is_starting:  # the base class sets its own
             return
-        for cache in (self._plain, *(side.cache for side in self._pair.sides)):
+        for cache in (self._plain, *(side.cache for side in self.pair.sides)):
             setattr(cache, name, value)
 
     return property(get, set_both)

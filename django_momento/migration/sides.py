@@ -187,7 +187,10 @@ def shorten(timeout: Any, default_timeout: float | None, elapsed: float) -> Any:
     if elapsed < MIN_ELAPSED:
         return timeout
     seconds = default_timeout if timeout is DEFAULT_TIMEOUT else timeout
-    return seconds if seconds is None else seconds - elapsed
+    if seconds is None:
+        return None
+    # A Momento cache takes a timedelta too.
+    return (seconds.total_seconds() if hasattr(seconds, "total_seconds") else seconds) - elapsed
 
 
 def _make_loud(cache: Any) -> bool:

@@ -56,7 +56,8 @@ async def atime_left(cache: Any, key: object, version: int | None) -> TimeLeft:
 
 
 def _of_ours(seconds: float | None) -> TimeLeft:
-    return UNKNOWN if seconds is None else _positive(seconds)
+    """Return a second less than ``ttl`` does, because it rounds up, and a copy must not live longer."""
+    return UNKNOWN if seconds is None else _positive(seconds - 1)
 
 
 def _of_redis(milliseconds: int | None) -> TimeLeft:
