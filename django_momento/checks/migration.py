@@ -21,13 +21,12 @@ _WITHOUT_EFFECT = ("LOCATION", "TIMEOUT", "KEY_PREFIX", "VERSION", "KEY_FUNCTION
 def check_pair(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """E005: a DualCache names no pair of caches, or its PHASE is none."""
     found: list[CheckMessage] = []
-    for alias, outcome in _pairings():
-        if not isinstance(outcome, ConfigurationError):
-            outcome = _first_reading(outcome)
-        if isinstance(outcome, ConfigurationError):
+    for alias, parsed in _pairings():
+        error = parsed if isinstance(parsed, ConfigurationError) else _first_reading(parsed)
+        if error is not None:
             found += [
                 Error(problem.cause, hint=problem.fix, id="django_momento.E005", obj=alias)
-                for problem in outcome.problems
+                for problem in error.problems
             ]
     return found
 
@@ -38,7 +37,7 @@ def check_settings_without_effect(app_configs: Any = None, **kwargs: Any) -> lis
     return [
         warning(
             "W013",
-            f"CACHES[{alias!r}][{name!r}] has no effect: keys and timeouts pass through a DualCache unchanged.",
+            f"CACHES[{alias!r}][{name!r}] has no effect: a DualCache passes keys and timeouts on unchanged.",
             f"Set {name} of the two aliases that OLD and NEW name, and remove it here.",
         )
         for alias, _ in _pairings()
@@ -67,7 +66,7 @@ def check_time_left(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage
     """I003: a DualCache cannot copy values, because OLD does not tell the time that they have left."""
     return [
         Info(
-            f"{type(old).__name__} of CACHES[{pairing.old!r}] does not tell the time that a value has left, so "
+            f"{type(old).__name__} of CACHES[{pairing.old!r}] does not tell how long a value has left. So "
             f"CACHES[{pairing.alias!r}] copies no value in 'dual'.",
             hint=f"Stay in 'shadow' until the values that matter were set anew. `manage.py momento_migration "
             f"--alias {pairing.alias}` shows the share of them. Then add 'django_momento.I003' to "
@@ -101,11 +100,11 @@ def _pairings() -> Iterator[tuple[str, Pairing | ConfigurationError]]:
 
 
 def _pairs() -> Iterator[tuple[Pairing, Any, Any]]:
-    """Return each usable pair with an instance of both caches. Another check names caches that cannot be made."""
+    """Return each usable pair with an instance of both caches."""
     for _, pairing in _pairings():
         if isinstance(pairing, Pairing):
             try:
-                pair = [caches.create_connection(alias) for alias in (pairing.old, pairing.new)]
+                old, new = map(caches.create_connection, (pairing.old, pairing.new))
             except Exception:  # noqa: BLE001, S112 - Django's own checks name it
                 continue
-            yield pairing, *pair
+            yield pairing, old, new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,6 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 
 from ..cache import MomentoCache
-from ..clock import wall
 
 UNKNOWN: Final = -1.0
 """The backend cannot tell, or the key is missing."""
@@ -69,9 +69,10 @@ def _of_redis(milliseconds: int | None) -> TimeLeft:
 
 def _in_memory(cache: Any, key: object, version: int | None) -> TimeLeft:
     full_key = cache.make_and_validate_key(key, version=version)
+    # By Django's own clock, which decides whether a value has ended.
     with cache._lock:  # noqa: SLF001 - Django has no public way
         expires_at = cache._expire_info.get(full_key, UNKNOWN)  # noqa: SLF001
-    return None if expires_at is None else _positive(expires_at - wall())
+    return None if expires_at is None else _positive(expires_at - time.time())
 
 
 def _in_file(cache: Any, key: object, version: int | None) -> TimeLeft:
@@ -81,7 +82,7 @@ def _in_file(cache: Any, key: object, version: int | None) -> TimeLeft:
             expires_at = pickle.load(file)  # noqa: S301 - the file of Django's own backend
     except FileNotFoundError:
         return UNKNOWN
-    return None if expires_at is None else _positive(expires_at - wall())
+    return None if expires_at is None else _positive(expires_at - time.time())
 
 
 def _positive(seconds: float) -> TimeLeft:

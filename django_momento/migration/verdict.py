@@ -65,7 +65,7 @@ def judge(phase: str, reports: list[dict[str, Any]]) -> Verdict:
 def _of_processes(phase: str, reports: list[dict[str, Any]]) -> Iterable[str]:
     if not reports:
         yield (
-            "No process has reported in the last hour. Processes report every few seconds while they make calls."
+            "No process has reported in the last hour. Each reports every few seconds while it makes calls."
         )
         return
     behind = [report["process"] for report in reports if report["phase"] != phase]
@@ -80,19 +80,23 @@ def _of_processes(phase: str, reports: list[dict[str, Any]]) -> Iterable[str]:
             continue
         silent = [report for report in held if wall() - report["updated"] > SILENT]
         keys = sum(report["unsettled"][side] for report in held)
-        yield f"{keys} keys may have an outdated value in {side.upper()}, after calls that failed. Wait for the repair."
+        yield (
+            f"{keys} keys may have an outdated value in {side.upper()}, after failed calls. Wait for the "
+            "repair."
+        )
         if silent:
             yield (
-                f"{len(silent)} processes with such keys do not report any more, such as {silent[0]['process']}. "
-                f"If they have ended, wait until the values have ended too, or empty {side.upper()}."
+                f"{len(silent)} processes with such keys do not report any more, such as "
+                f"{silent[0]['process']}. If they have ended, wait until the values have ended too, or empty "
+                f"{side.upper()}."
             )
     for side in (OLD, NEW):
         if any(side in report["out"] for report in reports):
             yield f"{side.upper()} cannot be reached by some processes."
         if any(side in report["distrusted"] for report in reports):
             yield (
-                f"Some processes read nothing from {side.upper()} any more: too many writes failed there, or a "
-                f"clear() did. Empty {side.upper()}, and restart them."
+                f"Some processes read nothing from {side.upper()} any more: too many writes failed there, or "
+                f"a clear() did. Empty {side.upper()}, and restart them."
             )
 
 
@@ -101,20 +105,17 @@ def _of_window(phase: str, window: Window) -> Iterable[str]:
     basis = "sampled_hits" if phase == SHADOW else "hits"
     if counts[basis] < MIN_COMPARED:
         unit = "compared reads" if phase == SHADOW else "hits"
-        yield f"There are {counts[basis]} {unit} in the last minutes, and a verdict needs {MIN_COMPARED}."
+        yield f"There were {counts[basis]} {unit} in the last minutes. A verdict needs {MIN_COMPARED}."
     if counts["different"]:
         yield (
-            f"{counts['different']} of {counts['sampled_new_hits']} compared values differ. The log has their "
-            "key groups and types."
+            f"{counts['different']} of {counts['sampled_new_hits']} compared values differ. The log has "
+            "their key groups and types."
         )
     share = _share_of_new(phase, window)
     if share is not None and share < MIN_SHARE:
-        yield (
-            f"NEW has {share:.1%} of the values that OLD has, and {MIN_SHARE:.0%} are needed. Wait until more "
-            "values were set."
-            if phase == SHADOW
-            else f"NEW serves {share:.1%} of the hits, and {MIN_SHARE:.0%} are needed. Wait until more was copied."
-        )
+        has = "has {:.1%} of the values of OLD" if phase == SHADOW else "serves {:.1%} of the hits"
+        done = "set" if phase == SHADOW else "copied"
+        yield f"NEW {has.format(share)}, and {MIN_SHARE:.0%} are needed. Wait until more values were {done}."
     if counts["new_refusals"]:
         yield f"NEW has refused {counts['new_refusals']} values that OLD takes. The log has the errors."
     failed = window.share("new_failures", "new_calls")
@@ -176,26 +177,10 @@ def _figures(phase: str, window: Window) -> dict[str, Any]:
 
 def text(verdict: Mapping[str, Any], alias: str, old: str, new: str) -> Iterable[str]:
     """Yield the lines of a verdict for people. ``verdict`` is as show() returns it."""
-    figures = verdict["figures"]
-    yield f"{alias}: from {old} (OLD) to {new} (NEW), phase {verdict['phase']}, {verdict['processes']} processes"
-    if verdict["phase"] != DONE:
-        yield f"  hit rate             {_percent(figures['hit_rate'])} of {figures['lookups']} lookups"
-        would = "would have" if verdict["phase"] == SHADOW else "has"
-        yield f"  NEW {would:17}{_percent(figures['share_of_new'])} of these hits, without counters"
-        if verdict["phase"] == SHADOW:
-            yield f"  values compared      {figures['compared']}, of which {figures['different']} differ"
-        else:
-            yield f"  values copied        {figures['copied']}, and {figures['not_copied']} could not be"
-        for side in (OLD, NEW):
-            latency = figures["latency"][side]
-            reads, writes = (
-                f"{kind} p50 {_ms(latency[kind]['p50'])}, p99 {_ms(latency[kind]['p99'])}"
-                for kind in ("reads", "writes")
-            )
-            yield f"  {side.upper():20} {reads}; {writes}; {figures['failures'][side]} of {figures['calls'][side]} failed"
-        if figures["operations"]:
-            rate = figures["operations_per_second"]
-            yield f"  Momento's operations {rate:.1f} a second, at most {figures['operations_peak']} within a second"
+    phase, processes = verdict["phase"], verdict["processes"]
+    yield f"{alias}: from {old} (OLD) to {new} (NEW), phase {phase}, {processes} processes"
+    if phase != DONE:
+        yield from _lines_of_figures(phase, verdict["figures"])
     if verdict["next"] is None:
         yield "Done."
     elif verdict["safe"]:
@@ -206,8 +191,29 @@ def text(verdict: Mapping[str, Any], alias: str, old: str, new: str) -> Iterable
     yield from (f"  Note: {note}" for note in verdict["notes"])
 
 
+def _lines_of_figures(phase: str, figures: Mapping[str, Any]) -> Iterable[str]:
+    yield f"  hit rate     {_percent(figures['hit_rate'])} of {figures['lookups']} lookups"
+    verb = "would serve" if phase == SHADOW else "serves"
+    yield f"  NEW          {verb} {_percent(figures['share_of_new'])} of these hits, without counters"
+    if phase == SHADOW:
+        yield f"  compared     {figures['compared']} values, of which {figures['different']} differ"
+    else:
+        yield f"  copied       {figures['copied']} values; {figures['not_copied']} more could not be"
+    for side in (OLD, NEW):
+        latency = figures["latency"][side]
+        reads, writes = (
+            f"{kind} {_ms(latency[kind]['p50'])} (p99 {_ms(latency[kind]['p99'])})"
+            for kind in ("reads", "writes")
+        )
+        failed = f"{figures['failures'][side]} of {figures['calls'][side]} calls failed"
+        yield f"  {side.upper():12} {reads}, {writes}, {failed}"
+    if figures["operations"]:
+        rate, peak = figures["operations_per_second"], figures["operations_peak"]
+        yield f"  operations   {rate:.1f} a second at Momento, at most {peak} within a second"
+
+
 def _percent(share: float | None) -> str:
-    return "unknown" if share is None else f"{share:.1%}"
+    return "an unknown share" if share is None else f"{share:.1%}"
 
 
 def _ms(seconds: float | None) -> str:

@@ -1,4 +1,4 @@
-"""``manage.py momento_migration``: how far the change to another cache is, and whether it is safe to go on."""
+"""``manage.py momento_migration``: the state of a change to another cache, and whether to go on."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ def _seconds(value: str) -> float:
 
 class Command(BaseCommand):
     help = (
-        "Shows the figures of the change from one cache to another (DualCache): the hit rate that the new cache "
-        "has or would have, compared values, latencies, failures and operations. They are the sums of the last "
-        "five to ten minutes of all processes. Says whether it is safe to go on to the next phase, and why not. "
-        "The exit status is 1 if it is not safe."
+        "Shows the figures of the change from one cache to another (DualCache): the hit rate that the new "
+        "cache has or would have, compared values, latencies, failures and operations. They are sums over "
+        "all processes, of the last five to ten minutes. Says whether it is safe to go on to the next phase, "
+        "and why not. The exit status is 1 if it is not safe."
     )
     # They would stop the command, which reports mistakes in CACHES itself.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--alias", default="default", help="Alias of CACHES whose backend is DualCache. Default: default."
+            "--alias",
+            default="default",
+            help="Alias of CACHES whose backend is DualCache. Default: default.",
         )
         parser.add_argument("--json", action="store_true", help="Print JSON, on one line for each report.")
         parser.add_argument(
@@ -70,8 +72,8 @@ class Command(BaseCommand):
         if alias not in duals:
             known = ", ".join(map(repr, duals)) or "none"
             raise CommandError(
-                f"CACHES[{alias!r}] is no DualCache. Name one with --alias; there is {known}, with the BACKEND "
-                "'django_momento.migration.DualCache'."
+                f"CACHES[{alias!r}] is no DualCache, whose BACKEND is 'django_momento.migration.DualCache'. "
+                f"Name one with --alias; there is {known}."
             )
         cache = caches[alias]
         assert isinstance(cache, DualCache)  # noqa: S101 - found above
