@@ -77,14 +77,15 @@ def migrate(stages: Stages, redis: RedisServer, momento: Momento, phases: Phases
         phases.write(phase)
         eventually(lambda: migration.phase.peek() == phase)
 
-    for phase, killed in (("dual", momento), ("dual", redis), ("shadow", redis), ("shadow", momento)):
+    for phase, name in (("dual", NEW), ("dual", OLD), ("shadow", OLD), ("shadow", NEW)):
+        killed = redis if name == OLD else momento
         if migration.phase.peek() != phase:
             switch(phase)
-        stages.run(f"{phase}, before {killed}")
+        stages.run(f"{phase}, before the death of {name}")
         killed.kill()
-        stages.run(f"{phase}, without {killed}")
+        stages.run(f"{phase}, without {name}")
         killed.start()
-        stages.run(f"{phase}, with {killed} again", settled)
+        stages.run(f"{phase}, with {name} again", settled)
     switch("dual")
     stages.run("dual, again")
     switch("done")
@@ -99,7 +100,7 @@ def test_no_value_is_wrong_and_no_call_fails_while_phases_change_and_sides_die(
     with RedisServer(tmp_path) as redis, Momento(tmp_path) as momento:
         configure(settings, redis, momento, phases)
         with Traffic(EachThreadsCache()) as traffic:
-            stages = Stages(traffic, 600)
+            stages = Stages(traffic, 800)
             traffic.run(3000)
             migrate(stages, redis, momento, phases)
 
