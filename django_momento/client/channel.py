@@ -53,6 +53,10 @@ _POLL = 0.0005
 # gRPC's own pause between attempts to connect grows to two minutes: too long for a cache that is back.
 _MAX_RECONNECT_BACKOFF_MS = 2000
 
+_UNCONNECTED = [
+    state.value[0] for state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
+]
+
 # Threads of one channel that read responses which are streams, for async calls only.
 _MAX_READERS = 32
 
@@ -354,6 +358,15 @@ class Channel:
             "grpc.keepalive_timeout_ms": _milliseconds(configuration.get_keepalive_timeout()),
         }
         return [(name, value) for name, value in settings.items() if value is not None]
+
+
+def is_unconnected(channel: Any) -> bool | None:
+    """Return whether a channel is connecting, and let it begin. Return None if gRPC does not tell.
+
+    The public way is a thread that gRPC starts and that looks five times a second.
+    """
+    check = getattr(getattr(channel, "_channel", None), "check_connectivity_state", None)
+    return None if check is None else check(True) in _UNCONNECTED
 
 
 def _send_at_once(send: Callable[[], Any]) -> concurrent.futures.Future[Any]:

@@ -26,6 +26,7 @@ from ..exceptions import (
 )
 from .breaker import Breakers
 from .calls import WARM_UP, Operation, Request, Wait
+from .connecting import connect
 from .fork_gate import gate
 from .interrupts import release_interrupted_locks
 from .metering import BackgroundRequests, Tally
@@ -149,7 +150,12 @@ class Client:
                         response = request.run()
                     else:
                         transport = self._transport
-                        if transport is None or self._breakers.is_open or wall() >= self._rotation.due_at:
+                        if (
+                            transport is None
+                            or self._breakers.is_open
+                            or wall() >= self._rotation.due_at
+                            or not getattr(request, "retryable", True)
+                        ):
                             transport = _run(self._prepare(cache, request))
                         started = monotonic()
                         try:
@@ -183,7 +189,12 @@ class Client:
                         response = await request.arun()
                     else:
                         transport = self._transport
-                        if transport is None or self._breakers.is_open or wall() >= self._rotation.due_at:
+                        if (
+                            transport is None
+                            or self._breakers.is_open
+                            or wall() >= self._rotation.due_at
+                            or not getattr(request, "retryable", True)
+                        ):
                             transport = await _arun(self._prepare(cache, request))
                         started = monotonic()
                         try:
@@ -251,6 +262,8 @@ class Client:
             self._rotation.refresh_if_due(cache)
         if self._breakers.is_open:
             yield _CheckBreaker(self._recovery, self.transport, cache, request)
+        if not getattr(request, "retryable", True):
+            yield from connect(self, self.transport, cache, request, self._background)
         return self.transport
 
     def _use_credential(self, epoch: object, credential: Credential, cache: str) -> bool:

@@ -133,6 +133,12 @@ class BackgroundRequests:
         with self._lock:
             self.requests += 1
 
+    def add(self, tally: Tally) -> None:
+        """Count the requests of a tally and their operations."""
+        with self._lock:
+            self.requests += tally.requests
+            self.operations += tally.operations
+
     def record_end(self, call: Call[Any], error: BaseException | None, read_concern: str) -> None:
         """Count the operations of a request that failed with an error, or found nothing."""
         count = operations(call, None, read_concern) if error is None else failed_operations(call, error)

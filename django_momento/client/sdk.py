@@ -142,6 +142,12 @@ def cache_client(credential: Credential, configured: Configuration) -> CacheClie
     return CacheClient(configured, credential_provider(credential), _DEFAULT_TTL)
 
 
+def channel_of(client: CacheClient | None) -> Any:
+    """Return gRPC's channel of the SDK's client, or None. There is no public way to it."""
+    manager = getattr(getattr(client, "_data_client", None), "_grpc_manager", None)
+    return getattr(manager, "_channel", None)
+
+
 def close(client: CacheClient) -> None:
     """Close the SDK's client with all calls on it. Leaving its context is the one public way."""
     client.__exit__(None, None, None)

@@ -347,16 +347,19 @@ class Transport:
                 )
             return failure
         breaker = breaker or self.async_breaker_of(request)
-        if isinstance(failure, CallTimedOut) and self._is_connecting(breaker):
+        if isinstance(failure, CallTimedOut) and self.is_connecting(breaker):
             failure.is_connecting = True
             return failure
         self._breakers.record_failure(breaker, failure, started)
         return failure
 
-    def _is_connecting(self, breaker: CircuitBreaker) -> bool:
+    def connection_of(self, breaker: CircuitBreaker) -> Recycled[Any]:
+        """Return the connection that a breaker judges."""
+        return self._sdk if breaker is self._breakers.sdk else self._cache.connection
+
+    def is_connecting(self, breaker: CircuitBreaker) -> bool:
         """Return whether the first connection that a breaker judges is being made, within CONNECT_TIMEOUT."""
-        connection = self._sdk if breaker is self._breakers.sdk else self._cache.connection
-        opened = connection.opened_at
+        opened = self.connection_of(breaker).opened_at
         # A probe that closed the breakers has proved another connection than the SDK's.
         is_proved = breaker is not self._breakers.sdk or breaker.last_success != breaker.closed_with
         has_worked = is_proved and breaker.last_success > opened - CONNECTION_SETUP

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from django_momento.client import operations
+from django_momento.client import channel, operations
 from django_momento.client.calls import Operation
 from django_momento.exceptions import CallTimedOut, CircuitOpen
 from django_momento.local import LocalServer
@@ -74,11 +74,24 @@ def test_a_connection_that_is_never_made_is_an_outage(run: Run, connect_timeout:
         assert 1 == client.counts["circuit_openings"]
 
 
-def test_a_call_that_may_not_be_repeated_times_out_without_an_outage(proxy: TcpProxy, run: Run) -> None:
-    """It may have been sent; the calls after it find the connection made."""
-    client = make_client(proxy.port, client_timeout=0.5, connect_timeout=60.0)
-    with pytest.raises(CallTimedOut):
-        run(client, operations.add(b"k", b"v", 60_000))
-    run(client, operations.get(b"k"))
-    assert run(client, operations.add(b"new", b"v", 60_000)) is True
-    assert 0 == client.counts["circuit_openings"]
+@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize("verb", ["add", "incr"])
+def test_a_call_that_may_not_be_repeated_waits_for_the_first_connection(
+    run: Run, verb: str, tells: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If gRPC does not tell when that is made, a safe call is sent before it."""
+    if not tells:
+        monkeypatch.setattr(channel, "is_unconnected", lambda channel: None)
+    with LocalServer(caches=["tests"]) as server, TcpProxy(server.address) as slow:
+        straight = make_client(server.port)
+        run(straight, operations.set(b"n", b"1", 60_000))
+        slow.connect_seconds = 2.0
+        client = make_client(slow.port, client_timeout=0.5, connect_timeout=60.0)
+        add, incr = operations.add(b"k", b"v", 60_000), operations.incr(b"n", 1)
+        assert run(client, add if verb == "add" else incr) in (True, 2)
+        assert run(client, operations.add(b"new", b"v", 60_000)) is True
+        assert 0 == client.counts["circuit_openings"]
+        if tells:
+            assert 0 == client.counts["background_requests"]
+        elif verb == "add":
+            assert client.counts["background_requests"] > 0

@@ -46,7 +46,7 @@ def test_a_call_whose_key_is_refused_is_answered_with_the_new_one(
     run(site.client, VERBS[verb]())
     use(site, run)
     assert (1, before) == (site.fetches, accepted(server))
-    assert {"circuit_openings": 0, "keys_replaced": 1} == site.client.counts
+    assert {"circuit_openings": 0, "keys_replaced": 1}.items() <= site.client.counts.items()
     assert site.client.credential is site.credential
 
 
