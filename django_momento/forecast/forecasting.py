@@ -137,7 +137,10 @@ class _Forecast:
             cut=totals.cut * scale,
             writes=totals.writes * scale,
             elasticache=Elasticache(
-                units, mean_bytes, question.prices.elasticache(self._of_a_month(units), mean_bytes)
+                units,
+                self._of_a_month(units),
+                mean_bytes,
+                question.prices.elasticache(self._of_a_month(units), mean_bytes),
             ),
             groups=self._rows(totals.groups, totals.operations),
             verbs=self._rows(totals.verbs, totals.operations),

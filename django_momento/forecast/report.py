@@ -67,6 +67,7 @@ class Elasticache:
     """The same traffic at ElastiCache Serverless."""
 
     units: float
+    units_of_a_month: float
     mean_bytes: float
     cost: float | None
 

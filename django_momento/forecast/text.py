@@ -92,7 +92,7 @@ def figure_rows(report: Report) -> list[Sequence[str]]:
 
 def _units(report: Report) -> str:
     found = report.elasticache
-    return f"{found.units:,.0f} units for this trace, {size(found.mean_bytes)} stored"
+    return f"{found.units_of_a_month:,.0f} units, {size(found.mean_bytes)} stored"
 
 
 def _percentiles(report: Report) -> str:
