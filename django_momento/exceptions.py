@@ -16,6 +16,8 @@
         ├── ServerUnavailable   there is no connection, or Momento cannot serve at the moment
         │   └── CircuitOpen     the call was not sent, because Momento did not respond a moment ago
         └── CallTimedOut        the call took longer than CLIENT_TIMEOUT
+    LockError                   a lock was not acquired, or was acquired already
+    └── LockNotOwned            the lock has ended, or belongs to another holder
 
 Each has a ``cause`` and a ``fix``, both in sentences. ``str()`` returns the two together.
 """
@@ -145,6 +147,17 @@ class CallTimedOut(TransportError):
     is_premature = False
     # Whether the connection was being made, for less than CONNECT_TIMEOUT.
     is_connecting = False
+
+
+class LockError(_Explained):
+    """A lock was not acquired, because another holder has it, or this one has it already.
+
+    This is no failure of the cache, so IGNORE_EXCEPTIONS does not hide it.
+    """
+
+
+class LockNotOwned(LockError):
+    """The lock that is to be extended or released has ended, or belongs to another thread or task."""
 
 
 class UnreadableValue(Exception):

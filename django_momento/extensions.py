@@ -8,19 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from .client import operations
+from .conf.foreign import refuse_foreign_arguments
+from .events import events
 from .exceptions import MomentoCacheError
 from .execution import OperationCache
 from .items import Key, Value
-from .policies.timeouts import Timeout, show_default_timeout, to_whole_seconds
+from .policies.timeouts import Timeout, show_default_timeout, to_duration, to_whole_seconds
 
 if TYPE_CHECKING:
+    from .client.calls import Operation
     from .policies.limits import Hit, Limit, OnOutage
+    from .policies.locks import AsyncLock, Lock, LockOptions
 
 
 class ExtendedCache(OperationCache):
@@ -168,6 +172,98 @@ class ExtendedCache(OperationCache):
         limit = hit.decide(error)
         self._record_ignored(error)
         return limit
+
+    def lock(
+        self,
+        key: Key,
+        timeout: float | timedelta,
+        *,
+        blocking: bool = True,
+        blocking_timeout: float | timedelta | None = None,
+        sleep: float | timedelta = 0.25,
+        version: int | None = None,
+        **foreign: NoReturn,
+    ) -> Lock:
+        """Return a lock, as a context manager, that ends by itself after ``timeout`` seconds.
+
+        If another holder has it, wait up to ``blocking_timeout`` seconds, or for as long as it takes, and ask
+        again after pauses that begin with ``sleep`` seconds. Entering raises LockError without the lock.
+
+        The lock keeps work from being done twice. It does not protect data.
+        """
+        from .policies.locks import Lock
+
+        refuse_foreign_arguments("lock", foreign)
+        options = self._lock_options(key, timeout, blocking, blocking_timeout, sleep, version)
+        return Lock(
+            options, lambda verb, operation: self._run_loudly(verb, (key,), operation), self._record_lost_lock
+        )
+
+    def alock(
+        self,
+        key: Key,
+        timeout: float | timedelta,
+        *,
+        blocking: bool = True,
+        blocking_timeout: float | timedelta | None = None,
+        sleep: float | timedelta = 0.25,
+        version: int | None = None,
+        **foreign: NoReturn,
+    ) -> AsyncLock:
+        """Return a lock as an async context manager. See lock()."""
+        from .policies.locks import AsyncLock
+
+        refuse_foreign_arguments("alock", foreign)
+        options = self._lock_options(key, timeout, blocking, blocking_timeout, sleep, version)
+        return AsyncLock(
+            options,
+            lambda verb, operation: self._arun_loudly(verb, (key,), operation),
+            self._record_lost_lock,
+        )
+
+    def _lock_options(
+        self,
+        key: Key,
+        timeout: float | timedelta,
+        blocking: bool,
+        blocking_timeout: float | timedelta | None,
+        sleep: float | timedelta,
+        version: int | None,
+    ) -> LockOptions:
+        from .policies.locks import SUFFIX, LockOptions, to_wait
+
+        return LockOptions(
+            str(key),
+            self._momento_key(key, version) + SUFFIX,
+            self._place,
+            to_duration("timeout", timeout, self.options.max_ttl),
+            self.options.max_ttl,
+            blocking,
+            to_wait(blocking_timeout),
+            to_duration("sleep", sleep, self.options.max_ttl) / 1000,
+        )
+
+    def _record_lost_lock(self, cause: str) -> None:
+        events.record(self.options.alias, "lost_locks", "after its block a lock was not released: %s", cause)
+
+    def run_once(self, key: Key, every: float | timedelta, version: int | None = None) -> bool:
+        """Return True to one caller in ``every`` seconds, on all machines, as for a scheduled job.
+
+        The time begins with that call. If the cache fails open and cannot be asked, return False. delete() of
+        the key lets the next caller run.
+        """
+        return self._run("run_once", (key,), self._claim_once(key, every, version), False)
+
+    async def arun_once(self, key: Key, every: float | timedelta, version: int | None = None) -> bool:
+        """See run_once()."""
+        return await self._arun("run_once", (key,), self._claim_once(key, every, version), False)
+
+    def _claim_once(self, key: Key, every: float | timedelta, version: int | None) -> Operation[bool]:
+        from .client.claims import claim
+        from .policies.lock_tokens import make_token
+
+        ttl = to_duration("every", every, self.options.max_ttl)
+        return claim(self._momento_key(key, version), make_token(), ttl)
 
     @property
     def _place(self) -> tuple[object, str]:

@@ -10,13 +10,19 @@ import re
 from django.core.exceptions import ImproperlyConfigured
 
 from django_momento import exceptions
-from django_momento.exceptions import ConfigurationError, LimitExceeded, MomentoCacheError, UnreadableValue
+from django_momento.exceptions import (
+    ConfigurationError,
+    LimitExceeded,
+    LockError,
+    MomentoCacheError,
+    UnreadableValue,
+)
 from tests.kit.tables import table
 
 EXPLAINED = [
     error
     for _, error in inspect.getmembers(exceptions, inspect.isclass)
-    if error in (ConfigurationError, MomentoCacheError) or issubclass(error, MomentoCacheError)
+    if error is ConfigurationError or issubclass(error, (MomentoCacheError, LockError))
 ]
 
 

@@ -45,6 +45,7 @@ NEUTRAL: dict[str, tuple[list[Any], Any]] = {
     "clear": ([], None),
     "ttl": (["key"], None),
     "expire": (["key"], False),
+    "run_once": (["key", 60], False),
     # Loud or not, the argument on_outage decides. tests/policies/test_limits.py has all of its values.
     "rate_limit": (["key", 5, 60], Limit(True, 0, 5, 0.0)),
     "invalidate_tags": (["tag"], None),
@@ -58,7 +59,7 @@ NEUTRAL: dict[str, tuple[list[Any], Any]] = {
 # What needs no cache to answer.
 NOT_CALLS = {
     *("get_backend_timeout", "key_func", "make_and_validate_key", "make_key", "validate_key"),
-    *("options", "extra_options", "check_settings", "memo"),
+    *("options", "extra_options", "check_settings", "memo", "lock", "alock"),
 }
 
 PUBLIC = {name for name in dir(MomentoCache) if not name.startswith("_")} - NOT_CALLS

@@ -17,7 +17,7 @@ from tests.kit.faces import FACES, call
         ("persist", r"touch\(key, None\)"),
         ("expire_at", r"expire\(key, timeout\)"),
         ("pttl", r"ttl\(key\)"),
-        ("lock", r"add\(key, value, timeout\)"),
+        ("get_lock", r"lock\(key, timeout\)"),
         ("hset", "sdk_client"),
         ("adelete_pattern", "generation"),
         ("smismember", "sdk_client"),

@@ -175,10 +175,7 @@ _NO_PATTERN = (
 )
 _EXPIRE = "Use expire(key, timeout), with seconds from now or a timedelta."
 _TTL = "Use ttl(key), which returns the remaining seconds, or None if the key is missing."
-_NO_LOCK = (
-    "Use add(key, value, timeout) to keep work from being done twice. It does not protect data: use a lock "
-    "of the database for that."
-)
+_LOCK = "Use lock(key, timeout). It keeps work from being done twice, and does not protect data."
 _SDK = "Use django_momento.sdk_client(alias), the client of Momento's SDK, which has collections."
 
 # Methods for sets, dictionaries, lists and sorted sets.
@@ -206,7 +203,7 @@ FOREIGN_METHODS = {
         (("persist",), "Use touch(key, None), which keeps the value for MAX_TTL. No value lives longer."),
         (("pexpire", "expire_at", "pexpire_at", "expireat"), _EXPIRE),
         (("pttl", "get_with_ttl", "expiretime", "pexpiretime"), _TTL),
-        (("lock", "get_lock"), _NO_LOCK),
+        (("get_lock",), _LOCK),
         (
             ("client", "get_client", "get_server_client", "get_backend_client", "_cache", "get_connection"),
             _SDK,
@@ -244,6 +241,7 @@ FOREIGN_ARGUMENTS = {
     "client": "Leave it out: there is one client for reads and writes.",
     "ignore_key_check": "Leave it out: a missing key raises ValueError. Use add(key, 0) before incr().",
     **dict.fromkeys(("ex", "px", "exat", "pxat", "expire", "time", "ttl"), "Use timeout, in seconds."),
+    "thread_local": "Leave it out: a lock belongs to the thread or the task that acquired it.",
     **dict.fromkeys(("keepttl", "noreply", "get", "cas"), "Leave it out: Momento has nothing like it."),
 }
 

@@ -16,7 +16,7 @@ from asgiref.sync import sync_to_async
 _VERBS = (
     *("get", "set", "add", "touch", "delete", "has_key", "incr", "decr", "get_or_set", "clear"),
     *("get_many", "set_many", "delete_many", "incr_version", "decr_version", "ttl", "expire"),
-    *("rate_limit", "invalidate_tags", "delete_on_commit"),
+    *("rate_limit", "run_once", "invalidate_tags", "delete_on_commit"),
 )
 
 

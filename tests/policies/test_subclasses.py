@@ -15,7 +15,7 @@ from tests.conftest import CACHE_NAME, local_options
 VERBS = [
     *("get", "set", "add", "touch", "delete", "has_key", "incr", "decr", "get_or_set", "get_many"),
     *("set_many", "delete_many", "incr_version", "decr_version", "clear", "ttl", "expire"),
-    *("rate_limit", "invalidate_tags", "delete_on_commit"),
+    *("rate_limit", "run_once", "invalidate_tags", "delete_on_commit"),
 ]
 ARGUMENTS: dict[str, list[Any]] = {
     "set": ["key", 5],
@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "set_many": [{"key": 5}],
     "delete_many": [["key"]],
     "clear": [],
+    "run_once": ["job", 60],
     "rate_limit": ["limited", 5, 60],
 }
 

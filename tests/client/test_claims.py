@@ -1,0 +1,84 @@
+"""Claims of a key: which calls are sent, and which are repeated after a failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_momento.client.calls import SetIf
+from django_momento.client.claims import Claim, Release, Renewal, claim, release, renew
+from django_momento.exceptions import CallTimedOut, CircuitOpen, LimitExceeded, ServerUnavailable
+from tests.kit.tables import table
+
+CLAIM, RENEWAL, RELEASE = Claim(b"k", b"t", 5), Renewal(b"k", b"t", 5), Release(b"k", b"t")
+
+
+def drive(operation: Any, *outcomes: Any) -> tuple[list[Any], Any]:
+    """Feed outcomes into an operation. Return its calls and its result."""
+    calls = [next(operation)]
+    try:
+        for outcome in outcomes:
+            failed = isinstance(outcome, Exception)
+            calls.append(operation.throw(outcome) if failed else operation.send(outcome))
+    except StopIteration as done:
+        return calls, done.value
+    raise AssertionError(f"one more call than outcomes: {calls}")
+
+
+@table(
+    ("call", "same"),
+    [
+        (CLAIM, SetIf(b"k", b"t", 5, "absent_or_equal", b"t")),
+        (RENEWAL, SetIf(b"k", b"t", 5, "equal", b"t")),
+        (RELEASE, SetIf(b"k", b"t", 1, "equal", b"t")),
+    ],
+)
+def test_every_call_is_a_set_if(call: SetIf, same: SetIf) -> None:
+    """A release lasts a millisecond."""
+    assert "SetIf" == call.rpc
+    assert same._fields() == call._fields()
+
+
+def test_calls_that_change_nothing_the_second_time_may_be_repeated() -> None:
+    assert (Claim.retryable, Renewal.retryable, Release.retryable, SetIf.retryable) == (
+        True,
+        True,
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize("result", [True, False])
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [
+        (lambda: claim(b"k", b"t", 5), CLAIM),
+        (lambda: renew(b"k", b"t", 5), RENEWAL),
+        (lambda: release(b"k", b"t"), RELEASE),
+    ],
+)
+def test_the_first_response_decides(operation: Any, call: SetIf, result: bool) -> None:
+    assert ([call], result) == drive(operation(), result)
+
+
+@pytest.mark.parametrize("result", [True, False])
+@pytest.mark.parametrize(
+    ("operation", "call"), [(lambda: claim(b"k", b"t", 5), CLAIM), (lambda: renew(b"k", b"t", 5), RENEWAL)]
+)
+def test_a_claim_that_timed_out_is_repeated_once(operation: Any, call: SetIf, result: bool) -> None:
+    """With the same token, which the key holds if the first call arrived."""
+    timed_out = CallTimedOut("no response")
+    assert ([call, call], result) == drive(operation(), timed_out, result)
+    with pytest.raises(CallTimedOut):
+        drive(operation(), timed_out, timed_out)
+    with pytest.raises(LimitExceeded):
+        drive(operation(), LimitExceeded("too many"))
+
+
+@pytest.mark.parametrize("result", [True, False])
+def test_a_repeated_release_is_a_release_whatever_it_finds(result: bool) -> None:
+    """The first call may have taken effect."""
+    assert ([RELEASE, RELEASE], True) == drive(release(b"k", b"t"), ServerUnavailable("gone"), result)
+    with pytest.raises(CircuitOpen):
+        drive(release(b"k", b"t"), CallTimedOut("no response"), CircuitOpen("not asked"))

@@ -1,0 +1,15 @@
+"""Hold a lock for as long as this process lives, and print that it is held."""
+
+import signal
+import sys
+
+import django
+
+django.setup()
+
+from django.core.cache import cache  # noqa: E402 - once there are settings
+
+if __name__ == "__main__":
+    with cache.lock("job", float(sys.argv[1])):  # type: ignore[attr-defined]
+        sys.stdout.write("held\n")
+        signal.pause()
