@@ -27,6 +27,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from django_momento.client import operations as verbs
 from django_momento.client.calls import Call, Operation
+from django_momento.client.claims import claim
 from django_momento.client.metering import operations
 from django_momento.conf.foreign import FOREIGN_OPTIONS
 from django_momento.conf.options import CREDENTIAL_SOURCES, OPTIONS, Option
@@ -290,6 +291,7 @@ COSTS: tuple[tuple[str, Verbs], ...] = (
     ("``delete_many`` of ten keys", lambda value: [verbs.delete_many(TEN)]),
     ("``incr_version``", lambda value: [verbs.incr_version(HIT, MISS, bytes)]),
     ("``rate_limit``", lambda value: [Hit(HIT, 5, 60, 3600, 1, "allow").count("costs")]),
+    ("``run_once``, and each attempt to acquire a lock", lambda value: [claim(HIT, b"token", 1000)]),
     ("``invalidate_tags`` of one tag", lambda value: [Versions().replace([HIT], 1000)]),
 )
 
@@ -306,6 +308,7 @@ def cost(verb: Operation[Any], value: bytes) -> int:
             "ItemGetTtl": lambda call: 1000,
             "Increment": lambda call: 1,
             "DictionaryIncrement": lambda call: 1,
+            "SetIf": lambda call: True,
             "UpdateTtl": lambda call: True,
             "SetIfNotExists": lambda call: True,
         }

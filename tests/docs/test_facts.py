@@ -113,6 +113,7 @@ METHODS: dict[str, Callable[[MomentoCache], object]] = {
     "ttl": lambda cache: cache.ttl("stored"),
     "expire": lambda cache: cache.expire("stored", 60),
     "rate_limit": lambda cache: cache.rate_limit("new", 5, 60),
+    "run_once": lambda cache: cache.run_once("new", 60),
     "clear": lambda cache: cache.clear(),
     "close": lambda cache: cache.close(),
 }
@@ -173,6 +174,10 @@ COSTS: dict[str, list[Callable[[Any, str], object]]] = {
     "delete_many of ten keys": [lambda cache, value: cache.delete_many(TEN_KEYS)],
     "incr_version": [lambda cache, value: cache.incr_version("hit")],
     "rate_limit": [lambda cache, value: cache.rate_limit("limit", 5, 60)],
+    "run_once, and each attempt to acquire a lock": [
+        lambda cache, value: cache.run_once("job", 60),
+        lambda cache, value: cache.lock("lock", 60).acquire(),
+    ],
     "invalidate_tags of one tag": [lambda cache, value: cache.invalidate_tags("shop")],
 }
 
@@ -304,6 +309,8 @@ def test_the_counters_are_all_there(apply: Apply, momento: LocalServer) -> None:
     default = caches["default"]
     assert isinstance(default, MomentoCache)
     client = clients.get(default.options.connection)
+    with default.lock("lost", 60):
+        default.clear()
     momento.stop()
     cache.get("foreign")
     documented = [name.strip("`") for name, _ in table("reference/monitoring.md", "event")]
