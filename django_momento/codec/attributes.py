@@ -23,6 +23,9 @@ MAX_ATTRIBUTES_BYTES = 16 * 1024
 TAG_VERSION_BYTES = 8
 MAX_FRESH_UNTIL = 2**64 - 1
 
+# Milliseconds by which ``clock.wall`` may be late.
+_CLOCK_LAG = 10
+
 LENGTH_BYTES = 2
 _TIME_BYTES = 8
 _FRESH_UNTIL = 1
@@ -53,7 +56,7 @@ def is_stale(data: bytes, stored: Attributed) -> bool:
     In an outage, the shield serves bytes of a class of its own, which are never stale.
     """
     fresh_until = stored.attributes.fresh_until
-    return fresh_until is not None and type(data) is bytes and wall() * 1000 >= fresh_until
+    return fresh_until is not None and type(data) is bytes and wall() * 1000 + _CLOCK_LAG >= fresh_until
 
 
 def encode_attributes(attributes: Attributes) -> bytes:

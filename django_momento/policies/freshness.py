@@ -8,6 +8,7 @@ for both faces.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -48,7 +49,100 @@ class Found(NamedTuple):
         return self.value is not _NOTHING and not self.is_stale
 
 
-_MISSING = Found()
+MISSING = Found()
+
+
+def find(cache: Any, key: bytes) -> Operation[Found]:
+    """Return the value of a full key even if it is stale, unless one of its tags was invalidated."""
+    data = yield Get(key)
+    if data is None:
+        return MISSING
+    try:
+        stored = cache._codec.decode(key, data)  # noqa: SLF001
+    except UnreadableValue as error:
+        cache._record_unreadable(key, error)  # noqa: SLF001
+        yield Recount(1)
+        return MISSING
+    if type(stored) is not Attributed:
+        return Found(stored)
+    value = stored.value
+    if stored.attributes.tags:
+        value = yield from cache._resolve_tags(key, stored, _NOTHING)  # noqa: SLF001
+        if value is _NOTHING:
+            return MISSING
+    if not is_stale(data, stored):
+        return Found(value)
+    cache._note_outdated(key)  # noqa: SLF001
+    yield Recount(1)
+    return Found(value, is_stale=True)
+
+
+def perform(cache: Any, action: Any) -> Actions[Any]:
+    """Perform a read or a store of a policy that computes a missing value.
+
+    In an outage, a cache with a shield keeps the value in this process.
+    """
+    if cache._client.memory is None:  # noqa: SLF001
+        return (yield action)
+    from .passage import computing
+
+    token = computing.set(True)
+    try:
+        return (yield action)
+    finally:
+        with suppress(ValueError):  # a coroutine may be closed in another context
+            computing.reset(token)
+
+
+def encode_stale(
+    cache: Any,
+    key: object,
+    version: int | None,
+    value: Any,
+    timeout: Timeout,
+    stale: int,
+    tags: Tagged = (),
+) -> tuple[bytes, bytes, int]:
+    """Return the full key, the bytes to store and the TTL of a value.
+
+    The TTL covers the time to be stale, which is in milliseconds.
+    """
+    momento_key = cache._momento_key(key, version)  # noqa: SLF001
+    fresh: int = cache._ttl(key, timeout)  # noqa: SLF001
+    ttl = min(fresh + stale, round(cache.options.max_ttl * 1000)) if fresh > 0 else 0
+    attributes = Attributes(round(wall() * 1000) + fresh if ttl > fresh else None, tags)
+    return momento_key, cache._encode(momento_key, key, value, attributes), ttl  # noqa: SLF001
+
+
+def wait_for_outcome(flight: Flight, waiter: Waiter, deadline: float) -> Actions[Any]:
+    """Return the outcome of a flight, or None if it has not landed by ``deadline``, a monotonic time."""
+    try:
+        yield Await(waiter, deadline - monotonic())
+        # A result may come at this very moment.
+        return None if waiter.cancel() else waiter.result()
+    except BaseException:
+        if not waiter.cancel() and waiter.result() is LEAD:
+            flights.hand_over(flight)
+        raise
+
+
+def land(flight: Flight, make_outcome: Callable[[], object] | None) -> Actions[None]:
+    """End a flight and tell its waiters the outcome, made only if there are any."""
+    outcome = RETRY
+    try:
+        if flights.land(flight) and make_outcome is not None:
+            outcome = yield Evaluate(make_outcome)
+    except Exception:  # noqa: BLE001 - a value that cannot be encoded, which waiters must read
+        outcome = RETRY
+    finally:
+        flights.tell(flight, outcome)
+
+
+def seal(cache: Any, key: bytes, value: Any, tags: Tagged = ()) -> Opened:
+    """Return a value encoded, so that each waiter of a flight loads a copy of its own."""
+    codec = cache._codec  # noqa: SLF001
+    sealed: Opened = codec.open(key, codec.encode(key, value, Attributes(tags=tags)))
+    return sealed
 
 
 class GetOrSet:
@@ -79,9 +173,9 @@ class GetOrSet:
         self._version = version
         self._is_async = is_async
         max_ttl = cache.options.max_ttl
-        self._stale = round(_duration("stale", stale, max_ttl) * 1000)
-        self._lease = round(_duration("lease", lease, max_ttl) * 1000)
-        self._deadline = monotonic() + _duration("wait", wait, max_ttl)
+        self._stale = round(to_limited_seconds("stale", stale, max_ttl) * 1000)
+        self._lease = round(to_limited_seconds("lease", lease, max_ttl) * 1000)
+        self._deadline = monotonic() + to_limited_seconds("wait", wait, max_ttl)
         self._tags: tuple[str, ...] = cache._check_tags(tags) if tags != () else ()  # noqa: SLF001
         self._momento_key: bytes = cache._momento_key(key, version)  # noqa: SLF001
         # A value that was computed and not stored.
@@ -101,7 +195,7 @@ class GetOrSet:
                 return self._serve_stale(found)
             return (yield from self._lead(flight, tick, found))
         if not self._cache.options.single_flight:
-            return (yield from self._produce_once(_MISSING)).value
+            return (yield from self._produce_once(MISSING)).value
         return (yield from self._join(tick))
 
     def _flight_key(self) -> tuple[int, str, bytes]:
@@ -115,10 +209,11 @@ class GetOrSet:
             if flight is None:
                 return (yield from self._produce())
             if waiter is None:
-                return (yield from self._lead(flight, tick, _MISSING))
-            outcome = yield from self._wait(flight, waiter)
+                return (yield from self._lead(flight, tick, MISSING))
+            self._record("joined")
+            outcome = yield from wait_for_outcome(flight, waiter, self._deadline)
             if outcome is LEAD:
-                return (yield from self._lead(flight, tick, _MISSING))
+                return (yield from self._lead(flight, tick, MISSING))
             if outcome is None:
                 return (yield from self._produce())
             if outcome is not RETRY:
@@ -134,23 +229,11 @@ class GetOrSet:
         try:
             value = outcome.load()
         except UnreadableValue:  # an object that only its own caller can have
-            return _MISSING
+            return MISSING
         if outcome.attributes is None:
             return Found(value)
         current = self._cache._resolve_tags(self._momento_key, value, _NOTHING)  # noqa: SLF001
         return Found((yield Operate("snapshot", (self._key,), current, value.value)))
-
-    def _wait(self, flight: Flight, waiter: Waiter) -> Actions[Any]:
-        """Return the outcome of a flight, or None if it has not landed in time."""
-        self._record("joined")
-        try:
-            yield Await(waiter, self._deadline - monotonic())
-            # A result may come at this very moment.
-            return None if waiter.cancel() else waiter.result()
-        except BaseException:
-            if not waiter.cancel() and waiter.result() is LEAD:
-                flights.hand_over(flight)
-            raise
 
     def _lead(self, flight: Flight, tick: int, found: Found) -> Actions[Any]:
         """Compute the value, store it, and give it to those who wait for the flight."""
@@ -174,20 +257,9 @@ class GetOrSet:
         return found.value
 
     def _land(self, flight: Flight, found: Found) -> Actions[None]:
-        """End a flight. Each waiter gets a copy of its own, made from the encoded value."""
-        outcome = RETRY
-        try:
-            if flights.land(flight) and found.is_fresh:
-                outcome = yield Evaluate(partial(self._seal, found.value))
-        except Exception:  # noqa: BLE001 - a value that cannot be encoded, which waiters must read
-            outcome = RETRY
-        finally:
-            flights.tell(flight, outcome)
-
-    def _seal(self, value: Any) -> Opened:
-        codec, key = self._cache._codec, self._momento_key  # noqa: SLF001
-        sealed: Opened = codec.open(key, codec.encode(key, value, Attributes(tags=self._tagged)))
-        return sealed
+        key = self._momento_key
+        make = partial(seal, self._cache, key, found.value, self._tagged) if found.is_fresh else None
+        yield from land(flight, make)
 
     def _produce_once(self, found: Found) -> Actions[Found]:
         """Compute and store the value under a lease, or return one of another process."""
@@ -267,64 +339,26 @@ class GetOrSet:
             action: Any = Store(verb, (key,), store, partial(self._encode, value), False)
         else:
             action = Verb(verb, key, value, timeout=self._timeout, version=version)
-        is_stored = yield from self._call(action)
+        is_stored = yield from perform(self._cache, action)
         # set() returns None, also if the cache has failed open.
         if is_stored or replaces:
             return value
-        return (yield from self._call(Verb("get", key, value, version=version)))
+        return (yield from perform(self._cache, Verb("get", key, value, version=version)))
 
     def _encode(self, value: Any) -> tuple[bytes, bytes, int]:
-        """Return the full key, the bytes to store and the TTL, which covers the time to be stale."""
-        cache = self._cache
-        fresh: int = cache._ttl(self._key, self._timeout)  # noqa: SLF001
-        ttl = min(fresh + self._stale, round(cache.options.max_ttl * 1000)) if fresh > 0 else 0
-        attributes = Attributes(round(wall() * 1000) + fresh if ttl > fresh else None, self._tagged)
-        return self._momento_key, cache._encode(self._momento_key, self._key, value, attributes), ttl  # noqa: SLF001
+        arguments = self._cache, self._key, self._version, value, self._timeout, self._stale
+        return encode_stale(*arguments, self._tagged)
 
     def _read(self) -> Actions[Found]:
         if not self._stale:
             # A subclass may have its own get(), with a default that is not this one.
-            return Found((yield from self._call(Verb("get", self._key, _NOTHING, version=self._version))))
-        found: Found = yield from self._call(Operate("get", (self._key,), self._find(), _MISSING))
+            return Found(
+                (yield from perform(self._cache, Verb("get", self._key, _NOTHING, version=self._version)))
+            )
+        found: Found = yield from perform(
+            self._cache, Operate("get", (self._key,), find(self._cache, self._momento_key), MISSING)
+        )
         return found
-
-    def _find(self) -> Operation[Found]:
-        """Return the value even if it is stale, unless one of its tags was invalidated."""
-        cache, key = self._cache, self._momento_key
-        data = yield Get(key)
-        if data is None:
-            return _MISSING
-        try:
-            stored = cache._codec.decode(key, data)  # noqa: SLF001
-        except UnreadableValue as error:
-            cache._record_unreadable(key, error)  # noqa: SLF001
-            yield Recount(1)
-            return _MISSING
-        if type(stored) is not Attributed:
-            return Found(stored)
-        value = stored.value
-        if stored.attributes.tags:
-            value = yield from cache._resolve_tags(key, stored, _NOTHING)  # noqa: SLF001
-            if value is _NOTHING:
-                return _MISSING
-        if not is_stale(data, stored):
-            return Found(value)
-        cache._note_outdated(key)  # noqa: SLF001
-        yield Recount(1)
-        return Found(value, is_stale=True)
-
-    def _call(self, action: Any) -> Actions[Any]:
-        """Perform a call of this policy. In an outage, a shielded cache keeps the value that it stores."""
-        if self._cache._client.memory is None:  # noqa: SLF001
-            return (yield action)
-        from .passage import computing
-
-        token = computing.set(True)
-        try:
-            return (yield action)
-        finally:
-            with suppress(ValueError):  # a coroutine may be closed in another context
-                computing.reset(token)
 
     def _serve_stale(self, found: Found) -> Any:
         self._record("stale_served")
@@ -334,7 +368,7 @@ class GetOrSet:
         events.record(self._cache.options.alias, kind)
 
 
-def _duration(name: str, value: object, max_ttl: float) -> float:
+def to_limited_seconds(name: str, value: object, max_ttl: float) -> float:
     """Return a duration in seconds, at most ``max_ttl``. Raises TypeError and ValueError."""
     try:
         seconds = to_seconds(value)

@@ -16,6 +16,7 @@ from django.views import View
 from django.views.decorators.cache import cache_page, never_cache
 from django.views.decorators.vary import vary_on_cookie
 
+from django_momento import pages
 from tests.kit.checking import Found, alias, ids, messages
 from tests.kit.tables import table
 
@@ -45,6 +46,12 @@ class DecoratedGet(View):
     @method_decorator(cache_page(60, cache="pages"))
     def get(self, request: Any) -> HttpResponse:
         return HttpResponse()
+
+
+class DecoratedByOurs(View):
+    @method_decorator(pages.cache_page(60, cache="pages"))
+    def dispatch(self, *args: Any, **kwargs: Any) -> Any:
+        return super().dispatch(*args, **kwargs)
 
 
 @method_decorator([never_cache, cache_page(60, cache="pages")], name="dispatch")
@@ -101,6 +108,9 @@ def test_cache_middleware_over_a_text_serializer_is_remarked(
         DecoratedAsAWhole.as_view(),
         DecoratedGet.as_view(),
         partial(cache_page(60, cache="pages")(page)),
+        pages.cache_page(60, stale=60, cache="pages")(page),
+        pages.cache_page(60, cache="pages")(async_page),
+        DecoratedByOurs.as_view(),
     ],
 )
 def test_cache_page_over_a_text_serializer_is_remarked(found: Found, urls: Any, view: Any) -> None:

@@ -5,10 +5,13 @@ Named so that pytest leaves it alone: it needs the tests of Django's sdist, whic
 
 import tempfile
 from pathlib import Path
+from unittest import mock
 
-from cache.tests import BaseCacheTests, caches_setting_for_tests
+from cache.tests import BaseCacheTests, CacheMiddlewareTest, caches_setting_for_tests
 from django.core.cache import caches
 from django.test import TestCase, override_settings
+
+from django_momento import pages
 
 
 @override_settings(
@@ -95,3 +98,40 @@ def recorded(wrapped):
 )
 class RecordingCacheTests(BaseCacheTests, TestCase):
     """The suite on RecordingCache, which must not change a behaviour of the cache that it wraps."""
+
+
+def momento(**params):
+    """Return the settings of an alias on the embedded server."""
+    return {
+        "BACKEND": "django_momento.cache.MomentoCache",
+        "LOCATION": "django-suite",
+        "OPTIONS": {"CREDENTIALS": "embedded"},
+        **params,
+    }
+
+
+@override_settings(CACHES={"default": momento(), "other": momento(KEY_PREFIX="other", TIMEOUT=1)})
+class PageTests(CacheMiddlewareTest):
+    """Django's tests of its middleware and of ``cache_page``, on Momento and with our ``cache_page``."""
+
+    stale = 0
+
+    def setUp(self):
+        super().setUp()
+
+        def cache_page(timeout, **options):
+            return pages.cache_page(timeout, stale=self.stale, **options)
+
+        patch = mock.patch("cache.tests.cache_page", cache_page)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+
+class StalePageTests(PageTests):
+    """The same with stale pages, which one request at a time recomputes."""
+
+    stale = 60
+
+
+# The base class is Django's, and runs in Django's own suite.
+del CacheMiddlewareTest
