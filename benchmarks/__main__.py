@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 
-from . import batches, cold_start, flights, metering, pages, services, threads, verbs
+from . import batches, cold_start, flights, metering, pages, recording, services, threads, verbs
 from .machine import described, load
 from .measure import Case, Table, race
 from .report import Report, table_lines
@@ -34,6 +34,7 @@ QUICK = Effort(rounds=3, processes=2, page_rounds=1, page_seconds=2, divisor=2)
 GROUPS = {
     "verbs": "get and set",
     "metering": "Metering",
+    "recording": "Recording",
     "batches": "get_many and set_many",
     "threads": "Threads",
     "async": "Async",
@@ -83,6 +84,7 @@ def measured(names: Container[str], effort: Effort, redis_port: int | None) -> I
     cases: dict[str, Callable[[], list[Case]]] = {
         "verbs": verbs.cases,
         "metering": metering.cases,
+        "recording": recording.cases,
         "batches": batches.cases,
         "threads": threads.cases,
         "async": flights.cases,

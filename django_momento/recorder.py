@@ -95,7 +95,7 @@ class RecordingCache(BaseCache):
     ) -> Any:
         started = wall()
         result = self._wrapped.set(key, value, timeout=timeout, version=version, **extra)
-        self._record_write("set", key, started, value, timeout, version)
+        self._record_set(key, started, value, timeout, version, extra, result)
         return result
 
     async def aset(
@@ -103,8 +103,24 @@ class RecordingCache(BaseCache):
     ) -> Any:
         started = wall()
         result = await self._wrapped.aset(key, value, timeout=timeout, version=version, **extra)
-        self._record_write("set", key, started, value, timeout, version)
+        self._record_set(key, started, value, timeout, version, extra, result)
         return result
+
+    def _record_set(
+        self,
+        key: Any,
+        started: float,
+        value: Any,
+        timeout: Any,
+        version: Any,
+        extra: dict[str, Any],
+        result: Any,
+    ) -> None:
+        # django-redis has an add() of this name too.
+        if extra.get("nx"):
+            self._record_write("add", key, started, value, timeout, version, int(not result))
+        else:
+            self._record_write("set", key, started, value, timeout, version)
 
     def _record_write(
         self,

@@ -157,7 +157,7 @@ class Replay:
         size = event[6]
         if size is None and believed is not None:
             size = believed.bytes - event[5]
-        stored = self._stored(key, event, size, None)
+        stored = self._new_item(key, event, size, None)
         stored.assumed = True
         self.store.put(key, stored)
         return stored
@@ -168,9 +168,9 @@ class Replay:
         if size is None and believed is not None:
             size = believed.bytes - event[5]
         timeout = event[8] if event[2] == "get_or_set" or believed is None else believed.timeout
-        self._put(process, key, event, self._stored(key, event, size, timeout))
+        self._put(process, key, event, self._new_item(key, event, size, timeout))
 
-    def _stored(self, key: bytes, event: list[Any], size: int | None, timeout: float | None) -> Stored:
+    def _new_item(self, key: bytes, event: list[Any], size: int | None, timeout: float | None) -> Stored:
         size, packed = self.compression.sizes(event[4], size, event[7])
         return Stored(event[5] + size, event[5] + packed, len(key), timeout, event[0], event[1])
 
@@ -188,7 +188,7 @@ class Replay:
             self._drop(process, key)
             self._charge_key(event)
             return
-        self._put(process, key, event, self._stored(key, event, event[6], timeout))
+        self._put(process, key, event, self._new_item(key, event, event[6], timeout))
 
     def _put(self, process: str, key: bytes, event: list[Any], stored: Stored) -> None:
         """Store an item and count it, or delete the key if the item is too large."""
@@ -210,7 +210,7 @@ class Replay:
         if timeout is not None and timeout <= 0:
             self._charge_key(event)
             return
-        stored = self._stored(key, event, event[6], timeout)
+        stored = self._new_item(key, event, event[6], timeout)
         if found is not None or stored.bytes > MAX_ITEM_BYTES:
             if stored.bytes <= MAX_ITEM_BYTES:
                 self._charge_item(stored)

@@ -224,7 +224,8 @@ def _seconds(timeout: Any) -> str:
 
 
 _writers: dict[tuple[Path, float, int], TraceWriter] = {}
-_writers_lock = threading.Lock()
+# Reentrant: the handler of a signal may make a cache.
+_writers_lock = threading.RLock()
 
 
 def find_writer(path: Path, sample: float, max_bytes: int) -> TraceWriter:
@@ -249,7 +250,7 @@ def _close_all() -> None:
 
 def _restart_in_child() -> None:
     global _writers_lock  # noqa: PLW0603 - a thread that does not exist in the child may hold the lock
-    _writers_lock = threading.Lock()
+    _writers_lock = threading.RLock()
     for writer in tuple(_writers.values()):
         writer.restart_in_child()
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from django_momento.forecast.verdict import DO_NOT, RECORD_MORE, SWITCH, WITH_CHANGES
+from django_momento.forecast.report import Elasticache, Outcome, Report, TraceFacts
+from django_momento.forecast.verdict import DO_NOT, RECORD_MORE, SWITCH, WITH_CHANGES, Verdict
 from django_momento.traces.format import Event
 from django_momento.traces.recording import RecordingOptions
 from tests.docs.pages import ROOT, blocks, tables
@@ -114,10 +115,16 @@ def _label(line: str) -> str:
 def test_the_verdicts_and_options_are_those_of_the_code() -> None:
     (verdicts,) = tables(HOW_TO)
     assert [row[0] for row in verdicts[1:]] == [SWITCH, WITH_CHANGES, DO_NOT, RECORD_MORE]
-    options, event = tables(REFERENCE)
+    options, event, figures = tables(REFERENCE)
     names = [row[0].strip("`").lower() for row in options[1:]]
     assert names == [field.name for field in fields(RecordingOptions)]
     defaults = {field.name: str(field.default) for field in fields(RecordingOptions)}
     assert (options[3][1], options[4][1]) == (defaults["sample"], defaults["max_bytes"])
     assert [row[0].strip("`") for row in event[1:]] == [*Event._fields]
+    named = {name for row in figures[1:] for name in re.findall(r"`(\w+)`", row[0])}
+    assert named == {field.name for field in fields(Report)} - {"series"} | {"verdict"}
+    inner = {name for row in figures[1:] for name in re.findall(r"`(\w+)`", row[1])}
+    for part in (TraceFacts, Elasticache, Verdict):
+        assert {field.name for field in fields(part)} <= inner, part
+    assert {field.name for field in fields(Outcome)} - {"name"} <= inner
     assert "django-momento[zstd]" in shell(HOW_TO, "pip install")
