@@ -108,7 +108,7 @@ def test_without_one_the_tests_fail(path, advice):
 
     assert run.returncode == 1
     assert advice in run.stdout
-    assert "8 errors" in run.stdout
+    assert "12 errors" in run.stdout
 
 
 def test_one_that_does_not_start_is_passed_over(program, tmp_path):
