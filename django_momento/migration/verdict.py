@@ -178,7 +178,8 @@ def _figures(phase: str, window: Window) -> dict[str, Any]:
 def text(verdict: Mapping[str, Any], alias: str, old: str, new: str) -> Iterable[str]:
     """Yield the lines of a verdict for people. ``verdict`` is as show() returns it."""
     phase, processes = verdict["phase"], verdict["processes"]
-    yield f"{alias}: from {old} (OLD) to {new} (NEW), phase {phase}, {processes} processes"
+    unit = "process" if processes == 1 else "processes"
+    yield f"{alias}: from {old} (OLD) to {new} (NEW), phase {phase}, {processes} {unit}"
     if phase != DONE:
         yield from _lines_of_figures(phase, verdict["figures"])
     if verdict["next"] is None:

@@ -176,5 +176,5 @@ PROGRAMS: dict[str, Checker] = {
     "python": python,
     "python3": python,
     "uvicorn": serve_with_uvicorn,
-    **dict.fromkeys((".", "cd", "chmod", "cp", "exec", "exit", "rm", "shred"), nothing),
+    **dict.fromkeys((".", "cd", "chmod", "cp", "echo", "exec", "exit", "rm", "shred"), nothing),
 }

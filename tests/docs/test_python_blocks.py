@@ -28,6 +28,7 @@ WITH_PYTHON = sorted({block.page for block in all_blocks("python") if not block.
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:6379/0")
     monkeypatch.setenv("CACHE_URL", "momento://my-cache?credentials=embedded")
     monkeypatch.setenv("CACHE_ENCRYPTION_KEY", ENCRYPTION_KEY)
     monkeypatch.syspath_prepend(tmp_path)
