@@ -397,18 +397,3 @@ def _one_each(items: tuple[Any, ...], results: list[T]) -> list[T]:
     if len(results) != len(items):
         raise ServerError(f"Momento sent {len(results)} results for {len(items)} items.")
     return results
-
-
-def describe_item(call: Any) -> str:
-    """Return the key and the size of the largest item of a call, for a message."""
-    items: list[tuple[bytes, int]] = []
-    if hasattr(call, "key"):
-        items = [(call.key, len(call.key) + len(getattr(call, "value", b"")))]
-    elif hasattr(call, "keys"):
-        items = [(key, len(key)) for key in call.keys]
-    elif hasattr(call, "items"):
-        items = [(key, len(key) + len(value)) for key, value in call.items]
-    if not items:
-        return "no key"
-    key, size = max(items, key=lambda item: item[1])
-    return f"key {quote(key, 80)!r} ({size:,} bytes)"

@@ -23,10 +23,10 @@ from ..exceptions import CallTimedOut, MomentoCacheError
 from . import sdk
 from .batching import GetBatchers
 from .breaker import Breakers, CircuitBreaker
-from .calls import PROBE, WARM_UP, Call, Get, Request, describe_item
+from .calls import PROBE, WARM_UP, Call, Get, Request
 from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
 from .deadlines import MAX_DIFFERENCE, grpc_clock
-from .errors import Sent, is_to_pass, map_error
+from .errors import Sent, describe_item, is_to_pass, map_error
 from .fork_gate import Passage, gate
 from .futures import wait_for
 from .interrupts import is_foreign, release_interrupted_locks
