@@ -168,10 +168,14 @@ def _normalize(name: str) -> str:
     return name.strip().upper().replace("-", "_")
 
 
-_NO_LIST = "Momento cannot list keys. Store the keys that you need in a value or in the database."
+_NO_LIST = (
+    "Momento cannot list keys. To forget keys, use tags: invalidate_tags(*tags). To know them, store them in "
+    "a value or in the database."
+)
 _NO_PATTERN = (
-    "Momento cannot list keys. Put a generation into the keys of the group, and change the generation to "
-    "make all of them a miss."
+    "Momento cannot list keys. Store the values with tags=[...], and forget all of them with "
+    "invalidate_tags(*tags). For all keys of the alias, use clear() with CLEAR 'prefix', which begins a new "
+    "generation of keys."
 )
 _EXPIRE = "Use expire(key, timeout), with seconds from now or a timedelta."
 _TTL = "Use ttl(key), which returns the remaining seconds, or None if the key is missing."
@@ -228,7 +232,7 @@ FOREIGN_METHODS = {
         (("setnx",), "Use add(key, value, timeout)."),
         (("setex", "psetex"), "Use set(key, value, timeout)."),
         (("incrby", "decrby"), "Use incr(key, delta) or decr(key, delta)."),
-        (("flushall", "flushdb", "flush_all"), "Use clear(), which empties the whole Momento cache."),
+        (("flushall", "flushdb", "flush_all"), "Use clear(). The option CLEAR says which keys it forgets."),
         (("get_stats", "stats"), "Use django_momento.monitoring.stats(alias)."),
     )
     for name in (names.split() if isinstance(names, str) else names)
