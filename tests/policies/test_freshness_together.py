@@ -1,0 +1,142 @@
+"""``get_or_set`` together with tags, the near cache and the shield."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from django_momento.cache import MomentoCache
+from django_momento.client import operations
+from django_momento.codec.attributes import Attributes
+from django_momento.events import events
+from django_momento.local import LocalServer
+from tests.conftest import CACHE_NAME, MakeCache, local_options
+from tests.kit.at_once import at_once
+from tests.kit.faces import FACES, call
+from tests.kit.waiting import eventually
+
+KEY = b":1:key"
+LONG = 60.0
+FRESHNESS: list[dict[str, Any]] = [{}, {"stale": 600}, {"lease": 60}, {"stale": 600, "lease": 60}]
+
+
+def store_stale(cache: MomentoCache, value: Any) -> None:
+    data = cache._codec.encode(KEY, value, Attributes(round(time.time() * 1000) - 1000))
+    cache._run("set", ("key",), operations.set(KEY, data, 600_000), None)
+
+
+@FACES
+@pytest.mark.parametrize("options", FRESHNESS)
+@pytest.mark.parametrize("near", [0, 60])
+def test_a_value_whose_tag_was_invalidated_is_computed_again(
+    make_cache: MakeCache, face: str, options: dict[str, Any], near: int
+) -> None:
+    """Once, and not even served stale."""
+    cache = make_cache(OPTIONS={"NEAR_SECONDS": near})
+    numbers = iter(range(10))
+
+    def ask() -> int:
+        value: int = call(
+            cache, face, "get_or_set", "key", lambda: next(numbers), 60, tags=["shop", "tea"], **options
+        )
+        return value
+
+    assert [ask(), ask()] == [0, 0]
+    call(cache, face, "invalidate_tags", "tea")
+    assert [ask(), ask()] == [1, 1]
+    assert call(cache, face, "get", "key") == 1
+
+
+@FACES
+@pytest.mark.parametrize("options", FRESHNESS)
+def test_an_invalidation_while_the_default_runs_concerns_its_value(
+    make_cache: MakeCache, face: str, options: dict[str, Any]
+) -> None:
+    cache = make_cache()
+
+    def old() -> str:
+        cache.invalidate_tags("tag")
+        return "old"
+
+    assert call(cache, face, "get_or_set", "key", old, 60, tags=["tag"], **options) == "old"
+    assert call(cache, face, "get", "key") is None
+    assert call(cache, face, "get_or_set", "key", lambda: "new", 60, tags=["tag"], **options) == "new"
+
+
+def test_a_waiter_does_not_get_a_value_that_was_invalidated(make_cache: MakeCache) -> None:
+    """It came after the invalidation, and the default began before."""
+    cache = make_cache()
+    runs: list[int] = []
+
+    def default() -> int:
+        runs.append(1)
+        number = len(runs)
+        if number == 1:
+            cache.invalidate_tags("tag")
+            eventually(lambda: events.counts("default").get("joined"))
+        return number
+
+    results: list[int] = []
+    leader = threading.Thread(
+        target=lambda: results.append(cache.get_or_set("key", default, wait=LONG, tags=["tag"]))
+    )
+    leader.start()
+    eventually(lambda: runs)
+    assert cache.get_or_set("key", default, wait=LONG, tags=["tag"]) == 2
+    leader.join()
+    assert results == [1]
+
+
+@FACES
+@pytest.mark.parametrize("tags", ["tag", [1], ["a", "a"], [""]])
+def test_wrong_tags_are_refused(make_cache: MakeCache, face: str, tags: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="tag"):
+        call(make_cache(), face, "get_or_set", "key", 1, tags=tags)
+
+
+@FACES
+@pytest.mark.parametrize("options", FRESHNESS)
+def test_a_stale_value_in_the_near_cache_is_recomputed_once(
+    make_cache: MakeCache, face: str, options: dict[str, Any]
+) -> None:
+    cache = make_cache(OPTIONS={"NEAR_SECONDS": 60})
+    store_stale(cache, "old")
+    assert call(cache, face, "get", "key") is None
+
+    assert call(cache, face, "get_or_set", "key", lambda: "new", 60, **options) == "new"
+    assert call(cache, face, "get_or_set", "key", pytest.fail, 60, **options) == "new"
+    assert call(cache, face, "get", "key") == "new"
+
+
+@FACES
+@pytest.mark.parametrize("options", FRESHNESS)
+@pytest.mark.parametrize("is_loud", [True, False])
+def test_in_an_outage_a_shielded_cache_computes_a_value_once(
+    momento: LocalServer, face: str, options: dict[str, Any], is_loud: bool
+) -> None:
+    """Known values are not computed at all, not even stale ones."""
+    with LocalServer(caches=[CACHE_NAME]) as server:
+        settings = local_options(server, STALE_IF_ERROR=600, CLIENT_TIMEOUT=1, IGNORE_EXCEPTIONS=not is_loud)
+        cache = MomentoCache(CACHE_NAME, {"OPTIONS": settings})
+        cache.set("known", "known")
+        store_stale(cache, "old")
+        server.stop()
+        runs: list[int] = []
+
+        def default() -> str:
+            runs.append(1)
+            return "computed"
+
+        def ask(key: str) -> Any:
+            return call(cache, face, "get_or_set", key, default, 60, **options)
+
+        assert ask("known") == "known"
+        assert ask("key") == "old"
+        assert call(cache, face, "get", "key") == "old"
+        assert runs == []
+        assert at_once(8, lambda: ask("unknown")) == ["computed"] * 8
+        assert [ask("unknown") for _ in range(3)] == ["computed"] * 3
+        assert runs == [1]
