@@ -6,6 +6,8 @@ import asyncio
 import pickle
 import re
 import runpy
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +43,7 @@ from django_momento.local.limits import ON_DEMAND
 from django_momento.monitoring import opentelemetry, stats
 from django_momento.monitoring.prometheus import COUNTERS, MomentoCollector
 from django_momento.monitoring.statistics import Calls, Stats
+from django_momento.policies import leases
 from tests.docs.conftest import Apply
 from tests.docs.pages import PAGES, ROOT, tables
 
@@ -295,6 +298,26 @@ def test_a_url_may_be_written_as_the_page_says(text: str, expected: dict[str, ob
     assert expected == {name: config[name] for name in expected}
 
 
+def wait_for_others(cache: MomentoCache) -> None:
+    """Let get_or_set() wait for another caller and for another process, and return a stale value."""
+    cache.get_or_set("stale", "old", 0.01, stale=60)
+    time.sleep(0.03)
+    cache.get_or_set("stale", lambda: cache.get_or_set("stale", "inner", stale=60), stale=60)
+
+    def default() -> str:
+        thread = threading.Thread(target=lambda: cache.get_or_set("joined", "inner", wait=0.01))
+        thread.start()
+        thread.join()
+        return "outer"
+
+    cache.get_or_set("joined", default)
+    momento_key = b":1:leased"
+    clients.get(cache.options.connection).run(
+        cache.options.cache_name, leases.acquire(momento_key, bytes(16), 60_000)
+    )
+    cache.get_or_set("leased", "value", lease=60, wait=0.01)
+
+
 def test_the_counters_are_all_there(
     apply: Apply, momento: LocalServer, django_db_blocker: DjangoDbBlocker
 ) -> None:
@@ -318,6 +341,7 @@ def test_the_counters_are_all_there(
     client = clients.get(default.options.connection)
     with default.lock("lost", 60):
         default.clear()
+    wait_for_others(default)
     momento.stop()
     cache.get("foreign")
     with django_db_blocker.unblock(), transaction.atomic():
