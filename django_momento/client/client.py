@@ -214,6 +214,14 @@ class Client:
             self._rotation.refresh_in_background(cache)
             raise
 
+    def run_in_background(self, cache: str, operation: Operation[T]) -> T:
+        """See run(). The requests belong to no cache call, and are counted apart."""
+        tally = Tally()
+        try:
+            return self.run(cache, operation, tally)
+        finally:
+            self._background.add(tally)
+
     def refresh(self, cache: str) -> Effect:
         """Return the effect that fetches the API key again, for one that Momento refused."""
         return _Refresh(self._rotation, cache)

@@ -120,7 +120,10 @@ class Tally:
 
 
 class BackgroundRequests:
-    """The requests of a client that belong to no cache call: probes, and the first one with a new API key."""
+    """The requests of a client that belong to no cache call.
+
+    They are probes, repairs of keys, and the first requests over a new connection or with a new API key.
+    """
 
     def __init__(self) -> None:
         self.requests = 0

@@ -51,7 +51,9 @@ class Stats(TypedDict):
     circuit_openings: Annotated[int, "openings of the circuit breaker"]
     keys_replaced: Annotated[int, "new API keys that were taken"]
     background_requests: Annotated[
-        int, "requests that no cache call made: probes of an outage, and the first one with a new API key"
+        int,
+        "requests that no cache call made: probes, repairs of keys, and the first ones over a new connection "
+        "or with a new API key",
     ]
     background_operations: Annotated[int, "operations of these requests, which no other figure includes"]
     credential_source: Annotated[str | None, "the place of the API key in words"]

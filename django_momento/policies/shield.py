@@ -222,7 +222,7 @@ class Repairs:
                 cache = next(iter(self._failed))[0]
                 batch = self._batch(cache, KEYS_OF_THE_THREAD)
             try:
-                error = self._near.client.run(cache, self._repair(batch))
+                error = self._near.client.run_in_background(cache, self._repair(batch))
             except Exception:
                 logger.exception("The repair of cache keys failed unexpectedly, and is tried again.")
                 error = None

@@ -68,3 +68,15 @@ def test_probes_are_counted_and_cost_nothing_while_the_server_fails(
     assert charged >= 1
     # The server has not seen a probe that was cancelled because another connection responded before it.
     assert tally.requests < server.calls.total() <= tally.requests + requests
+
+
+def test_an_operation_in_the_background_is_counted_with_its_retries(server: LocalServer, site: Site) -> None:
+    """Also one that fails."""
+    site.client.run_in_background("tests", operations.get(b"k"))
+    server.fail("internal")
+    with pytest.raises(MomentoCacheError):
+        site.client.run_in_background("tests", operations.get(b"k"))
+    server.fail()
+
+    assert server.calls.total() > 2
+    assert (server.calls.total(), server.operations.total()) == background(site)

@@ -17,6 +17,7 @@ from django_momento.cache import MomentoCache
 from django_momento.events import CallEvent, events
 from django_momento.exceptions import MomentoCacheError
 from django_momento.local import LocalServer
+from django_momento.monitoring import stats
 from django_momento.policies import shield
 from django_momento.policies.near import Near
 from django_momento.policies.shield import Repairs
@@ -120,6 +121,29 @@ def test_reads_in_an_outage_get_the_values_that_this_process_saw(
     with pytest.raises(MomentoCacheError):
         call(momento.cache, face, "get_many", ["unknown", "other"])
     assert call(momento.cache, face, "get_many", ["unknown", "read"]) == {"read": 2}
+
+
+@FACES
+def test_the_requests_that_repair_keys_are_counted_apart(momento: Momento, face: str) -> None:
+    """With those of calls, they are all that the server has seen."""
+    momento.answer()
+
+    def requests() -> tuple[int, int]:
+        figures = stats("default")
+        return figures["totals"]["requests"], figures["background_requests"]
+
+    momento.server.reset_calls()
+    before = requests()
+    momento.fail("internal")
+    with pytest.raises(MomentoCacheError):
+        call(momento.cache, face, "set", "k", 1)
+    momento.server.fail("")
+
+    def is_everything_counted() -> bool:
+        in_calls, apart = (now - then for now, then in zip(requests(), before, strict=True))
+        return not momento.repairs and apart > 0 and momento.server.calls.total() == in_calls + apart
+
+    eventually(is_everything_counted)
 
 
 @FACES
