@@ -12,10 +12,10 @@ performed here, so that an async view never blocks its event loop.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 from django.core.cache import caches
@@ -23,8 +23,9 @@ from django.middleware.cache import CacheMiddleware
 
 from .cache import MomentoCache
 from .client import operations
-from .client.registry import clients
+from .client.calls import Operation
 from .clock import monotonic
+from .codec.codec import Opened
 from .events import events
 from .exceptions import ConfigurationError, MomentoCacheError, ValueTooLarge
 from .policies import actions
@@ -37,14 +38,19 @@ from .policies.freshness import (
     encode_stale,
     find,
     land,
+    name_flight,
     perform,
     seal,
     to_limited_seconds,
     wait_for_outcome,
 )
+from .policies.prefixes import find_generation, within
+from .policies.tags import Tagged, check_tags
 from .policies.timeouts import Timeout
 
 View = TypeVar("View", bound=Callable[..., Any])
+# A list of tags, or a function of request and response that returns one.
+Tags: TypeAlias = Iterable[str] | Callable[[Any, Any], Iterable[str]]
 
 # Seconds for which this process remembers the headers on which a page depends, and that a page is not stored.
 HEADERS_SECONDS = 10.0
@@ -60,6 +66,7 @@ def cache_page(
     timeout: float | None,
     *,
     stale: Timeout = 0,
+    tags: Tags = (),
     key_prefix: str | None = None,
     cache: str | None = None,
 ) -> Callable[[View], View]:
@@ -69,10 +76,17 @@ def cache_page(
     seconds for its page. After ``timeout`` seconds a page can be kept for ``stale`` more seconds. One request
     recomputes it then, and the others get the old page at once.
 
+    ``tags`` are names with which invalidate_tags() forgets the pages: a list, or a function that gets the
+    request and the response and returns a list. With a list, a page that was computed before an invalidation
+    is never served after it. A function is called after the view, when the response is to be stored. Raises
+    TypeError or ValueError for wrong tags.
+
     ``cache`` is an alias of CACHES that uses Momento. The page raises ConfigurationError if it does not.
     """
 
     to_limited_seconds("stale", stale, inf)
+    if not callable(tags):
+        tags = check_tags(tags, _accept)
     # In the closure of the decorator and of the view, where `manage.py check` looks for it.
     middleware = _Middleware(_never_called, page_timeout=timeout, cache_alias=cache, key_prefix=key_prefix)
 
@@ -81,14 +95,14 @@ def cache_page(
 
             @wraps(view)
             async def show(request: Any, *args: Any, **kwargs: Any) -> Any:
-                page = _Page(middleware, request, partial(view, request, *args, **kwargs), stale, True)
+                page = _Page(middleware, request, partial(view, request, *args, **kwargs), stale, tags, True)
                 return await actions.arun(page.cache, page.actions())
 
         else:
 
             @wraps(view)
             def show(request: Any, *args: Any, **kwargs: Any) -> Any:
-                page = _Page(middleware, request, partial(view, request, *args, **kwargs), stale, False)
+                page = _Page(middleware, request, partial(view, request, *args, **kwargs), stale, tags, False)
                 return actions.run(page.cache, page.actions())
 
         return show  # type: ignore[return-value]  # it has the signature of the view
@@ -99,6 +113,10 @@ def cache_page(
 def _never_called(request: Any) -> Any:
     """Stand for the view in Django's middleware, which is used for keys and decisions alone."""
     raise NotImplementedError
+
+
+def _accept(tag: str) -> None:
+    """Accept a tag for now. The cache of the request checks it as its keys."""
 
 
 class _Missing(Exception):
@@ -164,12 +182,22 @@ class _Page:
     """One request of a page."""
 
     def __init__(
-        self, middleware: _Middleware, request: Any, view: Callable[[], Any], stale: Timeout, is_async: bool
+        self,
+        middleware: _Middleware,
+        request: Any,
+        view: Callable[[], Any],
+        stale: Timeout,
+        tags: Tags,
+        is_async: bool,
     ) -> None:
         self._lookups = _Lookups()
         self._middleware = middleware.for_request(self._lookups)
         self._request = request
         self._view = view
+        self._tags = tags
+        # The tags that the page is stored with, or None if it must not be stored.
+        self._tagged: Tagged | None = ()
+        self._generation: bytes | None = None
         self._is_async = is_async
         self.cache = _find_cache(middleware.cache_alias)
         self._stale = round(to_limited_seconds("stale", stale, self.cache.options.max_ttl) * 1000)
@@ -211,7 +239,17 @@ class _Page:
             if outcome is None:
                 return (yield from self._produce(None))
             # The page is this request's, unless its headers differ from those of the leader.
-            given = {} if outcome is RETRY else {outcome[0]: outcome[1].load()}
+            given = {} if outcome is RETRY else (yield from self._take(*outcome))
+
+    def _take(self, key: str, outcome: Opened) -> Actions[dict[str, Any]]:
+        """Return the page of another request by its key, unless one of its tags was invalidated since."""
+        page = outcome.load()
+        if outcome.attributes is None:
+            return {key: page}
+        momento_key = self.cache._momento_key(key, None)  # noqa: SLF001
+        current = self.cache._resolve_tags(momento_key, page, None)  # noqa: SLF001
+        page = yield from perform(self.cache, Operate("snapshot", (key,), current, page.value))
+        return {} if page is None else {key: page}
 
     def _look_up(self, given: dict[str, Any]) -> Actions[Any]:
         """Return the stored page, or None. ``given`` has values by key that need not be read."""
@@ -269,22 +307,39 @@ class _Page:
 
     def _produce(self, flight: Flight | None) -> Actions[Any]:
         """Run the view. Store its response, as soon as it is rendered."""
+        self._generation = yield from find_generation(self.cache, self._key)
+        started = monotonic()
+        if self._tags and not callable(self._tags):
+            names = self.cache._check_tags(self._tags)  # noqa: SLF001
+            self._tagged = yield from self._snapshot(self.cache._tags.snapshot(names))  # noqa: SLF001
         response = yield Compute(self._view)
         if callable(getattr(response, "render", None)) and not response.is_rendered:
             response.add_post_render_callback(
-                lambda rendered: actions.run(self.cache, self._finish(rendered, flight))
+                lambda rendered: actions.run(self.cache, self._finish(rendered, flight, started))
             )
             return response
-        return (yield from self._finish(response, flight))
+        return (yield from self._finish(response, flight, started))
 
-    def _finish(self, response: Any, flight: Flight | None) -> Actions[Any]:
+    def _snapshot(self, snapshot: Operation[Tagged | None]) -> Actions[Tagged | None]:
+        """Return the tags with their versions, or None if the page must not be stored."""
+        tagged: Tagged | None = yield from perform(
+            self.cache, Operate("snapshot", (self._key,), snapshot, None)
+        )
+        return tagged
+
+    def _finish(self, response: Any, flight: Flight | None, started: float) -> Actions[Any]:
         self._lookups.writes.clear()
         response = self._middleware.process_response(self._request, response)
         writes = self._lookups.writes
+        if writes and callable(self._tags):
+            names = self.cache._check_tags(self._tags(self._request, response))  # noqa: SLF001
+            self._tagged = yield from self._snapshot(self.cache._tags.snapshot_afterwards(names, started))  # noqa: SLF001
+        if self._tagged is None:
+            writes.clear()
         make_outcome = partial(self._seal, *writes[-1][:2]) if writes else None
         try:
             for key, value, timeout in writes:
-                yield from self._write(key, value, timeout)
+                yield from within(self.cache, self._generation, self._write(key, value, timeout))
         except MomentoCacheError:
             if flight is not None:
                 yield from land(flight, make_outcome)
@@ -301,7 +356,7 @@ class _Page:
         if key.startswith(_HEADERS):
             _headers.set(self._name(key), value)
             yield from perform(self.cache, Verb("set", key, value, timeout + self._stale / 1000))
-        elif not self._stale:
+        elif not self._stale and not self._tagged:
             yield from perform(self.cache, Verb("set", key, value, timeout))
         else:
             encode = partial(self._encode, key, value, timeout)
@@ -311,15 +366,14 @@ class _Page:
                 self.cache._record_copy_or_raise(error, key, value)  # noqa: SLF001
 
     def _encode(self, key: str, response: Any, timeout: float) -> tuple[bytes, bytes, int]:
-        return encode_stale(self.cache, key, None, response, timeout, self._stale)
+        return encode_stale(self.cache, key, None, response, timeout, self._stale, self._tagged or ())
 
     def _seal(self, key: str, response: Any) -> tuple[str, Any]:
-        return key, seal(self.cache, self.cache._momento_key(key, None), response)  # noqa: SLF001
-
-    def _name(self, key: str) -> tuple[int, str, bytes]:
-        options = self.cache.options
         momento_key = self.cache._momento_key(key, None)  # noqa: SLF001
-        return id(clients.get(options.connection)), options.cache_name, momento_key
+        return key, seal(self.cache, momento_key, response, self._tagged or ())
+
+    def _name(self, key: str) -> tuple[object, ...]:
+        return name_flight(self.cache, self.cache._momento_key(key, None))  # noqa: SLF001
 
     def _flight_key(self) -> tuple[object, ...]:
         return "page", self._request.method, *self._name(self._key)

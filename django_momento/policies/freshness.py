@@ -25,6 +25,7 @@ from ..redaction import quote
 from .actions import Actions, Await, Compute, Evaluate, Operate, Sleep, Store, Verb
 from .flights import LEAD, RETRY, Flight, Waiter, flights, leading
 from .leases import TOKEN_BYTES, acquire, release
+from .prefixes import find_generation, within
 from .tags import Tagged
 from .timeouts import Timeout, to_seconds
 
@@ -114,6 +115,13 @@ def encode_stale(
     return momento_key, cache._encode(momento_key, key, value, attributes), ttl  # noqa: SLF001
 
 
+def name_flight(cache: Any, key: bytes) -> tuple[object, ...]:
+    """Return a name that all callers of a full key share, until a clear() of its prefix."""
+    options, generation = cache.options, cache._generation  # noqa: SLF001
+    place = id(clients.get(options.connection)), options.cache_name, key
+    return place if generation is None else (*place, generation.peek())
+
+
 def wait_for_outcome(flight: Flight, waiter: Waiter, deadline: float) -> Actions[Any]:
     """Return the outcome of a flight, or None if it has not landed by ``deadline``, a monotonic time."""
     try:
@@ -198,9 +206,8 @@ class GetOrSet:
             return (yield from self._produce_once(MISSING)).value
         return (yield from self._join(tick))
 
-    def _flight_key(self) -> tuple[int, str, bytes]:
-        options = self._cache.options
-        return id(clients.get(options.connection)), options.cache_name, self._momento_key
+    def _flight_key(self) -> tuple[object, ...]:
+        return name_flight(self._cache, self._momento_key)
 
     def _join(self, tick: int) -> Actions[Any]:
         """Return the value of the key's flight, which this call may lead."""
@@ -305,30 +312,17 @@ class GetOrSet:
             # Before the default runs: an invalidation meanwhile must concern the value.
             snapshot = self._cache._tags.snapshot(self._tags)  # noqa: SLF001
             self._tagged = yield Operate("snapshot", (self._key,), snapshot, ())
-        prefix = yield from self._find_generation()
+        # A clear() meanwhile must forget the value too.
+        generation = yield from find_generation(self._cache, self._key)
         value = yield Compute(self._default)
         if is_recomputed:
             self._record("recomputed")
         if self._tags and not self._tagged:  # Momento cannot be reached, and the cache fails open
             return value
         self._computed = value
-        generation = self._cache._generation  # noqa: SLF001
-        pin = None if prefix is None else generation.pin(prefix)
-        try:
-            value = yield from self._write(value)
-        finally:
-            if pin is not None:
-                generation.unpin(pin)
+        value = yield from within(self._cache, generation, self._write(value))
         self._computed = _NOTHING
         return value
-
-    def _find_generation(self) -> Actions[bytes | None]:
-        """Return the generation of the key, if it has one. While the default runs, clear() may replace it."""
-        generation = self._cache._generation  # noqa: SLF001
-        if generation is None:
-            return None
-        prefix: bytes | None = generation.recall()
-        return prefix if prefix is not None else (yield self._operate(generation.get(), None))
 
     def _write(self, value: Any) -> Actions[Any]:
         cache, key, version = self._cache, self._key, self._version

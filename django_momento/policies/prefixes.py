@@ -16,6 +16,7 @@ from ..client.client import Client
 from ..client.metering import Tally
 from ..conf.options import CacheOptions
 from ..exceptions import MomentoCacheError
+from .actions import Actions, Operate
 from .timeouts import to_milliseconds
 from .versions import Versions, generation_key, versions
 
@@ -53,6 +54,10 @@ class Generation:
         known = self._versions.recall(key, self._seconds)
         return None if known is None or known.version is None else known.version.hex().encode() + b":"
 
+    def peek(self) -> bytes | None:
+        """Return the generation that this process knew last. It tells a clear() in this process."""
+        return self._versions.peek(generation_key(self._get_prefix()))
+
     def enter(self, operation: Operation[T]) -> Operation[T]:
         """Return an operation with the generation before the keys of its calls."""
         return with_generation(operation, self)
@@ -80,6 +85,27 @@ class Generation:
     def wrap(self, client: Client) -> Client:
         """Return a client that puts the generation before the keys of each operation."""
         return cast("Client", _PrefixedClient(client, self))
+
+
+def find_generation(cache: Any, key: object) -> Actions[bytes | None]:
+    """Return the generation of a cache's keys, or None if it has none. ``key`` is the one of the call."""
+    generation: Generation | None = cache._generation  # noqa: SLF001 - policies belong to the cache
+    if generation is None:
+        return None
+    text: bytes | None = generation.recall()
+    return text if text is not None else (yield Operate("snapshot", (key,), generation.get(), None))
+
+
+def within(cache: Any, text: bytes | None, actions: Actions[T]) -> Actions[T]:
+    """Perform actions in the generation with that text, if there is one: a clear() meanwhile forgets them."""
+    generation: Generation | None = cache._generation  # noqa: SLF001
+    if generation is None or text is None:
+        return (yield from actions)
+    token = generation.pin(text)
+    try:
+        return (yield from actions)
+    finally:
+        generation.unpin(token)
 
 
 class _PrefixedClient:

@@ -70,6 +70,20 @@ class Tags:
         found = yield from self._versions.ensure(keys.values(), self._seconds, self._ttl)
         return tuple((tag, found[key]) for tag, key in keys.items())
 
+    def snapshot_afterwards(self, tags: Iterable[str], started: float) -> Operation[Tagged | None]:
+        """Return the tags of a value that was computed before its tags were known.
+
+        ``started`` is the time of ``clock.monotonic`` when that began. Return None if this process knows
+        that one of the tags may have been invalidated since.
+        """
+        keys = {tag: tag_key(self._prefix, tag) for tag in tags}
+        before = {key: self._versions.peek(key) for key in keys.values()}
+        found = yield from self._versions.ensure(keys.values(), self._seconds, self._ttl)
+        for key, version in found.items():
+            if self._versions.was_replaced_since(key, started) or before[key] not in (None, version):
+                return None
+        return tuple((tag, found[key]) for tag, key in keys.items())
+
     def find_current(self, values: Iterable[Tagged]) -> Operation[list[bool]]:
         """Return for the tags of each value whether all of them still have these versions."""
         keyed = [[(tag_key(self._prefix, tag), version) for tag, version in tags] for tags in values]

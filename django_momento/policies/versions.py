@@ -11,6 +11,7 @@ import threading
 from collections.abc import Collection, Iterable
 from concurrent.futures import Future
 from hashlib import blake2b
+from math import inf
 from secrets import token_bytes
 from typing import NamedTuple
 
@@ -107,6 +108,8 @@ class Versions:
         self._lock = threading.RLock()
         self._known: dict[bytes, Known] = {}
         self._flights: dict[bytes, _Flight] = {}
+        # When this process replaced versions.
+        self._replaced_at: dict[bytes, float] = {}
 
     def recall(self, key: bytes, seconds: float) -> Known | None:
         """Return a version that Momento was asked for in the last ``seconds``."""
@@ -119,6 +122,15 @@ class Versions:
         ):
             return None
         return known
+
+    def peek(self, key: bytes) -> bytes | None:
+        """Return the version that this process knew last, however old it is."""
+        known = self._known.get(key)
+        return None if known is None else known.version
+
+    def was_replaced_since(self, key: bytes, started: float) -> bool:
+        """Return whether this process has replaced a version since a time of ``clock.monotonic``."""
+        return self._replaced_at.get(key, -inf) >= started
 
     def ask(self, keys: Iterable[bytes], seconds: float) -> Operation[dict[bytes, bytes | None]]:
         """Return the version of each key, or None if it has none. Send at most one call.
@@ -164,6 +176,7 @@ class Versions:
         """
         keys = list(dict.fromkeys(keys))
         self._drop(keys)
+        self._note_replaced(keys)
         try:
             # One arrival each: if the first arrived and a later copy did too, after another's replacement, it
             # would bring back the values between the two. So another attempt has other versions.
@@ -249,6 +262,15 @@ class Versions:
                 self._known[key] = Known(version, asked_at, asked_at_wall, *renewed)
             while len(self._known) > MAX_KNOWN:
                 del self._known[next(iter(self._known))]
+
+    def _note_replaced(self, keys: Iterable[bytes]) -> None:
+        now = monotonic()
+        with self._lock:
+            for key in keys:
+                self._replaced_at.pop(key, None)
+                self._replaced_at[key] = now
+            while len(self._replaced_at) > MAX_KNOWN:
+                del self._replaced_at[next(iter(self._replaced_at))]
 
     def _drop(self, keys: Iterable[bytes]) -> None:
         with self._lock:
