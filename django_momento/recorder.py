@@ -66,18 +66,12 @@ class RecordingCache(BaseCache):
         return bool(self.has_key(key))
 
     def get(self, key: Any, default: Any = None, version: int | None = None, **extra: Any) -> Any:
-        entry = self._find(self._wrapped, key, version)
-        if entry is None:
-            return self._wrapped.get(key, default, version=version, **extra)
-        started = wall()
+        entry, started = self._find(self._wrapped, key, version), wall()
         value = self._wrapped.get(key, MISSING, version=version, **extra)
         return self._record_read("get", entry, started, value, default)
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None, **extra: Any) -> Any:
-        entry = self._find(self._wrapped, key, version)
-        if entry is None:
-            return await self._wrapped.aget(key, default, version=version, **extra)
-        started = wall()
+        entry, started = self._find(self._wrapped, key, version), wall()
         value = await self._wrapped.aget(key, MISSING, version=version, **extra)
         return self._record_read("get", entry, started, value, default)
 
@@ -133,10 +127,9 @@ class RecordingCache(BaseCache):
         hit: int | None = None,
     ) -> None:
         entry = self._find(self._wrapped, key, version)
-        if entry is not None:
-            if timeout is DEFAULT_TIMEOUT:
-                timeout = self._wrapped.default_timeout
-            self._append((started, wall(), verb, entry, value, timeout, hit, 1))
+        if timeout is DEFAULT_TIMEOUT:
+            timeout = self._wrapped.default_timeout
+        self._append((started, wall(), verb, entry, value, timeout, hit, 1))
 
     def add(
         self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **extra: Any
@@ -198,8 +191,7 @@ class RecordingCache(BaseCache):
         self, verb: str, key: Any, started: float, version: Any, hit: int | None, value: Any = UNMEASURED
     ) -> None:
         entry = self._find(self._wrapped, key, version)
-        if entry is not None:
-            self._append((started, wall(), verb, entry, value, None, hit, 1))
+        self._append((started, wall(), verb, entry, value, None, hit, 1))
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None, **extra: Any) -> Any:
         return self._record_sum(self._wrapped.incr, key, delta, version, extra)
@@ -257,12 +249,11 @@ class RecordingCache(BaseCache):
         self, key: Any, started: float, value: Any, timeout: Any, version: Any, computed: _Computed
     ) -> None:
         entry = self._find(self._wrapped, key, version)
-        if entry is not None:
-            if timeout is DEFAULT_TIMEOUT:
-                timeout = self._wrapped.default_timeout
-            measured = value if computed.was_called or entry.size is None else UNMEASURED
-            hit = int(not computed.was_called)
-            self._append((started, wall(), "get_or_set", entry, measured, timeout, hit, 1))
+        if timeout is DEFAULT_TIMEOUT:
+            timeout = self._wrapped.default_timeout
+        measured = value if computed.was_called or entry.size is None else UNMEASURED
+        hit = int(not computed.was_called)
+        self._append((started, wall(), "get_or_set", entry, measured, timeout, hit, 1))
 
     def get_many(self, keys: Iterable[Any], version: int | None = None, **extra: Any) -> Any:
         keys, started = list(keys), wall()
@@ -280,11 +271,10 @@ class RecordingCache(BaseCache):
         ended, batch = wall(), len(keys)
         for key in keys:
             entry = self._find(self._wrapped, key, version)
-            if entry is not None:
-                value, hit = UNMEASURED, int(key in found)
-                if hit and entry.size is None:
-                    value = found[key]
-                self._append((started, ended, "get_many", entry, value, None, hit, batch))
+            value, hit = UNMEASURED, int(key in found)
+            if hit and entry.size is None:
+                value = found[key]
+            self._append((started, ended, "get_many", entry, value, None, hit, batch))
 
     def set_many(
         self,
@@ -330,8 +320,7 @@ class RecordingCache(BaseCache):
             timeout = self._wrapped.default_timeout
         for key, value in data.items():
             entry = self._find(self._wrapped, key, version)
-            if entry is not None:
-                self._append((started, ended, verb, entry, value, timeout, None, batch))
+            self._append((started, ended, verb, entry, value, timeout, None, batch))
 
     def incr_version(self, key: Any, delta: int = 1, version: int | None = None, **extra: Any) -> Any:
         started = wall()

@@ -120,7 +120,7 @@ def test_a_trace_has_no_key_and_no_value(settings: Any, tmp_path: Path, name: st
 
 
 def test_a_sample_has_all_calls_of_its_keys(settings: Any, tmp_path: Path) -> None:
-    """A key is in the sample or not, in each call, in batches, and in both files of two aliases."""
+    """A key is in the sample or not, in each call and in batches. The other keys are counted."""
     half = tmp_path / "half.jsonl"
     settings.CACHES = {"memory": MEMORY, "half": recording("memory", half, SAMPLE=0.5)}
     keys = [f"k{number}" for number in range(200)]
@@ -128,11 +128,14 @@ def test_a_sample_has_all_calls_of_its_keys(settings: Any, tmp_path: Path) -> No
         caches["half"].set(key, 1)
     caches["half"].get_many(keys)
 
-    events = recorded(half)
+    events = [each for each in recorded(half) if each.key]
     sets, gets = ([each.key for each in events if each.verb == verb] for verb in ("set", "get_many"))
     assert sorted(sets) == sorted(gets)
     assert 60 < len(sets) < 140
     assert {each.batch for each in events} == {1, 200}
+    others = [each for each in recorded(half) if not each.key]
+    assert {(each.verb, each.hit, each.batch) for each in others} == {("set", None, 1), ("get_many", 1, 200)}
+    assert sum(each.keys for each in others) == 400 - len(events)
 
 
 def test_other_methods_arguments_and_attributes_are_those_of_the_wrapped_cache(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from ..redaction import quote
 from ..traces.reading import Trace, TraceError
 from .bursts import MAX_GAP, Bursts
-from .error_bars import error_of_hit_rate, error_of_total
+from .estimate import Estimate, Figure
 from .load import Load
 from .prices import NO_PRICES, SECONDS_OF_A_MONTH, Prices
 from .replay import Replay
 from .report import Elasticache, GroupRow, Outcome, Report, TraceFacts
 from .store import DEFAULT_STORAGE
-from .totals import READS, Sums
 
 DEFAULT_LIMIT = 100.0
 # Events between two calls of the progress.
@@ -23,6 +23,11 @@ _STEP = 20_000
 _POINTS = 240
 
 Progress = Callable[[str, int, int], object]
+
+_keys, _reads, _hits, _writes = (attrgetter(name) for name in ("keys", "reads", "hits", "writes"))
+_operations, _packed, _units = (attrgetter(name) for name in ("operations", "packed", "units"))
+_too_large, _cut = attrgetter("too_large"), attrgetter("cut")
+_OF_ROWS: tuple[Figure, ...] = (_keys, _reads, _hits, _operations, _too_large, _cut)
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,13 @@ class _Forecast:
     def __init__(self, trace: Trace, question: Question) -> None:
         self._trace = trace
         self._question = question
-        self._scale = 1 / trace.sample
         self._bursts = Bursts()
-        self._recorded = Sums()
         self._started = self._ended = 0
         self._replay = self._start(0)
+        self._estimate = Estimate(self._replay.totals)
 
     def run(self, progress: Progress) -> Report:
-        trace, recorded, follow_burst = self._trace, self._recorded, self._bursts.apply
+        trace, follow_burst = self._trace, self._bursts.apply
         size = max(1, trace.size)
         done = 0
         for process, event in trace.events():
@@ -71,9 +75,6 @@ class _Forecast:
                 replay = self._replay.apply
             replay(process, event)
             follow_burst(process, event)
-            if event[9] is not None and event[2] in READS:
-                recorded.reads += 1
-                recorded.hits += event[9]
             done += 1
             if done % _STEP == 0:
                 progress("replay of the trace, in percent:", min(trace.bytes_read, size) * 100 // size, 100)
@@ -84,6 +85,7 @@ class _Forecast:
             )
         self._ended = self._replay.store.now
         self._replay.finish()
+        self._estimate = Estimate(self._replay.totals)
         return self._report(done)
 
     def _start(self, started: int) -> Replay:
@@ -105,11 +107,11 @@ class _Forecast:
         return total * SECONDS_OF_A_MONTH / self._seconds
 
     def _report(self, events: int) -> Report:
-        trace, question, scale, replay = self._trace, self._question, self._scale, self._replay
-        totals = replay.totals
-        baseline = self._outcome("as it is", "No change", replay.load)
-        units = totals.units * scale
-        mean_bytes = totals.byte_seconds / self._seconds * scale
+        trace, question, replay, estimate = self._trace, self._question, self._replay, self._estimate
+        totals, scale = replay.totals, 1 / trace.sample
+        base_load = estimate.load(replay.load, _operations)
+        baseline = self._outcome("as it is", "No change", base_load)
+        units, mean_bytes = estimate.total(_units), totals.byte_seconds / self._seconds * scale
         return Report(
             trace=TraceFacts(
                 files=len(trace.files),
@@ -120,43 +122,44 @@ class _Forecast:
                 lost=trace.lost,
                 started=self._started / 1000,
                 seconds=self._seconds,
-                recorded_hit_rate=self._recorded.hit_rate,
+                recorded_hit_rate=estimate.recorded_hit_rate(),
             ),
             limit=question.limit,
             baseline=baseline,
-            hit_rate_error=error_of_hit_rate(totals.parts, trace.sample),
-            operations_error=error_of_total(totals.parts, trace.sample, lambda part: part.operations),
-            calls=totals.calls * scale,
-            keys=totals.keys * scale,
+            hit_rate_error=estimate.error_of_ratio(_hits, _reads),
+            operations_error=estimate.error(_operations),
+            calls=estimate.calls,
+            keys=estimate.total(_keys),
             mean_per_second=baseline.operations / self._seconds,
-            minutes=-(-len(replay.load.seconds) // 60),
+            minutes=-(-len(base_load.seconds) // 60),
             operations_of_a_month=self._of_a_month(baseline.operations),
             peak_bytes=totals.peak_bytes * scale,
             storage=question.storage,
-            too_large=totals.too_large * scale,
-            cut=totals.cut * scale,
-            writes=totals.writes * scale,
+            too_large=estimate.total(_too_large),
+            cut=estimate.total(_cut),
+            writes=estimate.total(_writes),
             elasticache=Elasticache(
                 units,
                 self._of_a_month(units),
                 mean_bytes,
                 question.prices.elasticache(self._of_a_month(units), mean_bytes),
             ),
-            groups=self._rows(totals.groups, totals.operations),
-            verbs=self._rows(totals.verbs, totals.operations),
-            what_ifs=self._what_ifs(),
-            series=replay.load.series(_POINTS),
+            groups=self._group_rows(baseline.operations),
+            verbs=self._verb_rows(baseline.operations),
+            what_ifs=self._what_ifs(base_load),
+            series=base_load.series(_POINTS),
         )
 
-    def _outcome(self, name: str, change: str, load: Load, further_hits: int = 0, note: str = "") -> Outcome:
-        totals, scale = self._replay.totals, self._scale
-        hits = totals.hits + further_hits
+    def _outcome(
+        self, name: str, change: str, load: Load, further_hits: float = 0, note: str = ""
+    ) -> Outcome:
+        reads, hits = self._estimate.total(_reads), self._estimate.total(_hits) + further_hits
         return Outcome(
             name=name,
             change=change,
-            reads=totals.reads * scale,
-            hits=hits * scale,
-            hit_rate=hits / totals.reads if totals.reads else None,
+            reads=reads,
+            hits=hits,
+            hit_rate=hits / reads if reads else None,
             operations=load.total,
             per_second=load.percentiles(),
             minutes_over=load.minutes_over(self._question.limit),
@@ -165,40 +168,41 @@ class _Forecast:
             note=note,
         )
 
-    def _what_ifs(self) -> list[Outcome]:
-        replay, question, scale = self._replay, self._question, self._scale
+    def _what_ifs(self, base_load: Load) -> list[Outcome]:
+        replay, question, estimate = self._replay, self._question, self._estimate
         near, stale, longer = replay.near, replay.stale, replay.longer
+        factor = estimate.factor(_reads)
         measured = replay.compression.was_measured
         return [
             self._outcome(
                 "compression",
                 "COMPRESSOR = zlib",
-                replay.packed_load,
+                estimate.load(replay.packed_load, _packed),
                 note="Measured with zlib." if measured else "No value is large enough to gain.",
             ),
             self._outcome(
                 "near cache",
                 f"NEAR_SECONDS = {question.near:g}",
-                replay.load + near.load,
-                near.hits,
-                f"{near.served * scale:,.0f} reads come from memory. {near.old * scale:,.0f} of them get "
+                base_load + near.load.times(factor),
+                near.hits * factor,
+                f"{near.served * factor:,.0f} reads come from memory. {near.old * factor:,.0f} of them get "
                 f"a value that another process has changed, up to {question.near:g} s late.",
             ),
-            self._outcome("batching", "get_many for gets in a row", replay.load, note=self._batching_note()),
+            self._outcome("batching", "get_many for gets in a row", base_load, note=self._batching_note()),
             self._outcome(
                 "longer timeouts",
                 "No limit of 24 hours",
-                replay.load + longer.load,
-                longer.hits,
-                f"{replay.totals.cut * scale:,.0f} writes have a longer timeout, or none. This needs "
-                "provisioned storage.",
+                base_load + longer.load.times(factor),
+                longer.hits * factor,
+                f"{estimate.total(_cut):,.0f} writes have a longer timeout, or none. This needs provisioned "
+                "storage.",
             ),
             self._outcome(
                 "stale values",
                 f"Old values for {question.stale:g} s",
-                replay.load + stale.load,
-                stale.hits,
-                f"{stale.hits * scale:,.0f} reads get the old value while one caller computes the next.",
+                base_load + stale.load.times(factor),
+                stale.hits * factor,
+                f"{stale.hits * factor:,.0f} reads get the old value while one caller computes the next.",
             ),
         ]
 
@@ -211,22 +215,41 @@ class _Forecast:
             "become one get_many. This saves round trips, and no operations."
         )
 
-    def _rows(self, sums: Mapping[str, Sums], operations: int) -> list[GroupRow]:
-        scale = self._scale
-        rows = [
-            GroupRow(
-                name=quote(name, 80) or "(no key)",
-                keys=each.keys * scale,
-                reads=each.reads * scale,
-                hits=each.hits * scale,
-                hit_rate=each.hit_rate,
-                operations=each.operations * scale,
-                share=each.operations / operations if operations else 0.0,
-                largest=each.largest,
-                too_large=each.too_large * scale,
-                cut=each.cut * scale,
-                cost=self._question.prices.momento(self._of_a_month(each.operations * scale)),
+    def _group_rows(self, operations: float) -> list[GroupRow]:
+        """Return a row for each key group. The groups of keys outside the sample are not known."""
+        factor = self._estimate.factor(_operations)
+        rows = []
+        for name, sums in self._replay.totals.groups.items():
+            figures = {figure: figure(sums) * factor for figure in _OF_ROWS}
+            rows.append(self._row(quote(name, 80) or "(no key)", figures, sums.largest, operations))
+        return _by_operations(rows)
+
+    def _verb_rows(self, operations: float) -> list[GroupRow]:
+        totals, rows = self._replay.totals, []
+        for verb in {verb for verb, _ in (*totals.strata, *totals.others)}:
+            figures = {figure: self._estimate.total(figure, frozenset({verb})) for figure in _OF_ROWS}
+            largest = max(
+                (each.largest for (name, _), each in totals.strata.items() if name == verb), default=0
             )
-            for name, each in sums.items()
-        ]
-        return sorted(rows, key=lambda row: (-row.operations, row.name))
+            rows.append(self._row(quote(verb, 80), figures, largest, operations))
+        return _by_operations(rows)
+
+    def _row(self, name: str, figures: Mapping[Figure, float], largest: int, operations: float) -> GroupRow:
+        reads, hits, cost = figures[_reads], figures[_hits], figures[_operations]
+        return GroupRow(
+            name=name,
+            keys=figures[_keys],
+            reads=reads,
+            hits=hits,
+            hit_rate=hits / reads if reads else None,
+            operations=cost,
+            share=cost / operations if operations else 0.0,
+            largest=largest,
+            too_large=figures[_too_large],
+            cut=figures[_cut],
+            cost=self._question.prices.momento(self._of_a_month(cost)),
+        )
+
+
+def _by_operations(rows: list[GroupRow]) -> list[GroupRow]:
+    return sorted(rows, key=lambda row: (-row.operations, row.name))

@@ -17,16 +17,12 @@ class Percentiles(NamedTuple):
 
 
 class Load:
-    """The operations of each second of a trace.
+    """The operations of each second of a trace."""
 
-    ``scale`` is the number of keys for which one key of the sample stands.
-    """
+    def __init__(self) -> None:
+        self.seconds: list[float] = [0]
 
-    def __init__(self, scale: float) -> None:
-        self.scale = scale
-        self.seconds: list[int] = [0]
-
-    def add(self, second: int, operations: int) -> None:
+    def add(self, second: int, operations: float) -> None:
         """Count operations in a second, by its number."""
         try:
             self.seconds[second] += operations
@@ -36,36 +32,40 @@ class Load:
 
     def __add__(self, other: Load) -> Load:
         """Return the sum, second by second."""
-        found = Load(self.scale)
+        found = Load()
         found.seconds = [sum(pair) for pair in zip_longest(self.seconds, other.seconds, fillvalue=0)]
+        return found
+
+    def times(self, factor: float) -> Load:
+        """Return this load multiplied by a number."""
+        found = Load()
+        found.seconds = [count * factor for count in self.seconds]
         return found
 
     @property
     def total(self) -> float:
         """The operations of all seconds."""
-        return sum(self.seconds) * self.scale
+        return sum(self.seconds)
 
     def percentiles(self) -> Percentiles:
         """Return the figures over all seconds, those without operations included."""
         ordered = sorted(self.seconds)
         last = len(ordered) - 1
         return Percentiles(
-            ordered[round(last * 0.5)] * self.scale,
-            ordered[round(last * 0.99)] * self.scale,
-            ordered[last] * self.scale,
+            ordered[round(last * 0.5)],
+            ordered[round(last * 0.99)],
+            ordered[last],
         )
 
     def minutes_over(self, limit: float) -> int:
         """Return the number of minutes in which at least one second has more operations than the limit."""
-        bound = limit / self.scale
         return len(
-            {second // SECONDS_OF_A_MINUTE for second, count in enumerate(self.seconds) if count > bound}
+            {second // SECONDS_OF_A_MINUTE for second, count in enumerate(self.seconds) if count > limit}
         )
 
     def excess(self, limit: float) -> float:
         """Return the number of operations above the limit of their second, which would be refused."""
-        bound = limit / self.scale
-        return sum(count - bound for count in self.seconds if count > bound) * self.scale
+        return sum(count - limit for count in self.seconds if count > limit)
 
     def series(self, points: int) -> list[tuple[int, float, float]]:
         """Return at most so many stretches of time: the first second, and the mean and the maximum in it."""
@@ -73,5 +73,5 @@ class Load:
         found = []
         for start in range(0, len(self.seconds), step):
             part = self.seconds[start : start + step]
-            found.append((start, sum(part) / len(part) * self.scale, max(part) * self.scale))
+            found.append((start, sum(part) / len(part), max(part)))
         return found

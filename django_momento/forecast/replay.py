@@ -40,12 +40,12 @@ class Replay:
         # A sample of the keys shares a sample of the memory.
         self.store = SimulatedStore(MAX_TTL, max(1, round(storage * sample)))
         self.totals = Totals(sample)
-        self.load = Load(1 / sample)
-        self.packed_load = Load(1 / sample)
+        self.load = Load()
+        self.packed_load = Load()
         self.compression = Compression()
-        self.near = NearCache(1 / sample, near)
-        self.stale = StaleValues(1 / sample, stale)
-        self.longer = LongerTimeouts(1 / sample)
+        self.near = NearCache(near)
+        self.stale = StaleValues(stale)
+        self.longer = LongerTimeouts()
         self._second = 0
         # For each key the time of a hit in place of a miss.
         self._unneeded: dict[bytes, int] = {}
@@ -73,6 +73,9 @@ class Replay:
         second = (time - self._started) // 1000
         if second > self._second:
             self._end_second(second)
+        if not event[3]:
+            self.totals.count_others(max(second, 0), event)
+            return
         apply = self._verbs.get(event[2])
         if apply is not None:
             self.totals.count_event(event)
@@ -90,7 +93,7 @@ class Replay:
     def _charge(self, operations: int, packed: int) -> None:
         self.load.add(self._second, operations)
         self.packed_load.add(self._second, packed)
-        self.totals.count_operations(operations)
+        self.totals.count_operations(operations, packed)
 
     def _charge_item(self, stored: Stored) -> None:
         operations = item_operations(stored.bytes)

@@ -16,16 +16,16 @@ _MAX_NEAR_KEYS = 100_000
 class Change:
     """The difference that a change makes: further hits, and further operations, below 0 if it saves some."""
 
-    def __init__(self, scale: float) -> None:
+    def __init__(self) -> None:
         self.hits = 0
-        self.load = Load(scale)
+        self.load = Load()
 
 
 class NearCache(Change):
     """Each process serves reads from its memory for ``seconds`` after it has seen a value."""
 
-    def __init__(self, scale: float, seconds: float) -> None:
-        super().__init__(scale)
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
         self._length = round(seconds * 1000)
         # For each process and key the end in its memory, and the serial of the item.
         self._processes: dict[str, dict[bytes, tuple[float, int]]] = {}
@@ -76,8 +76,8 @@ class NearCache(Change):
 class StaleValues(Change):
     """Reads get a value for ``seconds`` after its end, while one caller computes the next one."""
 
-    def __init__(self, scale: float, seconds: float) -> None:
-        super().__init__(scale)
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
         self._length = seconds * 1000
 
     def miss(self, time: int, second: int, believed: Stored | None, item: int, key: int) -> None:

@@ -1,10 +1,11 @@
 """The format of a trace: JSON lines, of which the first is a header and each other one an event.
 
     {"momento_trace": 1, "sample": 0.1, "process": "4711-1764", "started": 1764070000000, "fields": [...]}
-    [1764070000123, 0, "get", "5f0c1d2e3a4b5c6d", "product", 13, null, null, null, 1, 1]
+    [1764070000123, 0, "get", "5f0c1d2e3a4b5c6d", "product", 13, null, null, null, 1, 1, 1]
 
-An event is the call of one key. A batch has one event for each of its keys that are in the sample. A trace
-has neither keys nor values: ``key`` is a hash with a secret of the site.
+An event is the call of one key. A batch has one event for each of its keys that are in the sample. The calls
+of the other keys are only counted, second by second. A trace has neither keys nor values: ``key`` is a hash
+with a secret of the site.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ HASH_SPACE = 1 << 8 * _HASH_BYTES
 
 
 class Event(NamedTuple):
-    """One key of one call.
+    """One key of one call, or a number of keys outside the sample.
 
     ``time`` is the start in milliseconds since the epoch, and ``took`` the duration in milliseconds. ``key``
     is the hash, and ``group`` the key group. ``key_bytes``, ``value_bytes`` and ``compressed_bytes`` are the
     sizes that Momento would store, or None if they were not measured. ``timeout`` is in seconds, and None
     means for ever. ``hit`` is 1 if the key was there, 0 if not, and None if the verb does not tell.
     ``batch`` is the number of keys of the whole call.
+
+    ``keys`` is more than 1 only outside the sample, where ``key`` is empty: so many keys had this verb, this
+    outcome and this batch within a second.
     """
 
     time: int
@@ -47,6 +51,7 @@ class Event(NamedTuple):
     timeout: float | None = None
     hit: int | None = None
     batch: int = 1
+    keys: int = 1
 
 
 class Header(NamedTuple):

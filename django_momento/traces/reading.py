@@ -159,15 +159,16 @@ def _is_event(fields: list[Any]) -> bool:
     """Return whether the fields of a line are those of an event."""
     if len(fields) != len(_FIELDS):
         return False
-    time, took, verb, key, group, key_bytes, value_bytes, packed, timeout, hit, batch = fields
+    time, took, verb, key, group, key_bytes, value_bytes, packed, timeout, hit, batch, count = fields
     return (
-        type(time) is type(took) is type(key_bytes) is type(batch) is int
+        type(time) is type(took) is type(key_bytes) is type(batch) is type(count) is int
         and type(verb) is type(key) is type(group) is str
         and (value_bytes is None or type(value_bytes) is int)
         and (packed is None or type(packed) is int)
         and (timeout is None or type(timeout) is int or type(timeout) is float)
         and (hit is None or hit == 0 or hit == 1)
         and batch > 0
+        and count > 0
         and key_bytes >= 0
         and time >= 0
     )

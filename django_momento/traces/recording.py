@@ -20,7 +20,7 @@ from ..exceptions import ConfigurationError
 from ..policies.key_groups import group_names
 from .files import SUFFIXES, import_zstd, split_name
 from .format import HASH_SPACE, hash_key, hash_secret
-from .writer import KeyEntry, TraceWriter, find_writer
+from .writer import OTHERS, KeyEntry, TraceWriter, find_writer
 
 BACKEND = "django_momento.recorder.RecordingCache"
 MISSING: Any = object()
@@ -63,32 +63,31 @@ class Recording:
         self._secret = secret
         # The first hashes that are not in the sample.
         self._bound = int(options.sample * HASH_SPACE)
-        self._entries: dict[Any, KeyEntry | None] = {}
+        self._entries: dict[Any, KeyEntry] = {}
 
     def copy(self) -> Recording:
         """Return a recording of the same trace that remembers no key."""
         return Recording(self.options, self._secret, self.writer, self._key_group)
 
-    def find(self, wrapped: Any, key: Any, version: int | None) -> KeyEntry | None:
-        """Return the facts about a key, or None if it is not in the sample."""
+    def find(self, wrapped: Any, key: Any, version: int | None) -> KeyEntry:
+        """Return the facts about a key, or OTHERS if it is not in the sample."""
         if type(key) is not str:  # 1 and True are equal, and different keys
             return self._make(wrapped, key, version)
-        entry = self._entries.get((key, version), MISSING)
-        if entry is MISSING:
+        entry = self._entries.get((key, version))
+        if entry is None:
             if len(self._entries) >= MAX_REMEMBERED:
                 self._entries.clear()
             entry = self._entries[key, version] = self._make(wrapped, key, version)
-        found: KeyEntry | None = entry
-        return found
+        return entry
 
-    def _make(self, wrapped: Any, key: Any, version: int | None) -> KeyEntry | None:
+    def _make(self, wrapped: Any, key: Any, version: int | None) -> KeyEntry:
         try:
             full_key = str(wrapped.make_key(key, version=version)).encode("utf-8", "surrogatepass")
         except Exception:  # noqa: BLE001 - the wrapped cache raises it too, to the caller
-            return None
+            return OTHERS
         hashed = hash_key(self._secret, full_key)
         if hashed >= self._bound:
-            return None
+            return OTHERS
         return KeyEntry(hashed, group_names.find(self.options.cache, (key,), self._key_group), len(full_key))
 
 

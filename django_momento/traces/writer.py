@@ -50,6 +50,12 @@ class KeyEntry:
         self.size: int | None = None
 
 
+OTHERS = KeyEntry(0, "", 0)
+"""Stands for each key outside the sample."""
+OTHERS.text = '"","",0'
+OTHERS.size = 0
+
+
 class Recorded(NamedTuple):
     """An event that waits to be written. Both times are in seconds since the epoch."""
 
@@ -162,7 +168,21 @@ class TraceWriter:
             raise
 
     def _take_lines(self) -> list[str]:
-        return [self._line(*self.waiting.popleft()) for _ in range(len(self.waiting))]
+        lines = []
+        # Of the keys outside the sample: the first start and the number, by second, verb, outcome and batch.
+        others: dict[tuple[int, str, int | None, int], list[float]] = {}
+        for _ in range(len(self.waiting)):
+            recorded = self.waiting.popleft()
+            if recorded[3] is not OTHERS:
+                lines.append(self._line(*recorded))
+                continue
+            started, _, verb, _, _, _, hit, batch = recorded
+            counted = others.setdefault((int(started), verb, hit, batch), [started, 0])
+            counted[1] += 1
+        for (_, verb, hit, batch), (started, count) in others.items():
+            line = self._line(started, started, verb, OTHERS, UNMEASURED, None, hit, batch, int(count))
+            lines.append(line)
+        return lines
 
     def _line(
         self,
@@ -174,6 +194,7 @@ class TraceWriter:
         timeout: Any,
         hit: int | None,
         batch: int,
+        count: int = 1,
     ) -> str:
         size = packed = None
         if value is not UNMEASURED:
@@ -181,7 +202,7 @@ class TraceWriter:
             entry.size = size or entry.size or 0
         return (
             f'[{started * 1000:.0f},{max(0.0, ended - started) * 1000:.0f},"{verb}",{entry.text},'
-            f"{_json(size)},{_json(packed)},{_seconds(timeout)},{_json(hit)},{batch}]"
+            f"{_json(size)},{_json(packed)},{_seconds(timeout)},{_json(hit)},{batch},{count}]"
         )
 
     def _open_files(self) -> TraceFiles:

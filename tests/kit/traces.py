@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
 
-from django_momento.traces.format import Event, Header
+from django_momento.traces.format import HASH_SPACE, Event, Header
 from django_momento.traces.reading import Trace, find_files
 from django_momento.traces.writer import flush_all
 
@@ -38,6 +39,22 @@ def write_trace(path: Path, events: Iterable[Event], sample: float = 1.0, proces
     lines = [json.dumps(Header(sample, process, START).as_dict()), *map(json.dumps, events)]
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def write_sample(path: Path, events: Iterable[Event], share: float) -> Path:
+    """Write the trace that a RecordingCache with this SAMPLE would write of some events."""
+    kept: list[Event] = []
+    others: Counter[tuple[int, str, int | None, int]] = Counter()
+    for each in events:
+        if int(each.key, 16) < share * HASH_SPACE:
+            kept.append(each)
+        else:
+            others[each.time // 1000, each.verb, each.hit, each.batch] += 1
+    kept += [
+        Event(second * 1000, 0, verb, "", "", 0, hit=hit, batch=batch, keys=count)
+        for (second, verb, hit, batch), count in others.items()
+    ]
+    return write_trace(path, sorted(kept, key=lambda each: each.time), sample=share)
 
 
 def forecast_of(*traces: Path, **options: Any) -> dict[str, Any]:

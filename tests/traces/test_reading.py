@@ -66,7 +66,7 @@ def test_a_file_that_is_cut_anywhere_gives_the_events_before(
 
 GARBAGE = st.one_of(
     st.text(st.characters(blacklist_characters="\n", blacklist_categories=["Cs"]), min_size=1, max_size=40),
-    st.sampled_from(["[1,2]", "null", '{"a":1}', '[1,0,"get","k","g",1,null,null,null,2,1]', "[[]]", "]["]),
+    st.sampled_from(["[1,2]", "null", '{"a":1}', '[1,0,"get","k","g",1,null,null,null,2,1,1]', "[[]]", "]["]),
 )
 
 
