@@ -13,6 +13,8 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
+from django.template import Context, Engine
+from django.utils.safestring import mark_safe
 
 from tests.docs.conftest import Apply
 from tests.docs.pages import blocks
@@ -59,3 +61,20 @@ def test_a_save_forgets_the_values_of_its_object_when_it_is_committed() -> None:
 
     ada.delete()
     assert cache.get(f"name:{ada.pk}") is None
+
+
+def test_a_fragment_is_rendered_again_after_its_tag_is_invalidated() -> None:
+    """And stays safe text."""
+    (block,) = (each for each in blocks("docs/how-to/invalidate.md") if "render_to_string" in each.text)
+    namespace: dict[str, Any] = {"cache": cache}
+    exec(compile(block.text, "invalidate.md", "exec"), namespace)
+    fragments = iter(["<b>1</b>", "<b>2</b>"])
+    namespace["render_to_string"] = lambda name: mark_safe(next(fragments))
+    page = Engine().from_string("{{ sidebar }}{{ sidebar }}")
+
+    def show() -> str:
+        return page.render(Context({"sidebar": namespace["sidebar"]}))
+
+    assert [show(), show()] == ["<b>1</b><b>1</b>"] * 2
+    cache.invalidate_tags("products")  # type: ignore[attr-defined]  # a cache of ours
+    assert show() == "<b>2</b><b>2</b>"
