@@ -49,6 +49,13 @@ SUITES = (
         folder="tests",
     ),
     Suite(
+        "django",
+        ("runtests.py", "--settings=momento_sessions", "--parallel=1", "sessions_tests", "auth_tests"),
+        settings="test_sqlite",
+        folder="tests",
+        known_failures={"test_empty_session_saved": "looks for its session in the database"},
+    ),
+    Suite(
         "djangorestframework",
         (*PYTEST, "-p", "momento_by_default", "tests"),
         settings="default_settings",

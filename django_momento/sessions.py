@@ -1,0 +1,274 @@
+"""Sessions in a Momento cache alone, as SESSION_ENGINE = "django_momento.sessions".
+
+The engine stores sessions as Django's engine ``cache`` does, under the same keys, so a site may change from
+one to the other. It sends fewer calls: a new session is one Set, because its random key needs no search for a
+free one. A session that was only read is not written again to live longer, but gets a new TTL.
+
+Each session of a user has a tag, so that ``log_out_everywhere`` ends all of them by one call.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, UpdateError
+from django.contrib.sessions.backends.cache import SessionStore as CacheSessionStore
+from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.crypto import get_random_string
+
+from .cache import MomentoCache
+from .client import operations
+from .client.calls import Get, Operation
+from .codec.attributes import Attributed, Attributes
+
+if TYPE_CHECKING:
+    from django.core.cache.backends.base import BaseCache
+
+    from .policies.tags import Tagged
+
+_KEY_LENGTH = 32
+# The key of the user's primary key in the data of a session, as django.contrib.auth has it.
+_USER = "_auth_user_id"
+
+
+def user_tag(primary_key: object) -> str:
+    """Return the tag of all sessions of a user."""
+    return f"session-user:{primary_key}"
+
+
+def log_out_everywhere(user: Any) -> None:
+    """End all sessions of a user, on all devices. The user's next request on each of them is anonymous.
+
+    A session of this request can go on: call its ``cycle_key()`` afterwards. Raises MomentoCacheError if
+    Momento cannot be reached, also if the alias of sessions fails open.
+    """
+    cache = _session_cache()
+    cache._run_loudly("invalidate_tags", (), cache._tags.invalidate([user_tag(user.pk)]))
+
+
+async def alog_out_everywhere(user: Any) -> None:
+    """See log_out_everywhere()."""
+    cache = _session_cache()
+    await cache._arun_loudly("invalidate_tags", (), cache._tags.invalidate([user_tag(user.pk)]))
+
+
+def _session_cache() -> MomentoCache:
+    cache = caches[settings.SESSION_CACHE_ALIAS]
+    if not isinstance(cache, MomentoCache):
+        raise ImproperlyConfigured(
+            f"SESSION_CACHE_ALIAS names {settings.SESSION_CACHE_ALIAS!r}, which is a {type(cache).__name__}. "
+            "Only sessions in a django_momento.cache.MomentoCache can be ended together."
+        )
+    return cache
+
+
+class SessionStore(CacheSessionStore):
+    """A session in the cache that SESSION_CACHE_ALIAS names.
+
+    If that is no Momento cache, as in a test suite with another backend, it works as Django's own engine.
+
+    Reading a session raises MomentoCacheError if Momento cannot be reached, unless the alias fails open.
+    Django's engine takes an error for a missing session, and replaces the cookie of its visitor.
+    """
+
+    if TYPE_CHECKING:  # Django's, which its stubs do not have.
+        _cache: BaseCache
+
+        def _get_session(self, no_load: bool = False) -> dict[str, Any]: ...
+        async def _aget_session(self, no_load: bool = False) -> dict[str, Any]: ...
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        # The tags of the stored session with their versions, as they were when it was loaded or saved.
+        self._tagged: Tagged = ()
+        # The stored data, in bytes, to see whether it has changed. Kept only if every request saves it.
+        self._stored: bytes | None = None
+
+    @property
+    def _momento(self) -> MomentoCache | None:
+        return self._cache if isinstance(self._cache, MomentoCache) else None
+
+    def _get_new_session_key(self) -> str:
+        # Of 165 random bits: a question whether it is free would always have the same answer.
+        return get_random_string(_KEY_LENGTH, VALID_KEY_CHARS)
+
+    async def _aget_new_session_key(self) -> str:
+        return self._get_new_session_key()
+
+    def load(self) -> dict[str, Any]:
+        cache = self._momento
+        if cache is None:
+            return super().load()
+        key = self.cache_key
+        return self._take(cache._run("get", (key,), _load(cache, key), None))
+
+    async def aload(self) -> dict[str, Any]:
+        cache = self._momento
+        if cache is None:
+            return await super().aload()
+        key = await self.acache_key()
+        return self._take(await cache._arun("get", (key,), _load(cache, key), None))
+
+    def _take(self, found: tuple[Any, Tagged] | None) -> dict[str, Any]:
+        if found is None:
+            self._session_key = None
+            return {}
+        data: dict[str, Any]
+        data, self._tagged = found
+        self._remember(data)
+        return data
+
+    def create(self) -> None:
+        if self._momento is None:
+            super().create()
+            return
+        self._session_key = self._get_new_session_key()
+        self._write(self._momento, self._get_session(no_load=True))
+        self.modified = True
+
+    async def acreate(self) -> None:
+        if self._momento is None:
+            await super().acreate()
+            return
+        self._session_key = self._get_new_session_key()
+        await self._awrite(self._momento, await self._aget_session(no_load=True))
+        self.modified = True
+
+    def save(self, must_create: bool = False) -> None:
+        cache = self._momento
+        if cache is None:
+            super().save(must_create)
+            return
+        if self.session_key is None:
+            self.create()
+            return
+        data = self._get_session(no_load=must_create)
+        if must_create:
+            if not cache.add(self.cache_key, data, self.get_expiry_age(), tags=_tags_of(data)):
+                raise CreateError
+            return
+        age = self.get_expiry_age()
+        verb, operation = self._update(cache, data, age)
+        if not cache._run(verb, (self.cache_key,), operation, True):
+            raise UpdateError
+
+    async def asave(self, must_create: bool = False) -> None:
+        cache = self._momento
+        if cache is None:
+            await super().asave(must_create)
+            return
+        if self.session_key is None:
+            await self.acreate()
+            return
+        data = await self._aget_session(no_load=must_create)
+        if must_create:
+            if not await cache.aadd(self.cache_key, data, await self.aget_expiry_age(), tags=_tags_of(data)):
+                raise CreateError
+            return
+        age = await self.aget_expiry_age()
+        verb, operation = self._update(cache, data, age)
+        if not await cache._arun(verb, (self.cache_key,), operation, True):
+            raise UpdateError
+
+    def delete(self, session_key: str | None = None) -> None:
+        cache, key = self._momento, session_key or self.session_key
+        if cache is None:
+            super().delete(session_key)
+            return
+        if key is not None:
+            cache.delete_many([self.cache_key_prefix + key])
+
+    async def adelete(self, session_key: str | None = None) -> None:
+        cache, key = self._momento, session_key or self.session_key
+        if cache is None:
+            await super().adelete(session_key)
+            return
+        if key is not None:
+            await cache.adelete_many([self.cache_key_prefix + key])
+
+    def _write(self, cache: MomentoCache, data: dict[str, Any]) -> None:
+        key = self.cache_key
+        encode = partial(_encode, cache, key, data, self.get_expiry_age())
+        cache._store("set", (key,), operations.set, encode, None, _tags_of(data))
+        self._forget()
+
+    async def _awrite(self, cache: MomentoCache, data: dict[str, Any]) -> None:
+        key = self.cache_key
+        encode = partial(_encode, cache, key, data, await self.aget_expiry_age())
+        await cache._astore("set", (key,), operations.set, encode, None, _tags_of(data))
+        self._forget()
+
+    def _update(self, cache: MomentoCache, data: dict[str, Any], age: Any) -> tuple[str, Operation[bool]]:
+        """Return the verb and the operation that saves a session which may have been deleted meanwhile."""
+        if self._stored is not None and self._stored == _pickle(data):
+            return "touch", self._keep(cache, data, age)
+        return "set", self._replace(cache, data, age)
+
+    def _keep(self, cache: MomentoCache, data: dict[str, Any], age: Any) -> Operation[bool]:
+        """Let an unchanged session live longer, and return whether it exists."""
+        momento_key, ttl = cache._momento_key(self.cache_key, None), cache._whole_ttl(self.cache_key, age)
+        if tags := _tags_of(data):
+            yield from cache._tags.snapshot(tags)  # This renews the version of the tag, which ends as well.
+        return (yield from operations.touch(momento_key, ttl))
+
+    def _replace(self, cache: MomentoCache, data: dict[str, Any], age: Any) -> Operation[bool]:
+        """Store a changed session if it exists, and return whether it does."""
+        momento_key, ttl = cache._momento_key(self.cache_key, None), cache._whole_ttl(self.cache_key, age)
+        # Not by a read, which may be of a moment before the deletion.
+        if not (yield from operations.touch(momento_key, ttl)):
+            return False
+        tags = _tags_of(data)
+        versions = (yield from cache._tags.snapshot(tags)) if tags else ()
+        if tags == tuple(name for name, _ in self._tagged):
+            # Of the moment when it was loaded: the user may have been logged out everywhere since.
+            versions = self._tagged
+        attributes = Attributes(tags=versions) if versions else None
+        yield from operations.set(*_encode(cache, self.cache_key, data, age, attributes))
+        self._tagged = versions
+        self._remember(data)
+        return True
+
+    def _remember(self, data: dict[str, Any]) -> None:
+        self._stored = _pickle(data) if settings.SESSION_SAVE_EVERY_REQUEST else None
+
+    def _forget(self) -> None:
+        self._tagged = ()
+        self._stored = None
+
+
+def _load(cache: MomentoCache, key: str) -> Operation[tuple[Any, Tagged] | None]:
+    """Return the data of a session and the versions of its tags, or None if there is no such session."""
+    momento_key = cache._momento_key(key, None)
+    stored = yield Get(momento_key)
+    value = None if stored is None else cache._decode(momento_key, stored, None)
+    if not isinstance(value, Attributed):
+        return (value, ()) if isinstance(value, Mapping) else None
+    tags = value.attributes.tags
+    (is_current,) = yield from cache._tags.find_current([tags])
+    return (value.value, tags) if is_current else None
+
+
+def _encode(
+    cache: MomentoCache, key: str, data: dict[str, Any], age: Any, attributes: Attributes | None = None
+) -> tuple[bytes, bytes, int]:
+    """Return the arguments of operations.set(). TTL_JITTER does not end a session before its cookie."""
+    momento_key = cache._momento_key(key, None)
+    return momento_key, cache._encode(momento_key, key, data, attributes), cache._whole_ttl(key, age)
+
+
+def _tags_of(data: Mapping[str, Any]) -> tuple[str, ...]:
+    primary_key = data.get(_USER)
+    return () if primary_key is None else (user_tag(primary_key),)
+
+
+def _pickle(data: dict[str, Any]) -> bytes | None:
+    """Return data as bytes, equal for equal data, or None if it cannot be told whether the data changes."""
+    try:
+        return pickle.dumps(data)
+    except Exception:  # noqa: BLE001 - a value of the site's own may raise anything
+        return None
