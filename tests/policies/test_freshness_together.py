@@ -30,12 +30,13 @@ def store_stale(cache: MomentoCache, value: Any) -> None:
 
 @FACES
 @pytest.mark.parametrize("options", FRESHNESS)
-@pytest.mark.parametrize("near", [0, 60])
+@pytest.mark.parametrize("near", [{}, {"NEAR_SECONDS": 60}])
+@pytest.mark.parametrize("clear", [{}, {"CLEAR": "prefix"}])
 def test_a_value_whose_tag_was_invalidated_is_computed_again(
-    make_cache: MakeCache, face: str, options: dict[str, Any], near: int
+    make_cache: MakeCache, face: str, options: dict[str, Any], near: dict[str, Any], clear: dict[str, Any]
 ) -> None:
-    """Once, and not even served stale."""
-    cache = make_cache(OPTIONS={"NEAR_SECONDS": near})
+    """Once, and not even served stale. So is one that was cleared."""
+    cache = make_cache(OPTIONS={**near, **clear})
     numbers = iter(range(10))
 
     def ask() -> int:
@@ -48,6 +49,8 @@ def test_a_value_whose_tag_was_invalidated_is_computed_again(
     call(cache, face, "invalidate_tags", "tea")
     assert [ask(), ask()] == [1, 1]
     assert call(cache, face, "get", "key") == 1
+    call(cache, face, "clear")
+    assert [ask(), ask()] == [2, 2]
 
 
 @FACES
