@@ -20,7 +20,7 @@ from ..client.futures import wait_for, wait_on_this_thread
 from ..clock import monotonic
 from ..events import events, observers
 from ..exceptions import MomentoCacheError, UnreadableValue
-from .near_store import PRESENT, Data, Name, NearStore
+from .near_store import Data, Marker, Name, NearStore
 from .observing import Observed
 from .passage import UNKNOWN, Passage, begin_step
 
@@ -163,7 +163,7 @@ class Reader:
                 return UNKNOWN
             place = (self._cache, prefix + key)
         entry = store.find(place)
-        if entry is None or not entry.is_fresh(monotonic(), seconds) or entry.data is PRESENT:
+        if entry is None or not entry.is_fresh(monotonic(), seconds) or type(entry.data) is Marker:
             return UNKNOWN
         value = default
         if entry.data is not None:

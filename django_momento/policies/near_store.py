@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
+from math import inf
 from sys import getsizeof
 from typing import Any, TypeAlias
 
@@ -18,12 +19,21 @@ from ..clock import monotonic
 Name: TypeAlias = tuple[str, bytes]
 
 
-class _Present:
-    """Stands for a value that exists and was not fetched."""
+class Marker:
+    """Stands for a value that is not known."""
 
 
-PRESENT = _Present()
-Data: TypeAlias = "bytes | _Present | None"
+# The value exists, and was not fetched.
+PRESENT = Marker()
+Data: TypeAlias = "bytes | Marker | None"
+
+# Seconds after a write of this process in which a read may still get the value from before it. Replicas lag
+# some milliseconds behind, and Momento documents no bound.
+REPLICA_SECONDS = 0.2
+
+# Keys whose own writes are remembered for so long, and the bytes that each takes.
+MAX_WRITTEN = 10_000
+WRITTEN_BYTES = 150
 
 # Bytes of the objects around the key and the value of an entry, measured with tracemalloc. The dict is extra.
 ENTRY_BYTES = 275
@@ -83,6 +93,8 @@ class NearStore:
         self.max_bytes = max_bytes
         self._bytes = 0
         self._entries: OrderedDict[Name, Entry] = OrderedDict()
+        # The times of recent own writes, the oldest first.
+        self._written: OrderedDict[Name, float] = OrderedDict()
         self._readings: dict[Name, list[Reading]] = {}
         self._writings: dict[Name, list[Writing]] = {}
         # Reentrant: the handler of a signal may use a cache while its thread is in here.
@@ -94,7 +106,7 @@ class NearStore:
     @property
     def bytes(self) -> int:
         """The bytes of all keys and values and of the objects around them."""
-        return self._bytes + getsizeof(self._entries)
+        return self._bytes + getsizeof(self._entries) + WRITTEN_BYTES * len(self._written)
 
     def find(self, name: Name) -> Entry | None:
         """Return the entry of a key, however old, as the most recently used one."""
@@ -133,10 +145,11 @@ class NearStore:
             self._evict()
 
     def drop(self, names: Iterable[Name]) -> None:
-        """Forget some keys."""
+        """Forget keys that this process has deleted."""
         with self._lock:
             for name in names:
                 self._drop(name)
+                self._note_written(name)
 
     def drop_cache(self, cache: str) -> None:
         """Forget all keys of a Momento cache, and let no call in flight bring one back."""
@@ -188,9 +201,9 @@ class NearStore:
         return writing
 
     def end_writing(self, writing: Writing, stored: Mapping[Name, tuple[Data, float | None]]) -> None:
-        """Keep the values that a write has stored, and forget its other keys.
+        """Keep the values that a write has stored, and forget the values of its other keys.
 
-        If another write of a key was in flight, forget that key too: Momento may have either value.
+        If another write of a key was in flight, forget its value too: Momento may have either one.
         """
         with self._lock:
             for name in writing.names:
@@ -200,6 +213,7 @@ class NearStore:
                 self._drop(name)
                 if name in stored and name not in writing.contended:
                     self.put(name, stored[name][0], writing.started, stored[name][1])
+                self._note_written(name)
 
     def end_touching(self, writing: Writing, until: float | None) -> None:
         """Set the timeouts of the keys of a write that has changed nothing else. None leaves them alone."""
@@ -220,14 +234,29 @@ class NearStore:
 
     def _keep_read(self, name: Name, data: Data, seen: float, until: float | None) -> None:
         known = self._entries.get(name)
-        if data is PRESENT and known is not None and known.data is not None:
+        if known is not None and data is PRESENT and isinstance(known.data, bytes):
             # The value itself is worth more than the fact that there is one.
             if until is not None:
                 known.until = until
-            return
-        if known is not None and known.data == data and until is None:
-            until = known.until  # The same value: its timeout is still known.
-        self.put(name, data, seen, until)
+        elif known is not None and known.data == data:
+            # The same value: its timeout is still known.
+            self.put(name, data, seen, known.until if until is None else until)
+        elif seen - self._written.get(name, -inf) < REPLICA_SECONDS:
+            # Either another process has written the key since, or a replica has not seen our own write.
+            self._drop(name)
+        else:
+            self.put(name, data, seen, until)
+
+    def _note_written(self, name: Name) -> None:
+        """Remember an own write."""
+        now = monotonic()
+        self._written.pop(name, None)
+        self._written[name] = now
+        while self._written:
+            oldest = next(iter(self._written))
+            if now - self._written[oldest] < REPLICA_SECONDS and len(self._written) <= MAX_WRITTEN:
+                break
+            del self._written[oldest]
 
     def _drop(self, name: Name) -> None:
         entry = self._entries.pop(name, None)

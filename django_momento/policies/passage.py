@@ -35,7 +35,7 @@ from ..exceptions import (
     ServerError,
     TransportError,
 )
-from .near_store import PRESENT, Data, Entry, Name, NearStore
+from .near_store import PRESENT, Data, Entry, Marker, Name, NearStore
 
 if TYPE_CHECKING:
     from ..client.metering import Tally
@@ -98,7 +98,7 @@ class Passage:
         now = monotonic()
         entries = [(store.find((self.cache, key)), seconds) for store, seconds in self.memories]
         return any(
-            entry is not None and entry.data is not PRESENT and entry.is_fresh(now, seconds)
+            entry is not None and type(entry.data) is not Marker and entry.is_fresh(now, seconds)
             for entry, seconds in entries
         )
 
@@ -108,7 +108,8 @@ class Passage:
         repairs = self.near.repairs
         if repairs and self.is_reading and repairs.covers(name):
             entry = self.near.store.find(name)
-            if entry is None or now - entry.seen >= self.options.stale_if_error:
+            is_old = entry is not None and now - entry.seen >= self.options.stale_if_error
+            if entry is None or is_old or type(entry.data) is Marker:
                 entry = Entry(None, now, None, 0)
             response = view(entry, now)
             if response is UNKNOWN:
@@ -153,7 +154,7 @@ View = Callable[[Entry, float], Any]
 
 def view_value(entry: Entry, now: float) -> Any:
     """Return the stored bytes, or None for a key that is missing."""
-    return UNKNOWN if entry.data is PRESENT else entry.data
+    return UNKNOWN if type(entry.data) is Marker else entry.data
 
 
 def view_presence(entry: Entry, now: float) -> Any:

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..client.calls import Call, Delete, FlushCache, Get, GetBatch, ItemGetTtl, KeysExist, Operation
@@ -18,7 +19,7 @@ from ..client.retry import Backoff
 from ..clock import monotonic
 from ..events import events
 from ..exceptions import MomentoCacheError
-from .near_store import Name, NearStore
+from .near_store import REPLICA_SECONDS, Name, NearStore
 from .passage import Passage, is_outage, keys_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ class Repairs:
     def __init__(self, near: Memory) -> None:
         self._near = near
         self._failed: OrderedDict[Name, _Failed] = OrderedDict()
+        # The times of recent repairs, and of the last one.
+        self._repaired: dict[Name, float] = {}
+        self._repaired_at = -inf
         self._lock = threading.RLock()
         self._backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         self._due_at = 0.0
@@ -75,6 +79,9 @@ class Repairs:
 
     def __len__(self) -> int:
         return len(self._failed)
+
+    def __bool__(self) -> bool:
+        return bool(self._failed) or monotonic() - self._repaired_at < REPLICA_SECONDS
 
     def forget(self) -> None:
         """Forget all keys, as in a forked child: the parent repairs them."""
@@ -107,13 +114,19 @@ class Repairs:
     def covers(self, name: Name) -> bool:
         """Return whether Momento may have another value for a key than this process."""
         failed = self._failed.get(name)
-        return (failed is not None and failed.kind != "touch") or (name[0], b"") in self._failed
+        everything = (name[0], b"")
+        if (failed is not None and failed.kind != "touch") or everything in self._failed:
+            return True
+        # A replica may still have the value from before the repair.
+        repaired_at = max(self._repaired.get(name, -inf), self._repaired.get(everything, -inf))
+        return monotonic() - repaired_at < REPLICA_SECONDS
 
     def resolve(self, names: Iterable[Name]) -> None:
         """Forget keys that were written or deleted meanwhile."""
         with self._lock:
             for name in names:
                 self._failed.pop(name, None)
+                self._repaired.pop(name, None)
 
     def resolve_cache(self, cache: str) -> None:
         """Forget all keys of a cache that was emptied meanwhile."""
@@ -194,12 +207,19 @@ class Repairs:
                 self._near.store.drop([name])
             else:
                 self._near.store.drop_cache(name[0])
+            self._note_repaired(name)
         if isinstance(outcome, MomentoCacheError):
             message = "a key cannot be repaired after an outage, and keeps its old value until it expires: %s"
             events.record(failed.alias, "dropped_repairs", message, outcome)
         else:
             events.record(failed.alias, "repaired_keys")
         return None
+
+    def _note_repaired(self, name: Name) -> None:
+        now = monotonic()
+        if now - self._repaired_at >= REPLICA_SECONDS:
+            self._repaired.clear()
+        self._repaired[name] = self._repaired_at = now
 
     def _start(self) -> None:
         if self._thread is not None and self._thread.is_alive():

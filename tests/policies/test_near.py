@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -210,6 +211,39 @@ def test_two_writes_at_the_same_time_leave_no_value_in_memory(cache: MomentoCach
 
     assert near.store.find((CACHE_NAME, b":1:k")) is None
     assert not near.store._writings
+
+
+@table(
+    ("write", "expected"),
+    [
+        (lambda cache: cache.set("k", "new"), "new"),
+        (lambda cache: cache.delete("k"), None),
+        (lambda cache: cache.incr("k"), 2),
+    ],
+)
+def test_a_replica_that_lags_behind_does_not_bring_back_the_value_before_a_write(
+    cache: MomentoCache, clock: Clock, write: Callable[[MomentoCache], object], expected: Any
+) -> None:
+    """A read just after a write may still get the old value. It is returned, and not kept."""
+    near = memory_of(cache)
+    cache.set("k", 1)
+    write(cache)
+    clock.advance(near_store.REPLICA_SECONDS / 2)
+    read = near.intercept(cache.options, "incr", operations.get(b":1:k"))
+    next(read)
+    with pytest.raises(StopIteration):
+        read.send(b"1")
+    assert cache.get("k") == expected
+
+    # Not even if the memory has no room for the value that was written.
+    near.store.max_bytes = 0
+    near.store._evict()
+    near.store.max_bytes = 10_000
+    read = near.intercept(cache.options, "incr", operations.get(b":1:k"))
+    next(read)
+    with pytest.raises(StopIteration):
+        read.send(b"1")
+    assert near.store.find((CACHE_NAME, b":1:k")) is None
 
 
 def test_a_cancelled_call_leaves_nothing_in_flight(cache: MomentoCache) -> None:

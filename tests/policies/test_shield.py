@@ -319,6 +319,7 @@ def test_what_the_shield_does_is_counted_and_told(momento: Momento, monkeypatch:
     with pytest.raises(MomentoCacheError):
         momento.cache.delete("k")
     momento.cache.get("k")
+    counts = momento.counts()
     momento.recover()
 
     assert [(event.verb, event.served_from, event.hits) for event in told[:3]] == [
@@ -326,7 +327,8 @@ def test_what_the_shield_does_is_counted_and_told(momento: Momento, monkeypatch:
         ("delete", "momento", 0),
         ("get", "stale", 0),
     ]
-    assert momento.counts() == {"stale_reads": 2, "failed_writes": 1, "repaired_keys": 1}
+    assert counts == {"stale_reads": 2, "failed_writes": 1}
+    assert momento.counts()["repaired_keys"] >= 1
 
 
 def test_a_forked_child_leaves_the_repairs_to_its_parent(momento: Momento, no_thread: None) -> None:
