@@ -11,7 +11,7 @@ values, see ``traces.format``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from django.core.cache import caches
@@ -285,7 +285,7 @@ class RecordingCache(BaseCache):
     ) -> Any:
         started = wall()
         failed = self._wrapped.set_many(data, timeout=timeout, version=version, **extra)
-        self._record_many("set_many", data, started, version, timeout)
+        self._record_many("set_many", data.items(), started, version, timeout)
         return failed
 
     async def aset_many(
@@ -297,28 +297,28 @@ class RecordingCache(BaseCache):
     ) -> Any:
         started = wall()
         failed = await self._wrapped.aset_many(data, timeout=timeout, version=version, **extra)
-        self._record_many("set_many", data, started, version, timeout)
+        self._record_many("set_many", data.items(), started, version, timeout)
         return failed
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None, **extra: Any) -> Any:
         keys, started = list(keys), wall()
         result = self._wrapped.delete_many(keys, version=version, **extra)
-        self._record_many("delete_many", dict.fromkeys(keys, UNMEASURED), started, version, None)
+        self._record_many("delete_many", [(key, UNMEASURED) for key in keys], started, version, None)
         return result
 
     async def adelete_many(self, keys: Iterable[Any], version: int | None = None, **extra: Any) -> Any:
         keys, started = list(keys), wall()
         result = await self._wrapped.adelete_many(keys, version=version, **extra)
-        self._record_many("delete_many", dict.fromkeys(keys, UNMEASURED), started, version, None)
+        self._record_many("delete_many", [(key, UNMEASURED) for key in keys], started, version, None)
         return result
 
     def _record_many(
-        self, verb: str, data: Mapping[Any, Any], started: float, version: Any, timeout: Any
+        self, verb: str, items: Collection[tuple[Any, Any]], started: float, version: Any, timeout: Any
     ) -> None:
-        ended, batch = wall(), len(data)
+        ended, batch = wall(), len(items)
         if timeout is DEFAULT_TIMEOUT:
             timeout = self._wrapped.default_timeout
-        for key, value in data.items():
+        for key, value in items:
             entry = self._find(self._wrapped, key, version)
             self._append((started, ended, verb, entry, value, timeout, None, batch))
 

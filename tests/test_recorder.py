@@ -6,6 +6,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,17 @@ def test_the_async_methods_are_those_of_the_wrapped_cache(cache: Any, trace: Pat
     assert len(recorded(trace)) == 100
 
 
+def test_keys_of_any_type_are_recorded(cache: Any, trace: Path) -> None:
+    """True, 1 and 1.0 are equal, and different keys of a cache. A list has no hash."""
+    for key in (1, True, 1.0, "1", ["a"]):
+        cache.set(key, 1)
+    cache.delete_many([["a"], 1])
+    keys = [each.key for each in recorded(trace)]
+    assert keys[0] == keys[3] == keys[6]
+    assert keys[4] == keys[5]
+    assert len(set(keys)) == 4
+
+
 def test_threads_lose_no_event(cache: Any, trace: Path) -> None:
     def work() -> None:
         mine = caches["default"]
@@ -241,6 +253,26 @@ def test_each_process_writes_a_file_of_its_own(cache: Any, trace: Path) -> None:
     assert len(recorded(trace)) == 1 + 2 * 3
     files = Trace(find_files([str(trace)])).files
     assert len({file.header.process for file in files}) == 3
+
+
+def _record_and_die() -> None:
+    for number in range(100):
+        caches["default"].get(f"k{number}")
+    flush_all()
+    caches["default"].get("too late")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.parametrize("name", ["t.jsonl", "t.jsonl.gz", "t.jsonl.zst"])
+def test_a_killed_process_leaves_a_readable_trace(settings: Any, tmp_path: Path, name: str) -> None:
+    settings.CACHES = {"memory": MEMORY, "default": recording("memory", tmp_path / name)}
+    process = multiprocessing.get_context("fork").Process(target=_record_and_die)
+    process.start()
+    process.join()
+
+    assert process.exitcode == -signal.SIGKILL
+    assert len(recorded(tmp_path / name)) == 100
 
 
 def test_a_trace_is_bounded_and_keeps_the_newest_events(

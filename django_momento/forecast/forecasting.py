@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
+from ..local.limits import ON_DEMAND
 from ..redaction import quote
 from ..traces.reading import Trace, TraceError
 from .bursts import MAX_GAP, Bursts
@@ -17,7 +18,7 @@ from .replay import Replay
 from .report import Elasticache, GroupRow, Outcome, Report, TraceFacts
 from .store import DEFAULT_STORAGE
 
-DEFAULT_LIMIT = 100.0
+DEFAULT_LIMIT = float(ON_DEMAND.operations_per_second)
 # Events between two calls of the progress.
 _STEP = 20_000
 _POINTS = 240
@@ -77,7 +78,7 @@ class _Forecast:
             follow_burst(process, event)
             done += 1
             if done % _STEP == 0:
-                progress("replay of the trace, in percent:", min(trace.bytes_read, size) * 100 // size, 100)
+                progress("replay, percent", min(trace.bytes_read, size) * 100 // size, 100)
         if not done:
             skipped = f", and {trace.skipped} lines that are no events" if trace.skipped else ""
             raise TraceError(

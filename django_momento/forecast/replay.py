@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..client.calls import MAX_ITEM_BYTES
 from ..local.metering import item_operations
 from .load import Load
 from .sizes import Compression
 from .store import DEFAULT_STORAGE, SimulatedStore, Stored
-from .totals import MAX_ITEM_BYTES, MAX_TTL, Totals
+from .totals import MAX_TTL, Totals
 from .what_ifs import LongerTimeouts, NearCache, StaleValues
 
 # Milliseconds within which a write follows the miss that it is for.

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from ..client.calls import MAX_ITEM_BYTES
+from ..local.limits import ON_DEMAND
+
 PARTS = 32
-MAX_ITEM_BYTES = 5 * 1024 * 1024
-MAX_TTL = 24 * 3600.0
+# The part of the keys whose hash ends with these digits.
+_PART_OF = {f"{number:02x}": number % PARTS for number in range(256)}
+# In seconds.
+MAX_TTL = ON_DEMAND.max_ttl / 1000
 
 # Verbs that read a value, and those that carry one: a command of Redis without a value is one unit.
 Stratum: TypeAlias = tuple[str, int | None]
@@ -71,7 +76,7 @@ class Totals:
         if by_stratum is None:
             by_stratum = self.strata[stratum] = Sums()
         if self.parts:
-            part = self.parts[int(event[3][-2:], 16) % PARTS]
+            part = self.parts[_PART_OF.get(event[3][-2:], 0)]
             of_part = part.get(stratum)
             if of_part is None:
                 of_part = part[stratum] = Sums()

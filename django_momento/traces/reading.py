@@ -25,6 +25,10 @@ _MAX_LINE_BYTES = 64 * 1024
 # Events are written when their calls end. Milliseconds after which no earlier event is expected.
 _LATENESS = 10_000
 _GZIP = 31
+# Milliseconds before the start of a process and after it, beyond which a time is an error of its clock.
+_MAX_EARLY = 24 * 3600 * 1000
+_MAX_LATE = 400 * _MAX_EARLY
+_MAX_SECONDS = 10**12
 _FIELDS = list(Event._fields)
 _time = itemgetter(0)
 
@@ -143,7 +147,11 @@ class TraceFile:
                     found.append(json.loads(line))
                 except ValueError:
                     self.skipped += bool(line.strip())
-        events = [each for each in found if type(each) is list and _is_event(each)]
+        started = self.header.started
+        first, last = started - _MAX_EARLY, started + _MAX_LATE
+        events = [
+            each for each in found if type(each) is list and _is_event(each) and first <= each[0] <= last
+        ]
         if len(events) != len(found):
             self._count_others(found, len(events))
         self.events += len(events)
@@ -165,13 +173,16 @@ def _is_event(fields: list[Any]) -> bool:
         and type(verb) is type(key) is type(group) is str
         and (value_bytes is None or type(value_bytes) is int)
         and (packed is None or type(packed) is int)
-        and (timeout is None or type(timeout) is int or type(timeout) is float)
+        and (timeout is None or _is_timeout(timeout))
         and (hit is None or hit == 0 or hit == 1)
         and batch > 0
         and count > 0
         and key_bytes >= 0
-        and time >= 0
     )
+
+
+def _is_timeout(value: object) -> bool:
+    return (type(value) is int or type(value) is float) and -_MAX_SECONDS < value < _MAX_SECONDS
 
 
 def _count_before(events: list[list[Any]], bound: int) -> int:
@@ -252,6 +263,11 @@ class Trace:
                 "of one value."
             )
         self.sample = samples.pop()
+        starts = [file.header.started for file in self.files]
+        if max(starts) - min(starts) > _MAX_LATE:
+            raise TraceError(
+                "The files were recorded more than 400 days apart. Give the files of one recording."
+            )
 
     @property
     def skipped(self) -> int:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from django_momento.traces.files import SUFFIXES, TraceFiles
 from django_momento.traces.format import LOST, Event, Header
 from django_momento.traces.reading import Trace, TraceError, find_files
-from tests.kit.traces import START, event, write_trace
+from tests.kit.traces import DAY, START, event, write_trace
 
 EVENTS = [event(number, "get", number, hit=1) for number in range(200)]
 
@@ -67,6 +67,24 @@ def test_a_file_that_is_cut_anywhere_gives_the_events_before(
 GARBAGE = st.one_of(
     st.text(st.characters(blacklist_characters="\n", blacklist_categories=["Cs"]), min_size=1, max_size=40),
     st.sampled_from(["[1,2]", "null", '{"a":1}', '[1,0,"get","k","g",1,null,null,null,2,1,1]', "[[]]", "]["]),
+    st.sampled_from(
+        [
+            json.dumps(EVENTS[0]._replace(**wrong))
+            for wrong in (
+                {"time": 0},
+                {"time": 10**30},
+                {"time": START + 401 * DAY},
+                {"timeout": float("nan")},
+                {"timeout": float("inf")},
+                {"timeout": 10**400},
+                {"key_bytes": -1},
+                {"value_bytes": 1.5},
+                {"keys": 0},
+                {"batch": 0},
+                {"hit": "yes"},
+            )
+        ]
+    ),
 )
 
 
@@ -166,3 +184,10 @@ def test_files_of_different_samples_are_refused(tmp_path: Path) -> None:
     paths = [write_trace(tmp_path / f"{sample}.jsonl", EVENTS, sample=sample) for sample in (1.0, 0.5)]
     with pytest.raises(TraceError, match=r"different values of SAMPLE \(0.5, 1\)"):
         Trace(paths)
+
+
+def test_files_of_different_years_are_refused(tmp_path: Path) -> None:
+    one, two = (write_trace(tmp_path / f"{name}.jsonl", EVENTS) for name in "ab")
+    two.write_text(two.read_text().replace(f'"started": {START}', f'"started": {START - 500 * DAY}'))
+    with pytest.raises(TraceError, match="more than 400 days apart"):
+        Trace([one, two])
