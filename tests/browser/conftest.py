@@ -52,8 +52,17 @@ def cache_server() -> Iterator[LocalServer]:
         yield server
 
 
+UVICORN = ("uvicorn", "example_project.asgi:application", "--port", "0", "--lifespan", "off")
+GUNICORN = ("gunicorn", "example_project.wsgi:application", "--bind", "127.0.0.1:0", "--threads", "4")
+
+
 @contextmanager
-def serving(cache_server: LocalServer, secrets_manager: SecretsManager, log: Path) -> Iterator[str]:
+def serving(
+    cache_server: LocalServer,
+    secrets_manager: SecretsManager,
+    log: Path,
+    command: tuple[str, ...] = UVICORN,
+) -> Iterator[str]:
     """Serve the site in a process of its own, which starts with no figures; answer its address."""
     settings = {
         "DJANGO_SETTINGS_MODULE": "example_project.settings",
@@ -67,9 +76,8 @@ def serving(cache_server: LocalServer, secrets_manager: SecretsManager, log: Pat
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
-    uvicorn = ("uvicorn", "example_project.asgi:application", "--port", "0", "--lifespan", "off")
-    with Server(*uvicorn, log=log, address=cache_server.address, **settings) as server:
-        address = server.printed(r"running on (http://\S+)")
+    with Server(*command, log=log, address=cache_server.address, **settings) as server:
+        address = server.printed(r"(?:running on|Listening at:) (http://\S+)")
         wait_until_open(address)
         yield address
         assert server.terminate() in (0, -signal.SIGTERM)
