@@ -259,7 +259,7 @@ def _record_and_die() -> None:
     for number in range(100):
         caches["default"].get(f"k{number}")
     flush_all()
-    caches["default"].get("too late")
+    caches["default"].get("too-late")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
