@@ -320,11 +320,11 @@ class GetOrSet:
         if self._tags and not self._tagged:  # Momento cannot be reached, and the cache fails open
             return value
         self._computed = value
-        value = yield from within(self._cache, generation, self._write(value))
+        value = yield from self._write(value, generation)
         self._computed = _NOTHING
         return value
 
-    def _write(self, value: Any) -> Actions[Any]:
+    def _write(self, value: Any, generation: bytes | None) -> Actions[Any]:
         cache, key, version = self._cache, self._key, self._version
         replaces: bool = cache._has_outdated_value(self._momento_key)  # noqa: SLF001
         verb = "set" if replaces else "add"
@@ -333,7 +333,7 @@ class GetOrSet:
             action: Any = Store(verb, (key,), store, partial(self._encode, value), False)
         else:
             action = Verb(verb, key, value, timeout=self._timeout, version=version)
-        is_stored = yield from perform(self._cache, action)
+        is_stored = yield from within(cache, generation, perform(cache, action))
         # set() returns None, also if the cache has failed open.
         if is_stored or replaces:
             return value

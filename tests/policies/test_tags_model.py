@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from unittest.mock import patch
 
 import pytest
@@ -52,7 +52,7 @@ class Process(Protocol):
 class TaggedProcess:
     """A process that uses tags."""
 
-    clear = "cache"
+    options: ClassVar[dict[str, Any]] = {}
     scopes = TAGS
 
     def __init__(self, cache: MomentoCache) -> None:
@@ -80,7 +80,7 @@ class TaggedProcess:
 class PrefixedProcess(TaggedProcess):
     """A process that uses tags, and clears the prefix of all processes."""
 
-    clear = "prefix"
+    options: ClassVar[dict[str, Any]] = {"CLEAR": "prefix"}
     scopes = [*TAGS, ALL]
 
     def invalidate(self, tag: str) -> None:
@@ -90,10 +90,20 @@ class PrefixedProcess(TaggedProcess):
             super().invalidate(tag)
 
 
+class NearProcess(PrefixedProcess):
+    """A process that keeps values in its memory, too, for much longer than TAG_SECONDS."""
+
+    options: ClassVar[dict[str, Any]] = {"CLEAR": "prefix", "NEAR_SECONDS": 3600}
+
+    def crash(self) -> None:
+        super().crash()
+        self._cache._client.memory.forget()
+
+
 class CountingProcess:
     """A process with a counter in each key, as the guide from django-redis once recommended."""
 
-    clear = "cache"
+    options: ClassVar[dict[str, Any]] = {}
     scopes = TAGS
 
     def __init__(self, cache: MomentoCache) -> None:
@@ -154,7 +164,7 @@ class World:
                     CLIENT_TIMEOUT=30 + number,
                     TAG_SECONDS=TAG_SECONDS,
                     MAX_TTL=MAX_TTL,
-                    CLEAR=self._kind.clear,
+                    **self._kind.options,
                 )
                 cache = MomentoCache("tests", {"OPTIONS": options, "TIMEOUT": MAX_TTL})
                 self.processes.append(self._kind(cache))
@@ -238,7 +248,7 @@ def walk(seed: int, kind: type[Any], lag: float, evict: float) -> int:
     return world.hits
 
 
-@pytest.mark.parametrize("kind", [TaggedProcess, PrefixedProcess])
+@pytest.mark.parametrize("kind", [TaggedProcess, PrefixedProcess, NearProcess])
 @pytest.mark.parametrize(("lag", "evict"), [(0.0, 0.0), (0.0, 0.1), (0.4, 0.0), (2.5, 0.05)])
 def test_no_value_outlives_its_invalidation_by_more_than_is_said(
     kind: type[Any], lag: float, evict: float
