@@ -130,7 +130,8 @@ def test_at_work_it_shows_what_the_server_has_counted(
     visitor.goto(PAGE)
     visitor.goto("/shop/")
     visitor.page.go_back()
-    visitor.page.get_by_role("link", name="Reload").click()
+    with visitor.page.expect_navigation():
+        visitor.page.get_by_role("link", name="Reload").click()
 
     expect(visitor.page.locator(".figures dd").first).to_have_text("10")
     *methods, total = texts(visitor, "Methods of default")
