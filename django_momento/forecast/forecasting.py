@@ -173,12 +173,13 @@ class _Forecast:
         replay, question, estimate = self._replay, self._question, self._estimate
         near, stale, longer = replay.near, replay.stale, replay.longer
         factor = estimate.factor(_reads)
+        packed_load = estimate.load(replay.packed_load, _packed)
         measured = replay.compression.was_measured
         return [
             self._outcome(
                 "compression",
                 "COMPRESSOR = zlib",
-                estimate.load(replay.packed_load, _packed),
+                packed_load,
                 note="Measured with zlib." if measured else "No value is large enough to gain.",
             ),
             self._outcome(
@@ -188,6 +189,12 @@ class _Forecast:
                 near.hits * factor,
                 f"{near.served * factor:,.0f} reads come from memory. {near.old * factor:,.0f} of them get "
                 f"a value that another process has changed, up to {question.near:g} s late.",
+            ),
+            self._outcome(
+                "compression and near cache",
+                f"COMPRESSOR = zlib, NEAR_SECONDS = {question.near:g}",
+                packed_load + near.packed_load.times(factor),
+                near.hits * factor,
             ),
             self._outcome("batching", "get_many for gets in a row", base_load, note=self._batching_note()),
             self._outcome(

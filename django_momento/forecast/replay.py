@@ -115,16 +115,16 @@ class Replay:
         if stored is None:
             operations = item_operations(event[5])
             self._charge(operations, operations)
-            self.near.read(process, key, time, self._second, None, operations)
+            self.near.read(process, key, time, self._second, None, operations, operations)
             if believed is not None:
                 self._follow_miss(time, believed, operations)
             if event[9] == 1 or event[2] == "get_or_set":
                 self._fill(process, key, event, believed)
             return
-        operations = item_operations(stored.bytes)
-        self._charge(operations, item_operations(stored.packed_bytes))
+        operations, packed = item_operations(stored.bytes), item_operations(stored.packed_bytes)
+        self._charge(operations, packed)
         self.totals.count_transfer(operations)
-        self.near.read(process, key, time, self._second, stored, operations)
+        self.near.read(process, key, time, self._second, stored, operations, packed)
         if event[9] == 0 and event[2] != "get_or_set":
             # A hit in place of a miss: the write that follows in the trace is not needed.
             self._unneeded[key] = time

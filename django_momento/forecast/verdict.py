@@ -87,13 +87,15 @@ class _Judgement:
             f"a second: {base.over_limit:,.0f} operations would be refused, and the busiest second has "
             f"{busiest:,.0f}."
         )
+        # Two changes together are named only if none is enough alone.
         enough = [each for each in report.what_ifs if each.minutes_over == 0]
+        enough = [each for each in enough if " and " not in each.name] or enough
         if enough:
             changes = " or ".join(each.change for each in enough)
             self.changes.append(f"{over} This change keeps the traffic under the limit: {changes}.")
         else:
             self.against.append(
-                f"{over} None of the changes below is enough alone. Ask Momento for a limit of "
+                f"{over} None of the changes below is enough. Ask Momento for a limit of "
                 f"{ceil(busiest):,}, and run the forecast again with --limit {ceil(busiest)}."
             )
 

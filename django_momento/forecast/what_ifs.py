@@ -31,11 +31,23 @@ class NearCache(Change):
         self._processes: dict[str, dict[bytes, tuple[float, int]]] = {}
         self.served = 0
         self.old = 0
+        # The same with compression.
+        self.packed_load = Load()
 
     def read(
-        self, process: str, key: bytes, time: int, second: int, stored: Stored | None, operations: int
+        self,
+        process: str,
+        key: bytes,
+        time: int,
+        second: int,
+        stored: Stored | None,
+        operations: int,
+        packed: int,
     ) -> None:
-        """Follow a read that finds this item at Momento, or none."""
+        """Follow a read that finds this item at Momento, or none.
+
+        The read costs these operations, and ``packed`` with compression.
+        """
         near = self._processes.get(process)
         if near is None:
             near = self._processes[process] = {}
@@ -43,6 +55,7 @@ class NearCache(Change):
         if end > time:
             self.served += 1
             self.load.add(second, -operations)
+            self.packed_load.add(second, -packed)
             if stored is None:
                 self.hits += 1
                 self.old += 1

@@ -136,9 +136,9 @@ def test_a_key_that_was_there_before_the_trace_is_there_at_momento(tmp_path: Pat
 
 def test_a_near_cache_saves_the_reads_of_the_same_process(tmp_path: Path) -> None:
     """Two processes read a key each second. Each asks Momento once in 5 seconds, and sees a change late."""
-    first = [event(0, "set", value_bytes=100, timeout=600)]
+    first = [event(0, "set", value_bytes=2000, compressed_bytes=500, timeout=600)]
     first += [event(second, "get", hit=1) for second in range(1, 20)]
-    second = [event(10.5, "set", value_bytes=100, timeout=600)]
+    second = [event(10.5, "set", value_bytes=2000, compressed_bytes=500, timeout=600)]
     traces = [
         write_trace(tmp_path / "a-1.jsonl", first, process="1"),
         write_trace(tmp_path / "b-1.jsonl", second, process="2"),
@@ -146,7 +146,9 @@ def test_a_near_cache_saves_the_reads_of_the_same_process(tmp_path: Path) -> Non
     found = forecast_of(*traces, near=5)
     near = what_if(found, "near cache")
     # Read at 5, 10 and 15, and from memory at all other times.
-    assert found["baseline"]["operations"] - near["operations"] == 16
+    assert found["baseline"]["operations"] - near["operations"] == 16 * 2
+    both, compression = (what_if(found, name) for name in ("compression and near cache", "compression"))
+    assert compression["operations"] - both["operations"] == 16
     assert near["note"].startswith("16 reads come from memory. 4 of them get a value")
     assert found["trace"]["processes"] == 2
 
