@@ -60,11 +60,10 @@ def test_no_two_sections_overlap_while_the_server_is_stopped_and_started(
     timeout = 10
     with momento, ExitStack() as stack:
         processes = start(stack, tmp_path, momento, 10, timeout)
-        for process in processes[:2]:
-            process.printed("(section)")
-            momento.stop(0)
-            time.sleep(0.2)
-            momento.start()
+        processes[0].printed("(section)")
+        momento.stop(0)
+        time.sleep(0.2)
+        momento.start()
         for process in processes:
             process.printed("(done)")
 
