@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from ..client import operations
@@ -185,11 +185,15 @@ class GetOrSet:
         self._lease = round(to_limited_seconds("lease", lease, max_ttl) * 1000)
         self._deadline = monotonic() + to_limited_seconds("wait", wait, max_ttl)
         self._tags: tuple[str, ...] = cache._check_tags(tags) if tags != () else ()  # noqa: SLF001
-        self._momento_key: bytes = cache._momento_key(key, version)  # noqa: SLF001
         # A value that was computed and not stored.
         self._computed = _NOTHING
         # The tags that the value was computed with.
         self._tagged: Tagged = ()
+
+    @cached_property
+    def _momento_key(self) -> bytes:
+        key: bytes = self._cache._momento_key(self._key, self._version)  # noqa: SLF001
+        return key
 
     def actions(self) -> Actions[Any]:
         """Return the value."""
@@ -364,6 +368,8 @@ class GetOrSet:
 
 def to_limited_seconds(name: str, value: object, max_ttl: float) -> float:
     """Return a duration in seconds, at most ``max_ttl``. Raises TypeError and ValueError."""
+    if type(value) is int and 0 <= value <= max_ttl:  # as nearly always
+        return value
     try:
         seconds = to_seconds(value)
     except (TypeError, ValueError) as error:
