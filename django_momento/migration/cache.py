@@ -69,8 +69,10 @@ class DualCache(BaseCache):
         if name == "delete_pattern" and not self._is_done and hasattr(cache, "iter_keys"):
             return self._delete_pattern
         found = getattr(cache, name)
-        if name.removeprefix("a") in _KEY_WRITERS and not self._is_done:
+        if name in _KEY_WRITERS and not self._is_done:
             return self._forgetting(found)
+        if name[0] == "a" and name[1:] in _KEY_WRITERS and not self._is_done:
+            return self._aforgetting(found)
         return found
 
     def __repr__(self) -> str:
@@ -108,7 +110,7 @@ class DualCache(BaseCache):
         migration = self.migration
         phase = migration.phase.get()
         if phase == DONE:
-            if not (call.lingers and migration.phase.lingers):
+            if not migration.lingers(is_write=call.lingers):
                 new = getattr(caches[self.pairing.new], call.verb)
                 return cast("T", new(*call.args, **call.kwargs))
             phase = DUAL
@@ -121,7 +123,7 @@ class DualCache(BaseCache):
         migration = self.migration
         phase = await phase_of(migration)
         if phase == DONE:
-            if not (call.lingers and migration.phase.lingers):
+            if not migration.lingers(is_write=call.lingers):
                 new = getattr(caches[self.pairing.new], f"a{call.verb}")
                 return cast("T", await new(*call.args, **call.kwargs))
             phase = DUAL
@@ -344,6 +346,15 @@ class DualCache(BaseCache):
         @wraps(method)
         def call(key: object, *args: Any, version: int | None = None, **kwargs: Any) -> Any:
             return self._run(self._calls.foreign(method.__name__, (key, *args), version, kwargs))
+
+        return call
+
+    def _aforgetting(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """See _forgetting()."""
+
+        @wraps(method)
+        async def call(key: object, *args: Any, version: int | None = None, **kwargs: Any) -> Any:
+            return await self._arun(self._calls.foreign(method.__name__[1:], (key, *args), version, kwargs))
 
         return call
 

@@ -165,6 +165,6 @@ class Calls:
             lambda _: self._writes.on_old(
                 [pair.name(args[0], version)],
                 pair.old.step(verb, *args, version=version, is_essential=True, **kwargs),
-                [pair.new.step("delete", args[0], version=version)],
+                [pair.new.step("delete_many", [args[0]], version=version)],
             ),
         )

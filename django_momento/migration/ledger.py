@@ -48,9 +48,15 @@ class Ledger:
         self._copies: dict[Name, Copy] = {}
         self._clears = 0
         self._unsettled: dict[str, dict[Name, float]] = {side: {} for side in self._sides}
+        # Those of them that a failed write has left, and not writes at the same time.
+        self._lost: dict[str, set[Name]] = {side: set() for side in self._sides}
         # Sides whose clear() failed, with the time of the failure.
         self._uncleared: dict[str, float] = {}
         self._overflowed: set[str] = set()
+        # Sides whose outage has ended a moment ago: they may have come back with older values.
+        self._doubted: set[str] = set()
+        # Sides that did.
+        self._outdated: set[str] = set()
         self._locks: dict[Name, None] = {}
 
     def after_fork(self) -> None:
@@ -102,8 +108,7 @@ class Ledger:
                 if side in failed:
                     self._uncleared[side] = monotonic()
                 else:
-                    self._overflowed.discard(side)
-                    self._uncleared.pop(side, None)
+                    self._believe(side)
 
     def begin_copy(self, name: Name, side: str) -> Copy | None:
         """Return a new copy to a side, or None if the key is being written or copied at the moment."""
@@ -121,10 +126,12 @@ class Ledger:
                 self._mark(copy.side, copy.name)
 
     def mark(self, side: str, names: Iterable[Name]) -> None:
-        """Note that the values of keys on a side cannot be trusted."""
+        """Note that a write of keys has failed on a side."""
         with self._lock:
             for name in names:
                 self._mark(side, name)
+                if name in self._unsettled[side]:
+                    self._lost[side].add(name)
 
     def _mark(self, side: str, name: Name) -> None:
         unsettled = self._unsettled[side]
@@ -134,13 +141,36 @@ class Ledger:
         else:
             self._overflowed.add(side)
 
-    def trusts(self, side: str, name: Name) -> bool:
-        """Return whether the value of a key on a side is the one that was written last."""
-        return self.trusts_all(side) and name not in self._unsettled[side]
+    def trusts(self, side: str, name: Name, *, is_loud: bool = False) -> bool:
+        """Return whether the value of a key on a side is the one that was written last.
+
+        A loud side is read as it is after an outage, as it was before the migration.
+        """
+        if side in self._uncleared or side in self._overflowed or name in self._unsettled[side]:
+            return False
+        return is_loud or not (side in self._doubted or side in self._outdated)
 
     def trusts_all(self, side: str) -> bool:
-        """Return whether this process may read from a side at all."""
-        return side not in self._uncleared and side not in self._overflowed
+        """Return whether no failure has made a whole side unreadable."""
+        return not any(side in sides for sides in (self._uncleared, self._overflowed, self._outdated))
+
+    def doubt(self, side: str) -> None:
+        """Read nothing from a side until its values were examined."""
+        with self._lock:
+            self._doubted.add(side)
+
+    def is_doubted(self, side: str) -> bool:
+        return side in self._doubted
+
+    def examined(self, side: str, *, is_older: bool) -> None:
+        """Note whether the values of a side are older than they were before its outage.
+
+        If they are, this process reads nothing from the side until a clear().
+        """
+        with self._lock:
+            self._doubted.discard(side)
+            if is_older:
+                self._outdated.add(side)
 
     def is_due(self, side: str) -> bool:
         """Return whether a side has something to repair now."""
@@ -169,11 +199,17 @@ class Ledger:
             for name, since in names.items():
                 if self._unsettled[side].get(name) == since:
                     del self._unsettled[side][name]
+                    self._lost[side].discard(name)
 
     def settle_clear(self, side: str) -> None:
         """Note that a clear which had failed was repeated."""
         with self._lock:
-            self._uncleared.pop(side, None)
+            self._believe(side)
+
+    def _believe(self, side: str) -> None:
+        self._uncleared.pop(side, None)
+        self._overflowed.discard(side)
+        self._outdated.discard(side)
 
     def add_lock(self, name: Name) -> None:
         """Note that a key may be a lock."""
@@ -190,6 +226,12 @@ class Ledger:
         """Return whether the key is being written now."""
         return name in self._writers
 
+    def has_unsettled(self, side: str) -> bool:
+        return bool(self._unsettled[side])
+
     def count(self, side: str) -> int:
-        """Return the number of unsettled keys of a side. One is added if none of its values may be read."""
-        return len(self._unsettled[side]) + (not self.trusts_all(side))
+        """Return the number of keys of a side that failed writes have left unsettled.
+
+        One is added if no value of the side may be read.
+        """
+        return len(self._lost[side]) + (not self.trusts_all(side))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..events import events
 from .pair import Pair
-from .reports import report
+from .reports import find_report, report
 from .sides import Plan, Side
 from .state import OLD
 
@@ -14,12 +15,34 @@ PAUSE = 1.0
 def maintain(pair: Pair, phase: str) -> Plan[None]:
     """Repair what is due on both sides, and report. Raises nothing that a side raises."""
     for side in pair.sides:
+        if pair.ledger.is_doubted(side.name):
+            yield from _examine(pair, side)
         if pair.ledger.is_due(side.name):
             try:
                 yield from _repair(pair, side)
             except Exception:  # noqa: BLE001, S112 - counted as a failure of its side, and tried again
                 continue
     yield from report(pair, phase)
+
+
+def _examine(pair: Pair, side: Side) -> Plan[None]:
+    """Find out whether a side came back from an outage with values of before, as from a snapshot.
+
+    The report that this process has written last is then older than it was, and other values may be too.
+    """
+    try:
+        number = yield from find_report(pair, side)
+    except Exception:  # noqa: BLE001 - counted as a failure of its side, and tried again
+        return
+    is_older = number is not None and number < pair.migration.reports
+    pair.ledger.examined(side.name, is_older=is_older)
+    if is_older:
+        events.record(
+            pair.migration.alias,
+            "outdated_sides",
+            "%s came back from an outage with older values than before, and is not read any more. Empty it.",
+            side.name.upper(),
+        )
 
 
 def _repair(pair: Pair, side: Side) -> Plan[None]:

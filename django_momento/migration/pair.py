@@ -29,6 +29,15 @@ class Pair:
         self.old = Side(OLD, migration.pairing.old, migration)
         self.new = Side(NEW, migration.pairing.new, migration)
         self.sides = (self.old, self.new)
+        self._decide_who_fails_open(migration.pairing.ignore_exceptions)
+
+    def _decide_who_fails_open(self, ignore_exceptions: bool | None) -> None:
+        """Let IGNORE_EXCEPTIONS decide, or else each alias. One without such a setting follows the other."""
+        for side, other in (self.sides, self.sides[::-1]):
+            if ignore_exceptions is not None:
+                side.fails_open = ignore_exceptions
+            elif side.hides_failures is None:
+                side.fails_open = bool(other.hides_failures)
 
     def name(self, key: object, version: int | None) -> Name:
         """Return the name under which the ledger knows a key."""
@@ -73,7 +82,7 @@ class Pair:
             again = yield source.step("get", key, MISSING, version=version)
             still_left = yield TellTime(source, key, version)
             if not copy.valid or not is_same(value, again) or is_shorter(still_left, left, copied_at):
-                yield target.step("delete", key, version=version)
+                yield target.step("delete_many", [key], version=version)
             else:
                 self.figures.add(copies=1)
             is_unverified = False

@@ -24,8 +24,9 @@ PHASES = (SHADOW, DUAL, DONE)
 
 # Seconds between two readings of the source.
 PAUSE = 1.0
-# Seconds for which a process in ``done`` still writes to OLD: others read it until they see the change.
-LINGER = 10.0
+# Seconds for which a process in ``done`` still writes to OLD, because others read it until they see the
+# change, and still repairs NEW, which takes at least ``ledger.SETTLE_SECONDS``.
+LINGER = 30.0
 
 ALLOWED = (
     "'shadow', 'dual' or 'done', 'file:' and the path of a file that holds one of them, 'env:' and the name "

@@ -36,7 +36,7 @@ class Reads:
         first, second = self._pair.order(phase, key)
         name, value, error = self._pair.name(key, version), MISSING, None
         is_loud = self._pair.is_loud(phase, first)
-        if self._ledger.trusts(first.name, name):
+        if self._ledger.trusts(first.name, name, is_loud=is_loud):
             try:
                 value = yield first.step("get", key, MISSING, version=version, is_essential=is_loud)
             except Exception as failure:
@@ -74,7 +74,7 @@ class Reads:
             is_loud = self._pair.is_loud(phase, side)
             if side is second and not self._may_ask_second(phase, first, second, name, error):
                 break
-            if not self._ledger.trusts(side.name, name):
+            if not self._ledger.trusts(side.name, name, is_loud=is_loud):
                 continue
             try:
                 if (yield side.step("has_key", key, version=version, is_essential=is_loud)):
@@ -97,7 +97,8 @@ class Reads:
         """
         if not self._ledger.trusts(second.name, name):
             return False
-        if phase != SHADOW or error is not None or not self._ledger.trusts(first.name, name):
+        is_loud = self._pair.is_loud(phase, first)
+        if phase != SHADOW or error is not None or not self._ledger.trusts(first.name, name, is_loud=is_loud):
             return True
         return first.fails_open and first.health.recovers
 
@@ -135,8 +136,8 @@ class Reads:
         self, phase: str, first: Side, second: Side, keys: list[Any], version: int | None
     ) -> Plan[dict[Any, Any]]:
         name_of = {key: self._pair.name(key, version) for key in keys}
-        asked = [key for key in keys if self._ledger.trusts(first.name, name_of[key])]
         is_loud = self._pair.is_loud(phase, first)
+        asked = [key for key in keys if self._ledger.trusts(first.name, name_of[key], is_loud=is_loud)]
         found: dict[Any, Any] = {}
         error = None
         if asked:
@@ -207,7 +208,7 @@ class Reads:
                 if self._ledger.is_written(name) or not is_same(value, again):
                     return  # it was written meanwhile
                 # If a lost write left the value behind, it is gone now.
-                yield self._new.step("delete", key, version=version)
+                yield self._new.step("delete_many", [key], version=version)
         except Exception:  # noqa: BLE001 - counted as a failure of its side
             return
         self._count_comparison(key, value, other, differs)

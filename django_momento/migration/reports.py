@@ -34,6 +34,8 @@ def report(pair: Pair, phase: str) -> Plan[None]:
     side = pair.new if pair.old.health.is_out else pair.old
     try:
         yield from _write(side, migration, json.dumps(show(migration, phase)))
+        if side is pair.old:
+            migration.reports += 1
     except Exception:  # noqa: BLE001 - counted as a failure of its side
         return
 
@@ -52,6 +54,16 @@ def _write(side: Side, migration: Migration, text: str) -> Plan[None]:
             return
 
 
+def find_report(pair: Pair, side: Side) -> Plan[int | None]:
+    """Return the number of the report of this process that a side has, or None if it has none."""
+    migration = pair.migration
+    if side.name != OLD or migration.slot is None:
+        return None
+    data = _parse((yield side.step("get", _key(migration.alias, migration.slot), None)))
+    is_ours = data is not None and data["process"] == process_name(migration)
+    return int(data["number"]) if data is not None and is_ours else None
+
+
 def show(migration: Migration, phase: str) -> dict[str, Any]:
     """Return the report of this process, as JSON has it. Times are in seconds."""
     return {
@@ -59,6 +71,7 @@ def show(migration: Migration, phase: str) -> dict[str, Any]:
         "phase": phase,
         "started": migration.figures.started_at,
         "updated": wall(),
+        "number": migration.reports + 1,
         "unsettled": {side: migration.ledger.count(side) for side in (OLD, NEW)},
         "distrusted": [side for side in (OLD, NEW) if not migration.ledger.trusts_all(side)],
         "out": [side for side in (OLD, NEW) if migration.health[side].is_out],

@@ -37,7 +37,8 @@ class Side:
     """One of the two caches, for one thread or task.
 
     ``cache`` is an instance of its own, which raises its failures, so that the migration sees them.
-    ``fails_open`` tells whether the alias would have hidden them.
+    ``hides_failures`` tells whether the settings of the alias hide them. It is None for a backend that has no
+    such setting, as Django's own. ``fails_open`` tells whether the migration hides them.
     """
 
     def __init__(self, name: str, alias: str, migration: Migration) -> None:
@@ -45,9 +46,8 @@ class Side:
         self.alias = alias
         self.health: Health = migration.health[name]
         self.cache: Any = caches.create_connection(alias)
-        self.fails_open = _make_loud(self.cache)
-        if migration.pairing.ignore_exceptions is not None:
-            self.fails_open = migration.pairing.ignore_exceptions
+        self.hides_failures = _make_loud(self.cache)
+        self.fails_open = bool(self.hides_failures)
         if name == NEW and isinstance(self.cache, MomentoCache):
             migration.watch_operations()
 
@@ -162,8 +162,8 @@ def _end(
     if started is None or (error is not None and not isinstance(error, Exception)):
         return
     failed = error is not None and is_outage(error)
-    if error is None or is_unreachable(error):
-        step.side.health.note(failed=error is not None)
+    if (error is None or is_unreachable(error)) and step.side.health.note(failed=error is not None):
+        migration.ledger.doubt(step.side.name)
     migration.figures.add_call(step.side.name, step.verb, monotonic() - started, failed)
     if failed and error is not None:
         migration.record_failure(step.side.name, step.verb, error)
@@ -193,17 +193,15 @@ def shorten(timeout: Any, default_timeout: float | None, elapsed: float) -> Any:
     return (seconds.total_seconds() if hasattr(seconds, "total_seconds") else seconds) - elapsed
 
 
-def _make_loud(cache: Any) -> bool:
-    """Let an instance raise the failures that its settings hide; return whether they do.
-
-    Django's own backends hide none.
-    """
+def _make_loud(cache: Any) -> bool | None:
+    """Let an instance raise the failures that its settings hide; return whether they do, or None."""
     if isinstance(cache, MomentoCache):
         fails_open = cache.options.ignore_exceptions
         cache.options = replace(cache.options, ignore_exceptions=False)
         return fails_open
     # django-redis and its like have no public way to switch it off.
     ignores = getattr(cache, "_ignore_exceptions", None)
-    if ignores is True:
-        cache._ignore_exceptions = False  # noqa: SLF001
-    return ignores is True
+    if not isinstance(ignores, bool):
+        return None
+    cache._ignore_exceptions = False  # noqa: SLF001
+    return ignores

@@ -64,17 +64,19 @@ class Health:
         at = self._recovered_at
         return at is not None and monotonic() - at < RECOVERY
 
-    def note(self, failed: bool) -> None:
-        """Note the end of a call."""
+    def note(self, failed: bool) -> bool:
+        """Note the end of a call; return whether it ended an outage."""
         if failed:
             self._failures += 1
             if self.is_out:
                 self._resting_until = monotonic() + REST
-        elif self._failures:
-            if self.is_out:
-                self._recovered_at = monotonic()
-                self.healed = set()
-            self._failures = 0
+            return False
+        has_recovered = self.is_out
+        if has_recovered:
+            self._recovered_at = monotonic()
+            self.healed = set()
+        self._failures = 0
+        return has_recovered
 
     def must_heal(self, name: Name) -> bool:
         """Return whether a value should be copied back to this side, the first time for each key."""
@@ -95,10 +97,19 @@ class Migration:
         self.figures = Figures()
         self.health = {OLD: Health(), NEW: Health()}
         self.health[OLD].other, self.health[NEW].other = self.health[NEW], self.health[OLD]
-        # The reserved key of this process's reports, when it has one.
+        # The reserved key of this process's reports, when it has one, and their number so far.
         self.slot: int | None = None
+        self.reports = 0
         self._maintained_at = self._reported_at = monotonic()
         self._lock = threading.Lock()
+
+    def lingers(self, *, is_write: bool) -> bool:
+        """Return whether a call in ``done`` is still made as in ``dual``.
+
+        A write is, because other processes may not have seen the change. A read is, while NEW has values that
+        are not to be read.
+        """
+        return self.phase.lingers and (is_write or self.ledger.has_unsettled(NEW))
 
     def record_failure(self, side: str, verb: str, error: BaseException) -> None:
         """Count a failed call to a side, and log it now and then."""

@@ -136,7 +136,7 @@ class Writes:
                 return False
             is_behind = True
             if is_counter(value):
-                step = self._new.step("delete", key, version=version)
+                step = self._new.step("delete_many", [key], version=version)
             else:
                 seconds = self._shorten(timeout, monotonic() - started)
                 step = self._new.step("set", key, value, seconds, version=version)
@@ -174,7 +174,7 @@ class Writes:
             total = yield from self.on_old(
                 [self._pair.name(key, version)],
                 self._old.step(verb, key, delta, version=version, is_essential=True),
-                [self._new.step("delete", key, version=version)],
+                [self._new.step("delete_many", [key], version=version)],
             )
         except Exception as error:
             if self._old.fails_open and is_outage(error):
@@ -194,7 +194,7 @@ class Writes:
             moved = yield from self.on_old(
                 names,
                 self._old.step("incr_version", key, delta, version=version, is_essential=True),
-                [self._new.step("delete", key, version=each) for each in (at_new, at_new + delta)],
+                [self._new.step("delete_many", [key], version=each) for each in (at_new, at_new + delta)],
             )
         except ValueError:
             if phase == SHADOW:

@@ -44,6 +44,12 @@ def maintain(cache: Any) -> None:
     cache.get("any")
 
 
+def report(cache: Any) -> None:
+    """Let this process write its report now."""
+    cache.migration._reported_at = -1000.0
+    maintain(cache)
+
+
 READS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "get": (("key",), "value"),
     "get_many": ((["key", "none"],), {"key": "value"}),
@@ -188,6 +194,19 @@ def test_a_lock_is_not_deleted_in_old_by_a_repair(make, phases):
     assert cache.add("lock", "mine") is False
 
 
+def test_a_lost_write_is_not_read_after_the_change_to_done(make, phases):
+    """NEW serves alone then, but not the value that was to be deleted there."""
+    cache = make()
+    phases.switch("dual")
+    cache.set("key", "first")
+    New.is_out = True
+    cache.set("key", "second")
+    New.is_out = False
+    phases.switch("done")
+
+    assert "second" == cache.get("key")
+
+
 def test_more_lost_writes_than_can_be_remembered_make_the_side_unreadable(make, phases, monkeypatch):
     monkeypatch.setattr(ledger_module, "MAX_UNSETTLED", 3)
     cache = make()
@@ -215,10 +234,66 @@ def test_a_side_that_may_have_lost_its_values_gets_them_back(make, phases, tmp_p
     caches["old"].clear()
     cache.migration.health[OLD]._resting_until = 0.0
     cache.delete("none")
+    maintain(cache)
     assert dict.fromkeys(keys, "value") == cache.get_many(keys)
     New.is_out = True
 
     assert dict.fromkeys(keys, "value") == cache.get_many(keys)
+
+
+def test_a_side_that_comes_back_with_older_values_is_not_read_until_it_is_emptied(make, phases, caplog):
+    """Redis was started again from its last snapshot, which has a value that was deleted since."""
+    cache = make()
+    phases.switch("dual")
+    cache.set("key", "value")
+    report(cache)
+    old: Any = caches["old"]
+    values, ends = dict(old._cache), dict(old._expire_info)
+    report(cache)
+    cache.delete("key")
+    Interrupted.is_out = True
+    for _ in range(5):
+        cache.delete("none")
+    Interrupted.is_out = False
+    old.clear()
+    old._cache.update(values)
+    old._expire_info.update(ends)
+    cache.migration.health[OLD]._resting_until = 0.0
+    cache.delete("none")
+    assert (None, "value") == (cache.get("key"), caches["old"].get("key"))
+    maintain(cache)
+    assert cache.get("key") is None
+    assert "OLD came back from an outage with older values than before" in caplog.text
+
+    cache.clear()
+    caches["old"].set("key", "later")
+    assert "later" == cache.get("key")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "given", "decided"),
+    [
+        (None, False, None, False),
+        (None, True, None, True),
+        (True, False, None, True),
+        (True, True, False, False),
+        (False, False, True, True),
+    ],
+)
+def test_each_alias_decides_whether_it_fails_open_and_one_without_the_setting_follows_the_other(
+    make_dual, momento, redis_server, old, new, given, decided
+):
+    from tests.conftest import CACHE_NAME, local_options
+
+    theirs = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": redis_server.url}
+    ours = {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": CACHE_NAME}
+    cache = make_dual(
+        redis_server.settings() if old is None else {**theirs, "OPTIONS": {"IGNORE_EXCEPTIONS": old}},
+        {**ours, "OPTIONS": local_options(momento, IGNORE_EXCEPTIONS=new)},
+        **({} if given is None else {"IGNORE_EXCEPTIONS": given}),
+    )
+
+    assert decided is cache.pair.old.fails_open
 
 
 def test_failures_are_counted_and_logged_now_and_then(make, phases, caplog):

@@ -108,7 +108,8 @@ def test_writes_of_one_key_at_the_same_time_end_as_in_old(dual):
 
     assert ("second", "first") == (caches["old"].get("key"), caches["new"].get("key"))
     assert "second" == dual.get("key")
-    assert [0, 1] == [dual.migration.ledger.count(side) for side in (OLD, NEW)]
+    assert [False, True] == [dual.migration.ledger.has_unsettled(side) for side in (OLD, NEW)]
+    assert [0, 0] == [dual.migration.ledger.count(side) for side in (OLD, NEW)]
 
 
 def test_a_copy_never_replaces_a_value(dual):

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.cache import caches
 
-from django_momento.migration.state import NEW, OLD, migrations
+from django_momento.events import events
+from django_momento.migration.state import NEW, OLD, Migration, migrations
 from tests.conftest import CACHE_NAME
 from tests.kit.redis import RedisServer
 from tests.kit.waiting import eventually
@@ -32,18 +33,24 @@ class Stages:
         self._traffic = traffic
         self._calls = calls
         self.rates: dict[str, float] = {}
+        # The events of each stage, such as failed calls to a side.
+        self.failures: dict[str, dict[str, int]] = {}
 
     def run(self, name: str, until: Callable[[], object] = lambda: True) -> None:
+        before = events.counts("default")
         self.rates[name] = self._traffic.run(self._calls, until)
+        counts = events.counts("default")
+        self.failures[name] = {kind: counts[kind] - before.get(kind, 0) for kind in counts}
 
     @property
-    def poor(self) -> dict[str, float]:
-        return {name: rate for name, rate in self.rates.items() if rate < MIN_HIT_RATE}
+    def poor(self) -> dict[str, object]:
+        """Return the stages with too few hits, with their events."""
+        return {name: (rate, self.failures[name]) for name, rate in self.rates.items() if rate < MIN_HIT_RATE}
 
 
 def configure(settings: Any, redis: RedisServer, momento: Momento, phases: Phases) -> None:
-    seconds = {"socket_timeout": 2, "socket_connect_timeout": 2}
-    options = {"CREDENTIALS": "local", "ENDPOINT": momento.address, "CLIENT_TIMEOUT": 2}
+    seconds = {"socket_timeout": 5, "socket_connect_timeout": 5}
+    options = {"CREDENTIALS": "local", "ENDPOINT": momento.address, "CLIENT_TIMEOUT": 5}
     settings.CACHES = {
         "default": {
             "BACKEND": "django_momento.migration.DualCache",
@@ -64,14 +71,15 @@ def configure(settings: Any, redis: RedisServer, momento: Momento, phases: Phase
     }
 
 
+def is_settled(migration: Migration) -> bool:
+    """Return whether both sides can be reached, and no key has an outdated value."""
+    is_out = any(health.is_out for health in migration.health.values())
+    return not is_out and not any(map(migration.ledger.count, (OLD, NEW)))
+
+
 def migrate(stages: Stages, redis: RedisServer, momento: Momento, phases: Phases) -> None:
     """Go through all phases and back, and kill each side once in ``dual`` and once in ``shadow``."""
     (migration,) = migrations.known()
-
-    def settled() -> bool:
-        return not any(map(migration.ledger.count, (OLD, NEW))) and not any(
-            health.is_out for health in migration.health.values()
-        )
 
     def switch(phase: str) -> None:
         phases.write(phase)
@@ -85,7 +93,7 @@ def migrate(stages: Stages, redis: RedisServer, momento: Momento, phases: Phases
         killed.kill()
         stages.run(f"{phase}, without {name}")
         killed.start()
-        stages.run(f"{phase}, with {name} again", settled)
+        stages.run(f"{phase}, with {name} again", lambda: is_settled(migration))
     switch("dual")
     stages.run("dual, again")
     switch("done")
