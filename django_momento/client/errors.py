@@ -20,6 +20,7 @@ from .. import exceptions
 from ..exceptions import InvalidArgument, LimitExceeded, MomentoCacheError, ServerError, ValueTooLarge
 from ..redaction import quote
 from .interrupts import hidden_interruption, is_foreign
+from .leaving import hold_thread
 from .obstacles import find_fix
 
 TRANSPORT_ERRORS = (SdkException, grpc.RpcError, grpc.FutureCancelledError)
@@ -177,6 +178,7 @@ def map_error(sent: Sent, error: BaseException) -> MomentoCacheError:
         return error
     if (interruption := hidden_interruption(error)) is not None:
         raise interruption
+    hold_thread()
     mapped = _map_error(sent, error)
     mapped.__cause__ = error
     seen: set[int] = set()

@@ -14,6 +14,7 @@ import logging
 from threading import get_ident
 from time import sleep
 from types import TracebackType
+from typing import Any
 from weakref import ref
 
 from .. import forking
@@ -34,10 +35,11 @@ _POLL = 0.0005
 class Passage:
     """One call in flight, until ``leave``, the end of its ``with``, or the end of its last reference."""
 
-    __slots__ = ("__weakref__", "in_flight_calls", "owner")
+    __slots__ = ("__weakref__", "in_flight_calls", "owner", "pending")
 
     in_flight_calls: set[ref[Passage]]
     owner: object
+    pending: Any  # The future of the call, if it has one.
 
     def leave(self, _: object = None) -> None:
         """End the call. It may be called twice, on any thread, and as the callback of a future."""
@@ -69,6 +71,11 @@ class ForkGate:
         """Return whether a call that ``owner`` sends is in flight."""
         passages = (reference() for reference in self._in_flight.copy())
         return any(passage is not None and passage.owner is owner for passage in passages)
+
+    def pending_calls(self) -> list[Any]:
+        """Return the futures of the calls in flight that have one."""
+        passages = [reference() for reference in self._in_flight.copy()]
+        return [each.pending for each in passages if each is not None and hasattr(each, "pending")]
 
     def enter(self, owner: object = None) -> Passage:
         """Return the passage of a call that ``owner`` is about to send.

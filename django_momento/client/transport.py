@@ -213,6 +213,7 @@ class Transport:
             raise self._map_error(cache, call, error, started) from error
         if tally is not None:
             tally.record_sent(call)
+        passage.pending = pending
         pending.add_done_callback(passage.leave)
         return pending, passage, generation
 

@@ -15,7 +15,16 @@ from tests.kit.waiting import HANG_GUARD
 CLIENT_TIMEOUT = 5 * HANG_GUARD
 
 SCRIPT = """
-import asyncio, sys, threading
+import asyncio, atexit, sys, threading
+
+@atexit.register  # before all others, so that it runs last
+def check():
+    me = threading.get_ident()
+    modules = [
+        frame.f_globals["__name__"] for thread, frame in sys._current_frames().items() if thread != me
+    ]
+    print("inside gRPC:", [name for name in modules if name.startswith("grpc.")], flush=True)
+
 from django.conf import settings
 settings.configure(CACHES={{"default": {{
     "BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "tests",
@@ -63,3 +72,6 @@ def test_a_process_ends_with_calls_in_flight(silent_port: int, end: str, threads
     )
     assert "in flight" in ended.stdout, ended.stderr
     assert 0 == ended.returncode, ended.stderr
+    assert "" == ended.stderr
+    if not threads:
+        assert "inside gRPC: []" in ended.stdout, "C++ aborts the process if Python ends a thread in it."
