@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 
-from . import batches, cold_start, flights, metering, pages, recording, services, threads, verbs
+from . import batches, cold_start, flights, metering, pages, recording, services, shield, threads, verbs
 from .machine import described, load
 from .measure import Case, Table, race
 from .report import Report, table_lines
@@ -25,11 +25,12 @@ class Effort:
     processes: int
     page_rounds: int
     page_seconds: float
+    shield_seconds: float
     divisor: int = 1
 
 
-FULL = Effort(rounds=40, processes=25, page_rounds=3, page_seconds=8)
-QUICK = Effort(rounds=3, processes=2, page_rounds=1, page_seconds=2, divisor=2)
+FULL = Effort(rounds=40, processes=25, page_rounds=3, page_seconds=8, shield_seconds=3)
+QUICK = Effort(rounds=3, processes=2, page_rounds=1, page_seconds=2, shield_seconds=1, divisor=2)
 
 GROUPS = {
     "verbs": "get and set",
@@ -39,6 +40,8 @@ GROUPS = {
     "threads": "Threads",
     "async": "Async",
     "page": "The page of the newest rivals",
+    "near": "The near cache",
+    "shield": "Queries that reach the database",
     "cold-start": "Cold start",
 }
 
@@ -88,12 +91,15 @@ def measured(names: Container[str], effort: Effort, redis_port: int | None) -> I
         "batches": batches.cases,
         "threads": threads.cases,
         "async": flights.cases,
+        "near": shield.near_cases,
     }
     for name, title in GROUPS.items():
         if name not in names:
             continue
         if name == "page":
             yield from pages.race(title, redis_port, effort.page_rounds, effort.page_seconds)
+        elif name == "shield":
+            yield from shield.race(title, redis_port, effort.page_rounds, effort.shield_seconds)
         elif name == "cold-start":
             yield from cold_start.race(title, redis_port, effort.processes)
         else:

@@ -38,20 +38,26 @@ def momento_local() -> Iterator[int]:
 @contextmanager
 def redis_server() -> Iterator[int | None]:
     """The system's redis-server, without persistence; None if there is none."""
-    program = shutil.which("redis-server")
-    if program is None:
+    if shutil.which("redis-server") is None:
         yield None
         return
-    port = _free_port()
+    port = free_port()
+    with redis_at(port):
+        os.environ["BENCHMARKS_REDIS"] = f"redis://{HOST}:{port}/0"
+        yield port
+
+
+@contextmanager
+def redis_at(port: int) -> Iterator[None]:
+    """The system's redis-server at a port, empty."""
     with (
         tempfile.TemporaryDirectory() as directory,
         _listening(
-            port, program, "--bind", HOST, "--port", str(port), "--save", "", "--appendonly", "no",
+            port, "redis-server", "--bind", HOST, "--port", str(port), "--save", "", "--appendonly", "no",
             "--dir", directory,
         ),
     ):  # fmt: skip
-        os.environ["BENCHMARKS_REDIS"] = f"redis://{HOST}:{port}/0"
-        yield port
+        yield
 
 
 @contextmanager
@@ -59,7 +65,7 @@ def secrets_manager(api_key: str) -> Iterator[int]:
     """moto's Secrets Manager with the API key in it, where boto3 looks for it by itself."""
     import boto3
 
-    port = _free_port()
+    port = free_port()
     with _listening(port, sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)):
         os.environ |= {
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"http://{HOST}:{port}",
@@ -126,7 +132,8 @@ def _answers(port: int) -> bool:
         return client.connect_ex((HOST, port)) == 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that is free at the moment."""
     with socket.socket() as server:
         server.bind((HOST, 0))
         return int(server.getsockname()[1])

@@ -6,7 +6,7 @@ backend; this one also signs them, which is its default.
 
 import os
 
-SECRET_KEY = "only-for-benchmarks"  # noqa: S105 - it protects nothing
+SECRET_KEY = os.environ.get("BENCHMARKS_SECRET_KEY", "only-for-benchmarks")
 ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = ["django_momento"]
 DATABASES: dict[str, object] = {}
@@ -42,6 +42,36 @@ CACHES = {
         "BACKEND": "django_momento.cache.MomentoCache",
         "LOCATION": CACHE_NAME,
         "OPTIONS": {"CREDENTIALS": "agent", "SECRET_ID": SECRET_ID, "ENDPOINT": MOMENTO},
+    },
+    "django-momento near": {
+        "BACKEND": "django_momento.cache.MomentoCache",
+        "LOCATION": CACHE_NAME,
+        "OPTIONS": {"CREDENTIALS": "local", "ENDPOINT": MOMENTO, "NEAR_SECONDS": 3600},
+    },
+    "django-momento open": {
+        "BACKEND": "django_momento.cache.MomentoCache",
+        "LOCATION": CACHE_NAME,
+        "OPTIONS": {"CREDENTIALS": "local", "ENDPOINT": MOMENTO, "IGNORE_EXCEPTIONS": True},
+    },
+    "django-momento shielded": {
+        "BACKEND": "django_momento.cache.MomentoCache",
+        "LOCATION": CACHE_NAME,
+        "OPTIONS": {
+            "CREDENTIALS": "local",
+            "ENDPOINT": MOMENTO,
+            "IGNORE_EXCEPTIONS": True,
+            "STALE_IF_ERROR": 60,
+        },
+    },
+    "django-redis open": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS,
+        "OPTIONS": {"IGNORE_EXCEPTIONS": True},
+    },
+    "django-vcache": {
+        "BACKEND": "django_vcache.backend.ValkeyCache",
+        "LOCATION": REDIS,
+        "OPTIONS": {"CLIENT_SIDE_CACHE": {"MAX_SIZE": 10_000, "TTL": 3600}},
     },
     "RedisCache": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS},
     "django-redis": {

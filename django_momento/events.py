@@ -61,6 +61,11 @@ class Events:
             counts.update(source(alias))
         return counts
 
+    def all_counts(self) -> dict[tuple[str, str], int]:
+        """Return the number of events since the process started, by alias and kind."""
+        with self._lock:
+            return dict(self._counts)
+
     def forget(self) -> None:
         """Forget all events, as in a forked child."""
         self.__init__()  # type: ignore[misc]  # this very class: nothing subclasses it

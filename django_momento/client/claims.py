@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..exceptions import CallTimedOut, TransportError
-from .calls import Operation, SetIf
+from ..exceptions import CallTimedOut, CircuitOpen, TransportError
+from .calls import Operation, SetIf, Wait
+from .retry import Pause, jitter
 
 # Milliseconds for which a released token stays. The shortest TTL stands for a delete.
 _RELEASED = 1
+
+# Seconds in which the circuit breaker is probed and closes, if only one response was lost.
+PAUSES = (0.25, 0.5)
+
+
+class _Backoff(Pause, Wait):
+    """Waits for some seconds."""
 
 
 class Claim(SetIf):
@@ -45,30 +53,43 @@ class Release(SetIf):
 
 
 def claim(key: bytes, token: bytes, ttl: int) -> Operation[bool]:
-    """Claim a key for a token and return whether the token has it. Repeat a call that timed out once."""
-    try:
-        claimed: bool = yield Claim(key, token, ttl)
-    except CallTimedOut:
-        # The call may have arrived. Then the key holds this token, and the second call finds it.
-        claimed = yield Claim(key, token, ttl)
-    return claimed
+    """Claim a key for a token and return whether the token has it. Send a call that timed out again."""
+    return (yield from _send_until_known(Claim(key, token, ttl)))
 
 
 def renew(key: bytes, token: bytes, ttl: int) -> Operation[bool]:
-    """Give a token another TTL and return whether it has the key. Repeat a call that timed out once."""
-    try:
-        renewed: bool = yield Renewal(key, token, ttl)
-    except CallTimedOut:
-        renewed = yield Renewal(key, token, ttl)
-    return renewed
+    """Give a token another TTL and return whether it has the key. Send a call that timed out again."""
+    return (yield from _send_until_known(Renewal(key, token, ttl)))
 
 
 def release(key: bytes, token: bytes) -> Operation[bool]:
-    """Give up a key and return whether the token had it. Repeat a call that may not have arrived once."""
+    """Give up a key and return whether the token had it. Send a call that may not have arrived again."""
+    call = Release(key, token)
     try:
-        released: bool = yield Release(key, token)
-    except TransportError:
-        # If the first call did arrive, this one finds no token. The key is given up in both cases.
-        yield Release(key, token)
+        released: bool = yield call
+    except TransportError as error:
+        if isinstance(error, CircuitOpen):
+            raise
+        # If the first call did arrive, another one finds no token. The key is given up in both cases.
+        yield from _send_again(call)
         return True
     return released
+
+
+def _send_until_known(call: SetIf) -> Operation[bool]:
+    try:
+        stored: bool = yield call
+    except CallTimedOut:
+        # The call may have arrived. Then the key holds this token, and the next call finds it.
+        stored = yield from _send_again(call)
+    return stored
+
+
+def _send_again(call: SetIf) -> Operation[bool]:
+    """Send a call after one that may have arrived. If the circuit breaker opened, wait for its probe."""
+    for seconds in PAUSES:
+        try:
+            return bool((yield call))
+        except CircuitOpen:
+            yield _Backoff(jitter(seconds), {})
+    return bool((yield call))

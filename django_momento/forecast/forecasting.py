@@ -123,6 +123,7 @@ class _Forecast:
                 lost=trace.lost,
                 started=self._started / 1000,
                 seconds=self._seconds,
+                sampled_keys=len(replay.store.believed),
                 recorded_hit_rate=estimate.recorded_hit_rate(),
             ),
             limit=question.limit,

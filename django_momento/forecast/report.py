@@ -12,7 +12,7 @@ from .verdict import Verdict, judge
 
 @dataclass(frozen=True)
 class TraceFacts:
-    """Facts about a trace. ``started`` is in seconds since the epoch."""
+    """Facts about a trace. ``started`` is in seconds since the epoch, ``sampled_keys`` are different keys."""
 
     files: int
     processes: int
@@ -22,6 +22,7 @@ class TraceFacts:
     lost: int
     started: float
     seconds: float
+    sampled_keys: int
     recorded_hit_rate: float | None
 
 

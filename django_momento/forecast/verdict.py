@@ -26,6 +26,8 @@ MIN_SECONDS = 3600
 MIN_READS = 1000
 # A cache that answers fewer reads is hardly worth its price.
 MIN_HIT_RATE = 0.3
+# Fewer keys of a sample may have no likeness to all keys.
+MIN_SAMPLED_KEYS = 100
 # Differences of the hit rate that are worth a word, and that decide.
 NOTABLE_LOSS = 0.01
 DECISIVE_LOSS = 0.05
@@ -71,6 +73,12 @@ class _Judgement:
         else:
             between = f" (± {100 * error:.1f} points, from sampling)" if error else ""
             self.remarks.append(f"{percent(base.hit_rate)} of the reads find a value{between}.")
+        recorded = self.report.trace.recorded_hit_rate
+        if base.hit_rate is not None and recorded is not None and base.hit_rate - recorded > NOTABLE_LOSS:
+            self.remarks.append(
+                f"The recorded cache found only {percent(recorded)}: it lost items before their timeouts. If "
+                "something outside the trace deleted them, the forecast of the hit rate is too high."
+            )
 
     def _judge_limit(self) -> None:
         report, base = self.report, self.report.baseline
@@ -157,6 +165,10 @@ def judge(report: Report) -> Verdict:
         weak = f"The trace covers only {trace.seconds / 60:,.1f} minutes. Record a day with its busiest hour."
     elif report.baseline.reads < MIN_READS:
         weak = f"The trace has only {report.baseline.reads:,.0f} reads. Record more traffic."
+    elif trace.sample < 1 and trace.sampled_keys < MIN_SAMPLED_KEYS:
+        weak = (
+            f"The sample has only {plural(trace.sampled_keys, 'key', 'keys')}. Record with a larger SAMPLE."
+        )
     if found.against:
         decision = DO_NOT
     elif weak:

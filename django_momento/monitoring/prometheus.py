@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from ..events import CallEvent
+from ..events import CallEvent, events
 from .meter import Readings, meter
 
 # Upper bounds of the latency histogram, in seconds.
@@ -35,6 +35,7 @@ COUNTERS = {
     "bytes_received": "Bytes of values received.",
 }
 ERRORS = "Calls that ended with an exception."
+EVENTS = "Events of a cache that raise no error, by kind."
 DURATION = "Duration of the cache's methods in seconds."
 
 
@@ -51,6 +52,7 @@ class MomentoCollector:
                 yield from _families(CounterMetricFamily, name, text, readings)
             yield _errors(CounterMetricFamily, readings)
             yield _durations(SummaryMetricFamily, readings)
+        yield _events(CounterMetricFamily)
 
 
 def _families(family: Any, name: str, text: str, readings: dict[str, Readings]) -> Iterable[Any]:
@@ -79,6 +81,13 @@ def _durations(family: Any, readings: dict[str, Readings]) -> Any:
         for verb, sums in each.verbs.items():
             durations.add_metric([alias, verb], count_value=sums.calls, sum_value=sums.seconds)
     return durations
+
+
+def _events(family: Any) -> Any:
+    counted = family("momento_cache_events", EVENTS, labels=["alias", "event"])
+    for labels, count in events.all_counts().items():
+        counted.add_metric(labels, count)
+    return counted
 
 
 @cache

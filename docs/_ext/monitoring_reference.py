@@ -50,6 +50,7 @@ class PrometheusMetrics(Written):
         for name, text in prometheus.COUNTERS.items():
             yield f"``momento_cache_group_{name}_total``", "``alias``, ``key_group``", text
         yield "``momento_cache_errors_total``", "``alias``, ``verb``, ``error``", prometheus.ERRORS
+        yield "``momento_cache_events_total``", "``alias``, ``event``", prometheus.EVENTS
         yield "``momento_cache_duration_seconds``", "``alias``, ``verb``", prometheus.DURATION
 
 

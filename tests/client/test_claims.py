@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from django_momento.client.calls import SetIf
-from django_momento.client.claims import Claim, Release, Renewal, claim, release, renew
+from django_momento.client.calls import SetIf, Wait
+from django_momento.client.claims import PAUSES, Claim, Release, Renewal, claim, release, renew
 from django_momento.exceptions import CallTimedOut, CircuitOpen, LimitExceeded, ServerUnavailable
 from tests.kit.tables import table
 
@@ -80,5 +80,22 @@ def test_a_claim_that_timed_out_is_repeated_once(operation: Any, call: SetIf, re
 def test_a_repeated_release_is_a_release_whatever_it_finds(result: bool) -> None:
     """The first call may have taken effect."""
     assert ([RELEASE, RELEASE], True) == drive(release(b"k", b"t"), ServerUnavailable("gone"), result)
+    with pytest.raises(ServerUnavailable):
+        drive(release(b"k", b"t"), CallTimedOut("no response"), ServerUnavailable("gone"))
     with pytest.raises(CircuitOpen):
-        drive(release(b"k", b"t"), CallTimedOut("no response"), CircuitOpen("not asked"))
+        drive(release(b"k", b"t"), CircuitOpen("not asked"))
+
+
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [(lambda: claim(b"k", b"t", 5), CLAIM), (lambda: release(b"k", b"t"), RELEASE)],
+)
+def test_a_repetition_waits_for_the_probe_of_a_breaker_that_opened(operation: Any, call: SetIf) -> None:
+    """The lost response opens it. An outage is still raised."""
+    lost, refused = CallTimedOut("no response"), CircuitOpen("not asked")
+    calls, result = drive(operation(), lost, refused, None, True)
+    assert [call, call, call] == [each for each in calls if not isinstance(each, Wait)]
+    assert isinstance(calls[2], Wait)
+    assert result is True
+    with pytest.raises(CircuitOpen):
+        drive(operation(), lost, *[refused, None] * len(PAUSES), refused)

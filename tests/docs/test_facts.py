@@ -381,10 +381,12 @@ def test_a_figure_that_is_documented_is_one_that_stats_returns() -> None:
 def test_a_metric_that_is_documented_is_one_that_is_scraped() -> None:
     """By name and labels, and there is no other."""
     cache.get("page:1")
+    events.events.record("default", "unreadable_values")
     samples = [sample for metric in MomentoCollector().collect() for sample in metric.samples]
     scraped = {(sample.name, *sorted(sample.labels)) for sample in samples if sample.name.endswith("_total")}
     expected = {(f"momento_cache_{name}_total", "alias", "verb") for name in COUNTERS}
     expected |= {(f"momento_cache_group_{name}_total", "alias", "key_group") for name in COUNTERS}
+    expected.add(("momento_cache_events_total", "alias", "event"))
     assert scraped - {("momento_cache_errors_total", "alias", "error", "verb")} == expected
 
 

@@ -32,17 +32,29 @@ def traffic(hours: float = 2, each: float = 1, hit: int = 1, **fields: Any) -> l
 
 
 def test_the_text_has_every_figure(tmp_path: Path) -> None:
-    trace = write_trace(tmp_path / "t.jsonl", traffic(), sample=0.5)
+    trace = write_trace(tmp_path / "t.jsonl", many_keys(losses=10_000), sample=0.5)
     found = run(str(trace), price_per_million=0.5)
     for line in (
-        "Trace of 2.0 hours from 2025-11-24 16:00 UTC: 7,201 events of 1 process in 1 file, 50.0 % of the",
+        "Trace of 1.0 hours from 2025-11-24 16:00 UTC: 7,400 events of 1 process in 1 file, 50.0 % of the",
         "hit rate                   100.0 % (the recorded cache: 100.0 %)",
-        "a second        mean 2.0, p50 2, p99 2, max 2",
-        "over 100 a second          0 of 121 minutes, 0 operations",
+        "a second        mean 4.0, p50 4, p99 8, max 8",
+        "over 100 a second          0 of 61 minutes, 0 operations",
         "COMPRESSOR = zlib",
         "Switch: the traffic fits as it is.",
     ):
         assert line in found
+
+
+def many_keys(losses: int) -> list[Event]:
+    """Return the traffic of 200 keys for an hour, of whose reads one in so many is a miss."""
+    stored = {"value_bytes": 500, "timeout": 86400.0}
+    events = [event(number / 4, "set", number, **stored) for number in range(200)]
+    for number in range(7200):
+        hit = int((number + 1) % losses > 0)
+        events.append(event(60 + number / 2, "get", number % 200, hit=hit))
+        if not hit:
+            events.append(event(60.1 + number / 2, "set", number % 200, **stored))
+    return events
 
 
 def verdict_of(path: Path, events: list[Event], **options: Any) -> tuple[str, str]:
@@ -78,6 +90,20 @@ def test_the_verdict_follows_from_the_figures(
     found = verdict_of(tmp_path, events, **options)
     assert found[0] == decision
     assert reason in found[1]
+
+
+def test_a_cache_that_lost_items_early_is_a_reason_to_look_twice(tmp_path: Path) -> None:
+    found = forecast_of(write_trace(tmp_path / "t.jsonl", many_keys(losses=5)))
+    assert found["baseline"]["hit_rate"] == 1
+    assert found["verdict"]["decision"] == "switch"
+    assert "The recorded cache found only 80.0 %: it lost items" in found["verdict"]["reasons"][1]
+
+
+def test_a_sample_of_few_keys_decides_nothing(tmp_path: Path) -> None:
+    trace = write_trace(tmp_path / "t.jsonl", traffic(), sample=0.5)
+    found = forecast_of(trace)["verdict"]
+    assert found["decision"] == "record more"
+    assert found["reasons"][0] == "The sample has only 1 key. Record with a larger SAMPLE."
 
 
 def test_timeouts_that_are_cut_speak_against_it_if_they_matter(tmp_path: Path) -> None:

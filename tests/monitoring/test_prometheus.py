@@ -35,7 +35,7 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
 
 
 def test_a_scrape_has_what_the_server_has_counted(make_cache: MakeCache, momento: LocalServer) -> None:
-    """By verb and by key group, with errors by name."""
+    """By verb and by key group, with errors and events by name."""
     cache = make_cache()
     registry = CollectorRegistry()
     registry.register(MomentoCollector())
@@ -48,6 +48,7 @@ def test_a_scrape_has_what_the_server_has_counted(make_cache: MakeCache, momento
         found = scrape(f"http://127.0.0.1:{server.server_port}/metrics")
         with pytest.raises(MomentoCacheError):
             make_cache("nowhere", alias="lost").get("k")
+        make_cache("nowhere", alias="open", OPTIONS={"IGNORE_EXCEPTIONS": True}).get("k")
         again = scrape(f"http://127.0.0.1:{server.server_port}/metrics")
     finally:
         server.shutdown()
@@ -60,8 +61,9 @@ def test_a_scrape_has_what_the_server_has_counted(make_cache: MakeCache, momento
     assert found["momento_cache_group_calls_total", "default", "page"] == 3
     assert found["momento_cache_duration_seconds_count", "default", "set"] == 1
     operations = [value for name, value in found.items() if name[0] == "momento_cache_operations_total"]
-    assert sum(operations) == momento.operations["Get"] + momento.operations["Set"] - 1
+    assert sum(operations) == momento.operations["Get"] + momento.operations["Set"] - 2
     assert again["momento_cache_errors_total", "lost", "CacheNotFound", "get"] == 1
+    assert again["momento_cache_events_total", "open", "ignored_exceptions"] == 1
 
 
 def test_processes_are_added_up_in_multiprocess_mode(momento: LocalServer, tmp_path: Path) -> None:
