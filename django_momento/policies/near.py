@@ -18,6 +18,7 @@ from .. import forking
 from ..client.calls import Call, Get, Operation, Wait
 from ..client.futures import wait_for, wait_on_this_thread
 from ..clock import monotonic
+from ..codec.attributes import is_stale
 from ..events import events, observers
 from ..exceptions import MomentoCacheError, UnreadableValue
 from .near_store import Data, Marker, Name, NearStore
@@ -48,6 +49,8 @@ class Near:
         self.client = client
         self.store = NearStore(0)
         self.repairs: Repairs | None = None
+        # Reentrant: the handler of a signal may use a cache.
+        self._lock = threading.RLock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._flights: dict[Name, Flight] = {}
 
@@ -115,8 +118,9 @@ class Near:
         """Remember keys whose write failed in an outage, to repair them when Momento is back."""
         from .shield import Repairs
 
-        if self.repairs is None:
-            self.repairs = Repairs(self)
+        with self._lock:
+            if self.repairs is None:
+                self.repairs = Repairs(self)
         self.repairs.remember(options.alias, names, kind)
 
     def count(self, alias: str, kind: str, number: int = 1) -> None:
@@ -138,7 +142,6 @@ class Reader:
         self, near: Near, options: CacheOptions, codec: ValueCodec, generation: Generation | None
     ) -> None:
         self._near = near
-        self._store = near.store
         self._options = options
         self._seconds = options.near_seconds
         self._cache = options.cache_name
@@ -148,7 +151,7 @@ class Reader:
     def recall(self, key: bytes, name: object, default: Any) -> Any:
         """Return the value of a key from memory, ``default`` if it is known to be missing, or UNKNOWN.
 
-        ``name`` is the key as the caller gave it. Values with attributes, and all values while keys are to be
+        ``name`` is the key as the caller gave it. Values with tags, and all values while keys are to be
         repaired, are left to ``intercept``.
         """
         near, seconds, store = self._near, self._seconds, self._near.store
@@ -172,9 +175,12 @@ class Reader:
                 if opened is None or entry.codec is not self._codec:
                     opened = self._codec.open(key, cast(bytes, entry.data))
                     store.open(place, entry, opened, self._codec)
-                if opened.attributes is not None:
-                    return UNKNOWN
+                attributes = opened.attributes
                 value = opened.load()
+                if attributes is not None:
+                    if attributes.tags or is_stale(cast(bytes, entry.data), value):
+                        return UNKNOWN
+                    value = value.value
             except UnreadableValue:
                 return UNKNOWN
         options = self._options

@@ -30,9 +30,10 @@ logger = logging.getLogger("django_momento")
 # Keys that are remembered. When there are more, the oldest are dropped.
 MAX_FAILED_KEYS = 10_000
 
-# Keys that one caller repairs, and keys that the thread in the background repairs at a time.
+# Keys that one caller repairs, and keys that are repaired together at most. After an attempt that failed, the
+# next one has a single key: an account that is throttled must not get more load.
 KEYS_OF_A_CALLER = 16
-KEYS_OF_THE_THREAD = 64
+MAX_BATCH = 64
 
 # Seconds between one attempt and the next while Momento does not answer. A probe of the circuit breaker takes
 # as long. So a quiet process has repaired its keys within two seconds of the end of an outage.
@@ -74,6 +75,7 @@ class Repairs:
         self._lock = threading.RLock()
         self._backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         self._due_at = 0.0
+        self._size = 1
         self._wakeup = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -134,19 +136,24 @@ class Repairs:
             for name in [name for name in self._failed if name[0] == cache]:
                 del self._failed[name]
 
-    def repair_some(self, cache: str, number: int = KEYS_OF_A_CALLER) -> Operation[None]:
-        """Delete some keys of a cache at Momento, if it is time for another attempt."""
-        now = monotonic()
-        with self._lock:
-            if now < self._due_at:
-                return
-            batch = self._batch(cache, number)
-            if batch:
+    def repair_some(self, cache: str) -> Operation[None]:
+        """Delete up to KEYS_OF_A_CALLER keys of a cache at Momento, if it is time for another attempt."""
+        repaired = 0
+        while repaired < KEYS_OF_A_CALLER:
+            now = monotonic()
+            with self._lock:
+                if now < self._due_at:
+                    return
+                batch = self._batch(cache, min(self._size, KEYS_OF_A_CALLER - repaired))
+                if not batch:
+                    return
                 # Other callers need not try at the same time.
                 self._due_at = now + self._backoff.next()
-        if batch and (yield from self._repair(batch)) is None:
+            if (yield from self._repair(batch)) is not None:
+                return
             self._backoff.reset()
             self._due_at = 0.0
+            repaired += len(batch)
 
     def repair_first(
         self, passage: Passage, calls: Sequence[Call[Any]]
@@ -192,6 +199,7 @@ class Repairs:
                 except MomentoCacheError as error:
                     outcome = error
                 outage = self._settle(name, failed, outcome)
+        self._size = min(self._size * 2, MAX_BATCH) if outage is None else 1
         return outage
 
     def _settle(self, name: Name, failed: _Failed, outcome: Any) -> MomentoCacheError | None:
@@ -240,7 +248,7 @@ class Repairs:
                     self._thread = None
                     return
                 cache = next(iter(self._failed))[0]
-                batch = self._batch(cache, KEYS_OF_THE_THREAD)
+                batch = self._batch(cache, self._size)
             try:
                 error = self._near.client.run_in_background(cache, self._repair(batch))
             except Exception:
