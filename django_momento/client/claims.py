@@ -72,7 +72,10 @@ def release(key: bytes, token: bytes) -> Operation[bool]:
             raise
         # If the first call did arrive, another one finds no token. The key is given up in both cases.
         yield from _send_again(call)
-        return True
+        released = True
+    if released:
+        # The key is free when this returns, also for a caller that is nearer than a millisecond to Momento.
+        yield _Backoff(2 * _RELEASED / 1000, {})
     return released
 
 

@@ -15,13 +15,15 @@ CLAIM, RENEWAL, RELEASE = Claim(b"k", b"t", 5), Renewal(b"k", b"t", 5), Release(
 
 
 def drive(operation: Any, *outcomes: Any) -> tuple[list[Any], Any]:
-    """Feed outcomes into an operation. Return its calls and its result."""
+    """Feed outcomes into an operation. Return its calls and its result. It waits once a release is sent."""
     calls = [next(operation)]
     try:
-        for outcome in outcomes:
+        for outcome in (*outcomes, None):
             failed = isinstance(outcome, Exception)
             calls.append(operation.throw(outcome) if failed else operation.send(outcome))
     except StopIteration as done:
+        if isinstance(calls[0], Release) and done.value:
+            assert isinstance(calls.pop(), Wait)
         return calls, done.value
     raise AssertionError(f"one more call than outcomes: {calls}")
 

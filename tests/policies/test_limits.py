@@ -327,3 +327,29 @@ def test_the_event_of_a_hit_counts_its_operation(
 
     (event,) = seen
     assert ("rate_limit", "login", 1, 1) == (event.verb, event.key_group, event.requests, event.operations)
+
+
+@table(
+    "options",
+    [
+        {"CLEAR": "prefix"},
+        {"NEAR_SECONDS": 60},
+        {"STALE_IF_ERROR": 60},
+        {"CLEAR": "prefix", "NEAR_SECONDS": 60, "STALE_IF_ERROR": 60, "TTL_JITTER": 1, "SERIALIZER": "json"},
+    ],
+)
+def test_limits_locks_and_jobs_are_the_same_beside_other_policies(
+    make_cache: MakeCache, options: dict[str, Any]
+) -> None:
+    """No memory of the process answers for them."""
+    cache = make_cache(KEY_PREFIX="+".join(options), OPTIONS=options)
+    assert [True, True, False] == [cache.rate_limit("key", 2, 60).allowed for _ in range(3)]
+    assert 3 == cache.rate_limit("key", 2, 60, cost=0).count
+    assert cache.ttl("key") in range(50, 61)
+    with cache.lock("key", 60) as lock:
+        assert lock.owned()
+        assert not cache.lock("key", 60).acquire(blocking=False)
+    assert cache.lock("key", 60).acquire(blocking=False)
+    assert [True, False] == [cache.run_once("job", 60) for _ in range(2)]
+    assert cache.delete("key")
+    assert cache.rate_limit("key", 1, 60)

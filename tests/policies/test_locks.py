@@ -230,6 +230,17 @@ def test_a_with_block_that_cannot_acquire_raises_and_does_not_run(holders: Holde
     assert not isinstance(LockError("cause"), MomentoCacheError)
 
 
+@FACES
+def test_a_lock_is_free_as_soon_as_it_is_released(make_cache: MakeCache, face: str, hold: Hold) -> None:
+    """Although the token of its holder stays for a millisecond."""
+    cache = make_cache()
+    holders = hold(cache, face, "job", 60), hold(cache, face, "job", 60)
+    for number in range(100):
+        holder = holders[number % 2]
+        assert holder.acquire(blocking=False)
+        holder.release()
+
+
 def test_a_with_block_sends_two_calls_and_lets_a_value_have_its_name(
     make_cache: MakeCache, momento: LocalServer
 ) -> None:
