@@ -222,12 +222,12 @@ class Lock(_Lock):
         """
         return self._take("lock", self._acquire(blocking, blocking_timeout))
 
-    def extend(self, timeout: Any = None) -> None:
-        """Let the lock end so many seconds from now, by default as many as when it was acquired.
+    def extend(self, timeout: Any = None) -> bool:
+        """Let the lock end so many seconds from now, by default as many as when it was acquired. Return True.
 
         Raises LockNotOwned if it has ended, and MomentoCacheError if Momento cannot be asked.
         """
-        self._take("lock.extend", self._extend(timeout))
+        return self._take("lock.extend", self._extend(timeout))
 
     def release(self) -> None:
         """Release the lock. Raises LockNotOwned if it has ended, and leaves another holder's lock alone."""
@@ -301,9 +301,9 @@ class AsyncLock(_Lock):
         """See Lock.acquire()."""
         return await self._take("lock", self._acquire(blocking, blocking_timeout))
 
-    async def extend(self, timeout: Any = None) -> None:
+    async def extend(self, timeout: Any = None) -> bool:
         """See Lock.extend()."""
-        await self._take("lock.extend", self._extend(timeout))
+        return await self._take("lock.extend", self._extend(timeout))
 
     async def release(self) -> None:
         """See Lock.release()."""

@@ -157,7 +157,7 @@ def test_a_lock_that_is_extended_ends_later(holders: Holders, clock: Clock) -> N
         clock.advance(9)
         first.extend()
     clock.advance(9)
-    first.extend(timedelta(seconds=60))
+    assert first.extend(timedelta(seconds=60)) is True
     clock.advance(59)
     assert first.owned()
     assert not second.acquire(blocking=False)
