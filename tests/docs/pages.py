@@ -16,7 +16,7 @@ PAGES = {
 }
 
 # Directives for Sphinx. The build of the site runs them.
-_SPHINXS = ("{toctree}", "{eval-rst}", "{momento-")
+_SPHINXS = ("{toctree}", "{eval-rst}", "{image}", "{momento-")
 _CODE_BLOCK = "{code-block}"
 
 
