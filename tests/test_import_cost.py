@@ -10,14 +10,14 @@ import sys
 from django.conf import settings
 
 settings.configure(SECRET_KEY="only-for-tests")
-import django_momento.cache, django_momento.env
+import django_momento.cache, django_momento.env, django_momento.recorder
 
 costly = {"momento", "momento_wire_types", "grpc", "google.protobuf", "boto3", "botocore"}
 print(*sorted(costly & set(sys.modules)))
 """
 
 FIRST_LOOKUP = IMPORTS.replace(
-    "import django_momento.cache, django_momento.env",
+    "import django_momento.cache, django_momento.env, django_momento.recorder",
     """
 from django.core.cache import caches
 from django_momento.env import Env

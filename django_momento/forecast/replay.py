@@ -1,4 +1,4 @@
-"""Replay the events of a trace on a simulated Momento, and count what it would count.
+"""Replay the events of a trace on a simulated Momento, and count hits and operations.
 
 Each verb costs the operations of the calls that ``client.operations`` sends for it. The trace decides about
 hits as long as nothing speaks against it: an item that Momento would cut or evict is a miss there. A value

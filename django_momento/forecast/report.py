@@ -30,7 +30,7 @@ class TraceFacts:
 class Outcome:
     """The figures of one replay. ``cost`` is that of a month, None without a price.
 
-    ``change`` names the change against the site as it is. ``note`` says what else the change brings.
+    ``change`` names the change against the site as it is. ``note`` names other effects.
     """
 
     name: str
