@@ -60,3 +60,8 @@ def tables(page: str) -> Iterator[list[list[str]]]:
         elif rows:
             yield [rows[0], *rows[2:]]
             rows = []
+
+
+def table(page: str, heading: str) -> list[list[str]]:
+    """Return the rows of the table whose first column has a heading."""
+    return next(rows[1:] for rows in tables(f"docs/{page}") if rows[0][0] == heading)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import gc
 import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import caches
 
 from django_momento.cache import MomentoCache
 from django_momento.events import events
 from django_momento.local import LocalServer
-from django_momento.policies.flights import MAX_LANDINGS, flights
+from django_momento.policies.flights import flights
 from tests.conftest import MakeCache
 from tests.kit.at_once import at_once
 from tests.kit.faces import FACES, call
@@ -28,11 +24,7 @@ from tests.kit.waiting import aeventually, eventually
 LONG = 60.0
 
 
-@pytest.fixture(autouse=True)
-def _no_flight_is_left() -> Iterator[None]:
-    yield
-    gc.collect()
-    assert len(flights) == 0
+pytestmark = pytest.mark.usefixtures("no_flight_is_left")
 
 
 class Gate:
@@ -233,144 +225,6 @@ def test_a_waiter_gives_up_after_its_time_and_computes(make_cache: MakeCache) ->
         release.set()
         leader.join()
     assert cache.get("key") == "mine"
-
-
-def in_the_same_thread(cache: MomentoCache, inner: Callable[[], Any]) -> Any:
-    return inner()
-
-
-def in_a_loop_of_its_own(cache: MomentoCache, inner: Callable[[], Any]) -> Any:
-    async def get() -> Any:
-        return await cache.aget_or_set("key", lambda: "inner", wait=LONG)
-
-    return asyncio.run(get())
-
-
-def in_a_thread_of_asgiref(cache: MomentoCache, inner: Callable[[], Any]) -> Any:
-    return async_to_sync(sync_to_async(inner))()
-
-
-def in_a_thread_with_the_context(cache: MomentoCache, inner: Callable[[], Any]) -> Any:
-    results: list[Any] = []
-    context = contextvars.copy_context()
-    thread = threading.Thread(target=lambda: results.append(context.run(inner)))
-    thread.start()
-    thread.join()
-    return results[0]
-
-
-@pytest.mark.parametrize(
-    "enter",
-    [in_the_same_thread, in_a_loop_of_its_own, in_a_thread_of_asgiref, in_a_thread_with_the_context],
-)
-def test_a_default_that_asks_for_its_own_key_does_not_wait_for_itself(
-    make_cache: MakeCache, enter: Callable[..., Any]
-) -> None:
-    cache = make_cache()
-
-    def inner() -> Any:
-        return cache.get_or_set("key", lambda: "inner", wait=LONG)
-
-    assert cache.get_or_set("key", lambda: enter(cache, inner) + ", outer") == "inner"
-
-
-def test_an_async_default_that_asks_for_its_own_key_does_not_wait_for_itself(make_cache: MakeCache) -> None:
-    """In its own task, in a task that it starts, in a thread, and in code that blocks the loop."""
-    cache = make_cache()
-
-    async def ask() -> Any:
-        return await cache.aget_or_set("key", lambda: "inner", wait=LONG)
-
-    async def in_a_task() -> Any:
-        return await asyncio.create_task(ask())
-
-    async def in_a_thread() -> Any:
-        return await sync_to_async(lambda: cache.get_or_set("key", lambda: "inner", wait=LONG))()
-
-    async def blocking() -> Any:
-        return cache.get_or_set("key", lambda: "inner", wait=LONG)
-
-    async def outside_of_the_context() -> Any:
-        return contextvars.Context().run(cache.get_or_set, "key", lambda: "inner", wait=LONG)
-
-    for inner in (ask, in_a_task, in_a_thread, blocking, outside_of_the_context):
-        cache.clear()
-        assert asyncio.run(cache.aget_or_set("key", inner)) == "inner"
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers of the system")
-def test_the_handler_of_a_signal_does_not_wait_for_the_thread_that_it_interrupted(
-    make_cache: MakeCache,
-) -> None:
-    cache, handled = make_cache(), []
-
-    def handle(number: int, frame: object) -> None:
-        handled.append(cache.get_or_set("key", lambda: "of the handler", wait=LONG))
-
-    def default() -> str:
-        os.kill(os.getpid(), signal.SIGUSR1)
-        eventually(lambda: bool(handled))
-        return "of the thread"
-
-    before = signal.signal(signal.SIGUSR1, handle)
-    try:
-        assert cache.get_or_set("key", default) == "of the handler"
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert handled == ["of the handler"]
-
-
-def test_a_caller_that_read_before_a_landing_reads_again(make_cache: MakeCache) -> None:
-    """It missed the value that was stored before it could join the flight."""
-    cache = make_cache()
-    runs: list[int] = []
-
-    class Late(MomentoCache):
-        def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-            value = super().get(key, default, version)
-            if not runs:
-                cache.get_or_set("key", lambda: runs.append(1) or "first")
-            return value
-
-    late = Late("tests", {"OPTIONS": dict(cache._settings.params["OPTIONS"])})
-
-    assert late.get_or_set("key", lambda: runs.append(2) or "second") == "first"
-    assert runs == [1]
-
-
-def test_landings_that_are_forgotten_count_as_landings() -> None:
-    """Memory is bounded, and the price of it is a read."""
-    cache = object.__new__(MomentoCache)  # any caller
-    flight, _ = flights.join("first", cache, False)
-    assert flight is not None
-    tick = flights.tick
-    flights.land(flight)
-    assert flights.has_landed_since(tick, "first")
-    for number in range(3 * MAX_LANDINGS):
-        flight, _ = flights.join(number, cache, False)
-        assert flight is not None
-        flights.land(flight)
-    assert flights.has_landed_since(tick, "first")
-    assert not flights.has_landed_since(flights.tick, "first")
-    assert len(flights._landings) + len(flights._older_landings) <= 2 * MAX_LANDINGS
-
-
-def test_a_flight_whose_leader_is_gone_is_replaced() -> None:
-    """As after an exception of a signal's handler between two lines."""
-
-    class Caller:
-        pass
-
-    gone = Caller()
-    flight, _ = flights.join("key", gone, False)
-    del gone, _
-    here = Caller()
-    mine, waiter = flights.join("key", here, False)
-
-    assert mine is not flight
-    assert waiter is None
-    assert mine is not None
-    flights.hand_over(mine)
 
 
 @FACES

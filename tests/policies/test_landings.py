@@ -1,0 +1,69 @@
+"""Flights after their landing, and flights whose leader is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_momento.cache import MomentoCache
+from django_momento.policies.flights import MAX_LANDINGS, flights
+from tests.conftest import MakeCache
+
+pytestmark = pytest.mark.usefixtures("no_flight_is_left")
+
+# Seconds. Long enough for a busy machine.
+LONG = 60.0
+
+
+def test_a_caller_that_read_before_a_landing_reads_again(make_cache: MakeCache) -> None:
+    """It missed the value that was stored before it could join the flight."""
+    cache = make_cache()
+    runs: list[int] = []
+
+    class Late(MomentoCache):
+        def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+            value = super().get(key, default, version)
+            if not runs:
+                cache.get_or_set("key", lambda: runs.append(1) or "first")
+            return value
+
+    late = Late("tests", {"OPTIONS": dict(cache._settings.params["OPTIONS"])})
+
+    assert late.get_or_set("key", lambda: runs.append(2) or "second") == "first"
+    assert runs == [1]
+
+
+def test_landings_that_are_forgotten_count_as_landings() -> None:
+    """Memory is bounded, and the price of it is a read."""
+    cache = object.__new__(MomentoCache)  # any caller
+    flight, _ = flights.join("first", cache, False)
+    assert flight is not None
+    tick = flights.tick
+    flights.land(flight)
+    assert flights.has_landed_since(tick, "first")
+    for number in range(3 * MAX_LANDINGS):
+        flight, _ = flights.join(number, cache, False)
+        assert flight is not None
+        flights.land(flight)
+    assert flights.has_landed_since(tick, "first")
+    assert not flights.has_landed_since(flights.tick, "first")
+    assert len(flights._landings) + len(flights._older_landings) <= 2 * MAX_LANDINGS
+
+
+def test_a_flight_whose_leader_is_gone_is_replaced() -> None:
+    """As after an exception of a signal's handler between two lines."""
+
+    class Caller:
+        pass
+
+    gone = Caller()
+    flight, _ = flights.join("key", gone, False)
+    del gone, _
+    here = Caller()
+    mine, waiter = flights.join("key", here, False)
+
+    assert mine is not flight
+    assert waiter is None
+    assert mine is not None
+    flights.hand_over(mine)
