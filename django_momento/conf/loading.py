@@ -226,7 +226,10 @@ def _find_alias(backend: type, location: str, params: Mapping[str, Any]) -> str:
 
 
 def _is_backend(configured: Mapping[str, Any], backend: type) -> bool:
-    return import_string(configured.get("BACKEND", "")) is backend
+    try:
+        return import_string(configured.get("BACKEND", "")) is backend
+    except ImportError:  # of another alias, whose package is not installed
+        return False
 
 
 def _without_backend(configured: Mapping[str, Any]) -> dict[str, Any]:

@@ -266,6 +266,22 @@ def test_a_subclass_that_changes_its_settings_keeps_its_alias(settings: Any, ali
     assert alias == again.options.alias
 
 
+def test_an_alias_whose_backend_is_not_installed_does_not_disturb_the_others(settings: Any) -> None:
+    """Django imports a backend when its alias is first used."""
+    options = {"CREDENTIALS": "embedded"}
+    settings.CACHES = {
+        "absent": {"BACKEND": "no_such_package.cache.Cache"},
+        "default": {
+            "BACKEND": "django_momento.cache.MomentoCache",
+            "LOCATION": "my-cache",
+            "OPTIONS": options,
+        },
+    }
+    cache = caches["default"]
+    assert isinstance(cache, MomentoCache)
+    assert cache.options.alias == "default"
+
+
 def test_a_cache_that_is_in_no_alias_says_so(settings: Any) -> None:
     """A cache that somebody made directly must not be taken for one in CACHES."""
     settings.CACHES = {"default": own(MomentoCache)}
