@@ -21,7 +21,9 @@ class Calls(TypedDict):
     """Sums of finished calls. Times are in seconds, and sizes in bytes."""
 
     calls: Annotated[int, "finished calls of the cache's methods"]
-    requests: Annotated[int, "requests to Momento, retries included. `aget`s that travel together are one."]
+    requests: Annotated[
+        int, "requests to Momento, retries included. Calls of `aget` that travel together are one."
+    ]
     operations: Annotated[int, "operations as Momento counts them, an estimate of August 2026"]
     hits: Annotated[int, "keys that `get`, `get_many` and `has_key` looked up and found"]
     misses: Annotated[int, "keys that they looked up and did not find"]
