@@ -134,7 +134,7 @@ def with_generation(operation: Operation[T], generation: Generation) -> Operatio
                 if any(map(_needs_generation, calls)):
                     if prefix is None:
                         prefix = yield from generation.get()
-                    calls = [_prefixed(call, prefix) for call in calls]
+                    calls = [_with_prefix(call, prefix) for call in calls]
                 response = yield cast(Request, calls if isinstance(request, list) else calls[0])
             except MomentoCacheError as error:
                 request = operation.throw(error)
@@ -156,7 +156,7 @@ def _keys(call: Any) -> list[bytes]:
     return [*getattr(call, "keys", ()), *(key for key, _ in getattr(call, "items", ()))]
 
 
-def _prefixed(call: Any, prefix: bytes) -> Any:
+def _with_prefix(call: Any, prefix: bytes) -> Any:
     if not _needs_generation(call):
         return call
     changed = object.__new__(type(call))
