@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from logging import LogRecord
@@ -32,6 +34,15 @@ def escape(text: str, encoding: str | None) -> str:
     Without an encoding, as of a stream in memory, the text is returned as it is.
     """
     return text if encoding is None else text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def exit_without_reader() -> NoReturn:
+    """End a command with status 1 after a BrokenPipeError: the reader of the pipe is gone.
+
+    Python flushes the standard output once more when it ends, and would report the pipe again.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
 
 
 class ProgressLine:

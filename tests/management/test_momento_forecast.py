@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from django.core.cache import caches
 from django.core.management import CommandError, call_command
 
 from django_momento.traces.format import Event
+from tests.kit.processes import ROOT
 from tests.kit.traces import event, forecast_of, recording, write_trace
 
 HOUR = 3600
@@ -141,6 +145,19 @@ def test_a_wrong_argument_is_an_error_that_says_what_to_do(
     with pytest.raises(CommandError) as raised:
         run(*(each.format(**names) for each in arguments))
     assert text in str(raised.value)
+
+
+def test_a_reader_that_leaves_ends_the_command_without_a_traceback(tmp_path: Path) -> None:
+    trace = write_trace(tmp_path / "t.jsonl", traffic(0.1))
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "django", "momento_forecast", str(trace)]
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (1, "")
 
 
 def test_calls_that_this_process_has_just_recorded_are_in_the_forecast(settings: Any, tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -25,7 +23,7 @@ from django_momento.checks.aliases import TAG, momento_aliases
 from django_momento.checks.process import process_checks
 from django_momento.diagnostics.examination import Step, examine
 from django_momento.diagnostics.report import Report
-from django_momento.diagnostics.terminal import ProgressLine, bar_for, escape, width_of
+from django_momento.diagnostics.terminal import ProgressLine, bar_for, escape, exit_without_reader, width_of
 from django_momento.diagnostics.text import TextReport
 
 logger = logging.getLogger("django_momento")
@@ -104,9 +102,7 @@ class Command(BaseCommand):
             self._progress.clear(interrupted=True)
             raise CommandError("Interrupted.", returncode=130) from None
         except BrokenPipeError:
-            # The reader of the pipe is gone. Python would flush again when it ends, and report that.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
+            exit_without_reader()
         finally:
             self._progress.clear()
             logger.removeFilter(self._progress)

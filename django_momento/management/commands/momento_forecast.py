@@ -9,10 +9,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_momento.diagnostics.terminal import ProgressLine, escape
+from django_momento.diagnostics.terminal import ProgressLine, escape, exit_without_reader
 from django_momento.forecast.forecasting import DEFAULT_LIMIT, Question, forecast
 from django_momento.forecast.page import page
 from django_momento.forecast.prices import Prices
+from django_momento.forecast.report import Report
 from django_momento.forecast.store import DEFAULT_STORAGE
 from django_momento.forecast.text import report_lines
 from django_momento.local.units import parse_size
@@ -135,11 +136,17 @@ class Command(BaseCommand):
             progress.clear()
         if options["html"]:
             self._write_page(Path(options["html"]), page(report))
-        if options["json"]:
-            self.stdout.write(json.dumps(report.as_dict(), indent=2))
-            return
-        for line in report_lines(report):
+        try:
+            self._write_report(report, options["json"])
+        except BrokenPipeError:
+            exit_without_reader()
+
+    def _write_report(self, report: Report, as_json: bool) -> None:
+        lines = [json.dumps(report.as_dict(), indent=2)] if as_json else report_lines(report)
+        for line in lines:
             self.stdout.write(escape(line, getattr(self.stdout, "encoding", None)))
+        # Flushed, so that a closed pipe raises here.
+        self.stdout.flush()
 
     def _write_page(self, path: Path, content: str) -> None:
         try:
