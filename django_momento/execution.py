@@ -126,9 +126,14 @@ class OperationCache(ItemCache):
 
     async def _arun(self, verb: str, keys: Collection[object], operation: Operation[T], fallback: T) -> T:
         try:
-            with self._observe(verb, keys) as tally:
-                client, operation = self._route(verb, operation, tally)
-                return await client.arun(self.options.cache_name, operation, tally)
+            client = self._client
+            if observers or self.options.observers:
+                with Observed(self.options, verb, keys) as tally:
+                    client, operation = self._route(verb, operation, tally)
+                    return await client.arun(self.options.cache_name, operation, tally)
+            if client.memory is not None:
+                client, operation = self._route(verb, operation, None)
+            return await client.arun(self.options.cache_name, operation)
         except MomentoCacheError as error:
             return self._handle_failure(error, fallback)
 
@@ -147,6 +152,11 @@ class OperationCache(ItemCache):
         """
         checked = self._check_tags(tags) if tags != () else ()
         try:
+            if not (checked or observers or self.options.observers):
+                client, operation = self._client, store(*encode())
+                if client.memory is not None:
+                    client, operation = self._route(verb, operation, None)
+                return client.run(self.options.cache_name, operation)
             with self._observe(verb, keys) as tally:
                 if checked:
                     client, reading = self._route("snapshot", self._tags.snapshot(checked), tally)

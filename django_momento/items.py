@@ -67,6 +67,8 @@ class ItemCache(BaseCache):
         if looks_like_a_key(str(self.key_prefix)):
             # The first use refuses it. Until then it would be part of keys, which warnings and frames show.
             self.key_prefix = MASK
+        # The default timeout, and the TTL that it was turned into.
+        self._default_ttl: tuple[object, int] = (object(), 0)
         self._outdated: set[bytes] = set()
 
     if not TYPE_CHECKING:  # A type checker should know no other attributes.
@@ -138,6 +140,18 @@ class ItemCache(BaseCache):
 
     def _ttl(self, key: Key, timeout: Timeout) -> int:
         """Return the TTL for a call's own timeout, shortened by TTL_JITTER."""
+        cls, ttl = type(self), 0
+        given: Any = timeout  # Django's DEFAULT_TIMEOUT is of no type that could be named.
+        if cls.get_backend_timeout is _GET_BACKEND_TIMEOUT and "get_backend_timeout" not in self.__dict__:
+            # The result of get_backend_timeout(), without the calls on the way there.
+            if given is DEFAULT_TIMEOUT:
+                default, ttl = self._default_ttl
+                if default is not self.default_timeout:
+                    default, ttl = self._default_ttl = self.default_timeout, self.get_backend_timeout()
+            elif type(given) is int and 0 < given <= self.options.max_ttl:
+                ttl = given * 1000
+        if ttl:
+            return self._shorten(ttl) if self.options.ttl_jitter else ttl
         return self._shorten(self._whole_ttl(key, timeout))
 
     def _whole_ttl(self, key: Key, timeout: Timeout) -> int:
@@ -263,6 +277,7 @@ class ItemCache(BaseCache):
         return True
 
 
+_GET_BACKEND_TIMEOUT = ItemCache.get_backend_timeout
 show_default_timeout(ItemCache, DEFAULT_TIMEOUT)
 
 

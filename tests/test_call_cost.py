@@ -13,6 +13,7 @@ from django_momento import events
 from tests.conftest import MakeCache
 
 MAX_CALLS_OF_GET = 14
+MAX_CALLS_OF_SET = 20
 MAX_CALLS_OF_AGET = 30
 
 
@@ -53,6 +54,18 @@ def test_a_warm_get_takes_few_calls(make_cache: MakeCache) -> None:
         assert cache.get("k") == "value"
 
     assert len(counter.names) <= MAX_CALLS_OF_GET, counter.names
+
+
+def test_a_warm_set_takes_few_calls(make_cache: MakeCache) -> None:
+    """Without observers, and with the default timeout."""
+    cache = make_cache()
+    for _ in range(3):
+        cache.set("k", "value")
+
+    with CallCounter() as counter:
+        cache.set("k", "value")
+
+    assert len(counter.names) <= MAX_CALLS_OF_SET, counter.names
 
 
 def test_a_warm_aget_takes_few_calls(make_cache: MakeCache) -> None:

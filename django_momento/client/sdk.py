@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import timedelta
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -188,6 +189,7 @@ class _ReadConcern(Middleware, MiddlewareRequestHandler):
         return status
 
 
+@lru_cache(maxsize=64)  # Most calls have the default timeout.
 def _ttl(milliseconds: int) -> timedelta:
     # The SDK turns this into float milliseconds and truncates: half of one more keeps the whole ones.
     return timedelta(milliseconds=milliseconds, microseconds=500)
