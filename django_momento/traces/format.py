@@ -25,6 +25,7 @@ MIN_COMPRESSED_BYTES = 1024
 
 _HASH_BYTES = 8
 HASH_SPACE = 1 << 8 * _HASH_BYTES
+HASH_DIGITS = 2 * _HASH_BYTES
 
 
 class Event(NamedTuple):
@@ -72,6 +73,6 @@ def hash_secret(secret: str | bytes) -> bytes:
     return hmac.new(secret, b"django_momento.recorder", hashlib.sha256).digest()
 
 
-def hash_key(secret: bytes, key: bytes) -> int:
-    """Return the hash of a key, of 64 bits."""
-    return int.from_bytes(hashlib.blake2b(key, key=secret, digest_size=_HASH_BYTES).digest(), "big")
+def hash_key(secret: bytes, key: bytes) -> str:
+    """Return the hash of a key, of 64 bits in hexadecimal digits."""
+    return hashlib.blake2b(key, key=secret, digest_size=_HASH_BYTES).hexdigest()

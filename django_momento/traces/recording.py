@@ -19,7 +19,7 @@ from ..codec.imports import OptionError, import_dotted
 from ..exceptions import ConfigurationError
 from ..policies.key_groups import group_names
 from .files import SUFFIXES, import_zstd, split_name
-from .format import HASH_SPACE, hash_key, hash_secret
+from .format import HASH_DIGITS, HASH_SPACE, hash_key, hash_secret
 from .writer import OTHERS, KeyEntry, TraceWriter, find_writer
 
 BACKEND = "django_momento.recorder.RecordingCache"
@@ -58,11 +58,11 @@ class Recording:
     ) -> None:
         self.options = options
         self.writer = writer
-        self.no_key = KeyEntry(0, "", 0)
+        self.no_key = KeyEntry("0" * HASH_DIGITS, "", 0)
         self._key_group = key_group
         self._secret = secret
-        # The first hashes that are not in the sample.
-        self._bound = int(options.sample * HASH_SPACE)
+        # The first hash that is not in the sample. Its digits compare as the number does.
+        self._bound = f"{int(options.sample * HASH_SPACE):0{HASH_DIGITS}x}" if options.sample < 1 else "g"
         self._entries: dict[Any, KeyEntry] = {}
 
     def copy(self) -> Recording:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from datetime import timedelta
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from queue import SimpleQueue
@@ -43,16 +44,17 @@ UNMEASURED = object()
 class KeyEntry:
     """The facts about a key that events repeat. ``size`` is None until a value of the key was measured."""
 
-    __slots__ = ("size", "text")
+    __slots__ = ("group", "hashed", "key_bytes", "size")
 
-    def __init__(self, key: int, group: str, key_bytes: int) -> None:
-        self.text = f'"{key:016x}",{json.dumps(group)},{key_bytes}'
+    def __init__(self, hashed: str, group: str, key_bytes: int) -> None:
+        self.hashed = hashed
+        self.group = group
+        self.key_bytes = key_bytes
         self.size: int | None = None
 
 
-OTHERS = KeyEntry(0, "", 0)
+OTHERS = KeyEntry("", "", 0)
 """Stands for each key outside the sample."""
-OTHERS.text = '"","",0'
 OTHERS.size = 0
 
 
@@ -201,7 +203,8 @@ class TraceWriter:
             size, packed = self._sizes.measure(value)
             entry.size = size or entry.size or 0
         return (
-            f'[{started * 1000:.0f},{max(0.0, ended - started) * 1000:.0f},"{verb}",{entry.text},'
+            f'[{started * 1000:.0f},{max(0.0, ended - started) * 1000:.0f},"{verb}","{entry.hashed}",'
+            f"{_quote(entry.group)},{entry.key_bytes},"
             f"{_json(size)},{_json(packed)},{_seconds(timeout)},{_json(hit)},{batch},{count}]"
         )
 
@@ -229,6 +232,10 @@ class TraceWriter:
                 type(error).__name__,
                 error.strerror or error,
             )
+
+
+# There are at most 100 groups of an alias.
+_quote = lru_cache(maxsize=1000)(json.dumps)
 
 
 def _json(number: int | None) -> str:
