@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.cache import caches
 from django.core.checks import CheckMessage, Error, Info, Tags, register
+from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError
-from ..migration.settings import Pairing, is_dual, parse_pairing
-from ..migration.time_left import can_tell
 from .aliases import TAG, warning
+
+if TYPE_CHECKING:
+    from ..migration.settings import Pairing
 
 # Settings beside OPTIONS, which the two aliases have for themselves.
 _WITHOUT_EFFECT = ("LOCATION", "TIMEOUT", "KEY_PREFIX", "VERSION", "KEY_FUNCTION")
@@ -64,6 +66,8 @@ def check_timeouts(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
 @register(Tags.caches, TAG)
 def check_time_left(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """I003: a DualCache cannot copy values, because OLD does not tell the time that they have left."""
+    from ..migration.time_left import can_tell
+
     return [
         Info(
             f"{type(old).__name__} of CACHES[{pairing.old!r}] does not tell how long a value has left. So "
@@ -92,17 +96,29 @@ def _first_reading(pairing: Pairing) -> ConfigurationError | None:
 def _pairings() -> Iterator[tuple[str, Pairing | ConfigurationError]]:
     """Return the settings of each DualCache by alias, or the error if they are refused."""
     for alias, configured in caches.settings.items():
-        if isinstance(configured, Mapping) and is_dual(configured):
+        if isinstance(configured, Mapping) and _is_of_a_migration(configured.get("BACKEND", "")):
+            from ..migration.settings import parse_pairing
+
             try:
                 yield alias, parse_pairing(alias, configured)
             except ConfigurationError as error:
                 yield alias, error
 
 
+def _is_of_a_migration(backend: str) -> bool:
+    """Return whether a backend is DualCache or a subclass, without an import of it."""
+    try:
+        found = import_string(backend)
+    except ImportError:
+        return False
+    modules = [base.__module__ for base in getattr(found, "__mro__", ())]
+    return any(module.startswith("django_momento.migration.") for module in modules)
+
+
 def _pairs() -> Iterator[tuple[Pairing, Any, Any]]:
     """Return each usable pair with an instance of both caches."""
     for _, pairing in _pairings():
-        if isinstance(pairing, Pairing):
+        if not isinstance(pairing, ConfigurationError):
             try:
                 old, new = map(caches.create_connection, (pairing.old, pairing.new))
             except Exception:  # noqa: BLE001, S112 - Django's own checks name it

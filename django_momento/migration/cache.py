@@ -365,7 +365,7 @@ class DualCache(BaseCache):
         return len(keys)
 
 
-def _shared(name: str) -> property:
+def _share(name: str) -> property:
     """Return a property that is the attribute of the side that decides. It is set on both."""
 
     def get(self: DualCache) -> Any:
@@ -381,6 +381,6 @@ def _shared(name: str) -> property:
 
 
 for _name in _SHARED:
-    setattr(DualCache, _name, _shared(_name))
+    setattr(DualCache, _name, _share(_name))
 
 show_default_timeout(DualCache, DEFAULT_TIMEOUT)

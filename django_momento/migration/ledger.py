@@ -162,7 +162,7 @@ class Ledger:
     def is_doubted(self, side: str) -> bool:
         return side in self._doubted
 
-    def examined(self, side: str, *, is_older: bool) -> None:
+    def note_examination(self, side: str, *, is_older: bool) -> None:
         """Note whether the values of a side are older than they were before its outage.
 
         If they are, this process reads nothing from the side until a clear().

@@ -35,7 +35,7 @@ def _examine(pair: Pair, side: Side) -> Plan[None]:
     except Exception:  # noqa: BLE001 - counted as a failure of its side, and tried again
         return
     is_older = number is not None and number < pair.migration.reports
-    pair.ledger.examined(side.name, is_older=is_older)
+    pair.ledger.note_examination(side.name, is_older=is_older)
     if is_older:
         events.record(
             pair.migration.alias,

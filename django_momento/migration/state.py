@@ -198,7 +198,7 @@ class Migrations:
                 found = self._known[key] = Migration(pairing)
             return found
 
-    def known(self) -> list[Migration]:
+    def all(self) -> list[Migration]:
         """Return the migrations of this process."""
         with self._lock:
             return list(self._known.values())

@@ -36,11 +36,11 @@ def is_same(one: Any, other: Any) -> bool:
         if bool(one == other):
             return True
     except Exception:  # noqa: BLE001 - as arrays of NumPy do
-        return bool(_pickled(one) == _pickled(other))
-    return bool(_pickled(one) == _pickled(other))
+        return bool(_pickle(one) == _pickle(other))
+    return bool(_pickle(one) == _pickle(other))
 
 
-def _pickled(value: Any) -> Any:
+def _pickle(value: Any) -> Any:
     try:
         return pickle.dumps(value)
     except Exception:  # noqa: BLE001 - a value of a backend that does not pickle

@@ -52,7 +52,7 @@ class Phases:
     def switch(self, phase: str) -> None:
         """Change the phase, and let this process see it at once."""
         self.write(phase)
-        for migration in migrations.known():
+        for migration in migrations.all():
             migration.phase.expire()
 
 

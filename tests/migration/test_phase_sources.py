@@ -43,7 +43,7 @@ def served_by(cache: Any) -> str:
 
 
 def expire() -> None:
-    for migration in migrations.known():
+    for migration in migrations.all():
         migration.phase.expire()
 
 

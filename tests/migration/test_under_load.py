@@ -79,7 +79,7 @@ def is_settled(migration: Migration) -> bool:
 
 def migrate(stages: Stages, redis: RedisServer, momento: Momento, phases: Phases) -> None:
     """Go through all phases and back, and kill each side once in ``dual`` and once in ``shadow``."""
-    (migration,) = migrations.known()
+    (migration,) = migrations.all()
 
     def switch(phase: str) -> None:
         phases.write(phase)
