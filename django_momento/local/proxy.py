@@ -22,6 +22,7 @@ class Proxy:
         self._open.set()
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._is_stopped = False
         self._backend_port = 0
 
     @property
@@ -36,6 +37,7 @@ class Proxy:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
+        self._is_stopped = True
         if self._server is not None:
             self._server.close()
             self.drop()
@@ -58,15 +60,20 @@ class Proxy:
             connection.cancel()
         return len(self._connections)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A separate task, because asyncio reports an error if its own task is cancelled.
-        connection = asyncio.create_task(self._relay(reader, writer))
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # No coroutine, because asyncio reports an error if its own task is cancelled.
+        if self._is_stopped:
+            writer.transport.abort()
+            return
+        connection = asyncio.get_running_loop().create_task(self._relay(reader, writer))
         self.accepted += 1
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
+        # A task that is cancelled before it starts closes nothing itself.
+        connection.add_done_callback(lambda _: writer.close())
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer), contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
             await asyncio.sleep(self._delay)
             back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._backend_port)
             with contextlib.closing(back_writer):
