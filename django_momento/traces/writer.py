@@ -12,13 +12,13 @@ import logging
 import os
 import sys
 import threading
-import time
 from collections import deque
+from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from .. import forking
@@ -31,6 +31,8 @@ logger = logging.getLogger("django_momento")
 
 # Events that wait for the thread. More are not recorded, and counted as lost.
 MAX_WAITING = 50_000
+# If so many wait, the thread does not rest to the end of its pause.
+_MANY = 2000
 # Seconds between two rounds of the thread, and after an error of the disk.
 PAUSE = 0.25
 PAUSE_AFTER_ERROR = 10.0
@@ -96,10 +98,13 @@ class TraceWriter:
 
     def append(self, recorded: tuple[Any, ...]) -> None:
         """Add an event, of the fields of ``Recorded``. Drop it if too many wait."""
-        if len(self.waiting) >= MAX_WAITING:
+        count = len(self.waiting)
+        if count >= MAX_WAITING:
             self._lost += 1
             return
         self.waiting.append(recorded)
+        if count == _MANY:
+            self._bell.put(None)
         if not self._is_awake:
             self._is_awake = True
             self._bell.put(None)
@@ -149,7 +154,8 @@ class TraceWriter:
     def _run(self) -> None:
         while True:
             self._bell.get()
-            time.sleep(PAUSE)
+            with suppress(Empty):
+                self._bell.get(timeout=PAUSE)
             self._is_awake = False
             self.flush()
 
