@@ -251,12 +251,17 @@ def test_a_stale_page_is_served_while_one_request_recomputes_it(make_cache: Make
     site()
     time.sleep(1.1)
 
-    def act() -> bytes:
-        content: bytes = site().content
+    def act() -> tuple[bytes, int | None]:
+        response = site()
         served.release()
+        return response.content, int(response["Age"]) if "Age" in response else None
+
+    def act_and_check_age() -> bytes:
+        content, age = act()
+        assert age is None or age >= 1  # the whole of its max-age
         return content
 
-    assert sorted(at_once(10, act)) == [b"page 1"] * 9 + [b"page 2"]
+    assert sorted(at_once(10, act_and_check_age)) == [b"page 1"] * 9 + [b"page 2"]
     assert site.runs == 2
     assert events.counts("default") == {"stale_served": 9, "recomputed": 1}
 
@@ -319,3 +324,26 @@ def test_an_outage_serves_new_pages_if_the_cache_fails_open(settings: Any, face:
         server.stop()
 
         assert [site().content, site().content] == [b"page 2", b"page 3"]
+
+
+@FACES
+@pytest.mark.parametrize("stale", [0, 60])
+def test_in_an_outage_a_shielded_cache_serves_the_pages_that_it_knows(
+    settings: Any, face: str, stale: int
+) -> None:
+    """And runs the view of another page once, though it does not fail open."""
+    with LocalServer(caches=["tests"]) as server:
+        options = {"CREDENTIALS": "local", "ENDPOINT": server.address, "CLIENT_TIMEOUT": 1}
+        settings.CACHES = {
+            "default": {
+                "BACKEND": "django_momento.cache.MomentoCache",
+                "LOCATION": "tests",
+                "OPTIONS": {**options, "STALE_IF_ERROR": 600},
+            }
+        }
+        site = Site(face, stale=stale)
+        assert site().content == b"page 1"
+        server.stop()
+
+        assert [site().content, site().content] == [b"page 1"] * 2
+        assert [site(get("/other")).content for _ in range(3)] == [b"page 2"] * 3
