@@ -1,4 +1,4 @@
-"""Check that no alias with a near cache holds what all processes must agree on at once."""
+"""Check the use of aliases with a near cache: not for values on which processes must agree at once."""
 
 from __future__ import annotations
 

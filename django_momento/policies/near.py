@@ -23,7 +23,8 @@ from ..events import events, observers
 from ..exceptions import MomentoCacheError, UnreadableValue
 from .near_store import Data, Marker, Name, NearStore
 from .observing import Observed
-from .passage import UNKNOWN, Passage, begin_step
+from .passage import UNKNOWN, Passage
+from .steps import begin_step
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -91,7 +92,7 @@ class Near:
     def intercept(
         self, options: CacheOptions, verb: str, operation: Operation[T], tally: Tally | None = None
     ) -> Operation[T]:
-        """Run an operation, and answer those of its calls that the memory can answer."""
+        """Run an operation, and serve its calls from memory where that is possible."""
         if self.repairs:
             yield from self.repairs.repair_some(options.cache_name)
         passage = Passage(self, options, verb, tally)
@@ -218,7 +219,7 @@ class _Join(Wait):
 
 
 def _pass(passage: Passage, request: Any) -> Operation[Any]:
-    """Send the part of a request that the memory cannot answer, and return the whole response."""
+    """Send the part of a request that is not in memory, and return the whole response."""
     if isinstance(request, list):
         return (yield from _pass_all(passage, request))
     if not isinstance(request, Call):

@@ -35,8 +35,8 @@ MAX_FAILED_KEYS = 10_000
 KEYS_OF_A_CALLER = 16
 MAX_BATCH = 64
 
-# Seconds between one attempt and the next while Momento does not answer. A probe of the circuit breaker takes
-# as long. So a quiet process has repaired its keys within two seconds of the end of an outage.
+# Seconds between one attempt and the next while Momento does not respond. A probe of the circuit breaker
+# takes as long. So a quiet process has repaired its keys within two seconds of the end of an outage.
 INITIAL_BACKOFF = 0.1
 MAX_BACKOFF = 0.4
 
@@ -158,7 +158,7 @@ class Repairs:
     def repair_first(
         self, passage: Passage, calls: Sequence[Call[Any]]
     ) -> Operation[MomentoCacheError | None]:
-        """Repair the keys of calls that depend on what Momento has; return the error if that fails."""
+        """Repair the keys of calls that depend on the stored value; return the error if that fails."""
         names = [
             (passage.cache, key)
             for call in calls
@@ -182,7 +182,7 @@ class Repairs:
         return batch
 
     def _repair(self, batch: dict[Name, _Failed]) -> Operation[MomentoCacheError | None]:
-        """Delete keys at Momento; return an error if Momento does not answer."""
+        """Delete keys at Momento; return an error if Momento does not respond."""
         outage = None
         deletes = {name: failed for name, failed in batch.items() if name[1]}
         if deletes:

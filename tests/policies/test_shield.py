@@ -2,90 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 
-from django_momento.cache import MomentoCache
-from django_momento.events import CallEvent, events
+from django_momento.events import CallEvent
 from django_momento.exceptions import MomentoCacheError
 from django_momento.local import LocalServer
 from django_momento.monitoring import stats
 from django_momento.policies import shield
-from django_momento.policies.near import Near
 from django_momento.policies.shield import Repairs
-from tests.conftest import CACHE_NAME, local_options
-from tests.kit.at_once import at_once
+from tests.conftest import CACHE_NAME
 from tests.kit.clock import Clock
 from tests.kit.faces import FACES, call
+from tests.kit.outages import Momento
 from tests.kit.tables import table
 from tests.kit.waiting import eventually
 
 STATUSES = ["unavailable", "resource-exhausted", "unauthenticated", "internal", "cancelled"]
-
-
-class Momento:
-    """A server that can fail, a shielded cache, and the same cache as another process sees it."""
-
-    def __init__(self, server: LocalServer, settings: Any) -> None:
-        self.server = server
-        self._settings = settings
-        self.cache = self.make()
-        self.elsewhere = MomentoCache(CACHE_NAME, {"OPTIONS": local_options(server, CONNECT_TIMEOUT=6)})
-
-    def make(self, **options: Any) -> MomentoCache:
-        options = local_options(self.server, **{"STALE_IF_ERROR": 100, **options})
-        backend = "django_momento.cache.MomentoCache"
-        self._settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
-        cache = caches["default"]
-        assert isinstance(cache, MomentoCache)
-        return cache
-
-    def fail(self, status: str = "unavailable") -> None:
-        """Let every call fail from now on."""
-        self.server.fail(status)
-
-    def recover(self) -> None:
-        """Answer calls again, and wait until the process has noticed and repaired its keys."""
-        self.answer()
-        eventually(lambda: not self.repairs)
-
-    def answer(self) -> None:
-        """Answer calls again, and wait until the process has noticed."""
-        self.server.fail("")
-        eventually(lambda: _answers(self.cache) and _answers(self.elsewhere))
-
-    @property
-    def near(self) -> Near:
-        near = self.cache._client.memory
-        assert isinstance(near, Near)
-        return near
-
-    @property
-    def repairs(self) -> Repairs | list[object]:
-        return self.near.repairs if self.near.repairs is not None else []
-
-    def counts(self) -> dict[str, int]:
-        return {kind: number for kind, number in events.counts("default").items() if kind in COUNTED}
-
-
-def _answers(cache: MomentoCache) -> bool:
-    """Return whether calls on both connections, the SDK's and our own, get a response."""
-    try:
-        cache.set("probe", 1)
-        return cache.touch("probe", 100)
-    except MomentoCacheError:
-        return False
-
-
-COUNTED = {"stale_reads", "failed_writes", "repaired_keys", "dropped_repairs"}
 
 
 @pytest.fixture
@@ -358,115 +294,3 @@ def test_a_server_that_was_killed_is_not_missed(settings: Any) -> None:
     with LocalServer(caches=[CACHE_NAME], port=port):
         eventually(lambda: momento.cache.get("k0") is None)
         assert momento.cache.get_many(values) == {}
-
-
-class Database:
-    """Queries of a site, counted by key."""
-
-    def __init__(self) -> None:
-        self.queries: Counter[str] = Counter()
-
-    def query(self, key: str) -> str:
-        self.queries[key] += 1
-        return f"value of {key}"
-
-    async def aquery(self, key: str) -> str:
-        await asyncio.sleep(0.001)
-        return self.query(key)
-
-
-KEYS = [f"key {number}" for number in range(20)]
-
-
-@pytest.mark.filterwarnings("ignore::django.core.cache.CacheKeyWarning")
-@pytest.mark.parametrize("ignore", [False, True], ids=["loud", "open"])
-@pytest.mark.parametrize("status", ["unavailable", "resource-exhausted", "unauthenticated"])
-def test_an_outage_costs_the_database_one_query_for_each_unknown_key(
-    momento: Momento, status: str, ignore: bool
-) -> None:
-    """Of all threads together, whether the alias is loud or fails open, and none for a known key."""
-    database = Database()
-    cache = momento.make(IGNORE_EXCEPTIONS=ignore)
-    for options in ({}, {"stale": 50}, {"lease": 5}, {"tags": ["shop"]}):
-        prefix = "".join(options)
-        cache.get_or_set(f"{prefix} known", partial(database.query, "known"), 100, **options)
-    database.queries.clear()
-    momento.fail(status)
-
-    def serve() -> None:
-        for options in ({}, {"stale": 50}, {"lease": 5}, {"tags": ["shop"]}):
-            prefix = "".join(options)
-            for key in KEYS:
-                name = f"{prefix} {key}"
-                found = cache.get_or_set(name, partial(database.query, name), 100, **options)
-                assert found == f"value of {name}"
-            known = cache.get_or_set(f"{prefix} known", partial(database.query, "known"), 100, **options)
-            assert known == "value of known"
-
-    at_once(8, serve)
-    serve()
-
-    assert set(database.queries.values()) == {1}
-    assert len(database.queries) == 4 * len(KEYS)
-
-
-@pytest.mark.filterwarnings("ignore::django.core.cache.CacheKeyWarning")
-def test_an_outage_costs_the_tasks_of_a_loop_one_query_for_each_unknown_key(momento: Momento) -> None:
-    """As it does with threads."""
-    database = Database()
-    momento.fail()
-
-    async def serve() -> None:
-        for key in KEYS:
-            found = await momento.cache.aget_or_set(key, partial(database.aquery, key), 100)
-            assert found == f"value of {key}"
-
-    async def main() -> None:
-        await asyncio.gather(*(serve() for _ in range(8)))
-
-    asyncio.run(main())
-    asyncio.run(main())
-    assert database.queries == dict.fromkeys(KEYS, 1)
-
-
-def test_a_value_past_its_fresh_time_is_served_in_an_outage_alone(momento: Momento) -> None:
-    """A plain get() does not return it otherwise."""
-    momento.cache.get_or_set("k", "old", 0.01, stale=100)
-    eventually(lambda: momento.cache.get("k") is None)
-    momento.fail()
-
-    assert momento.cache.get("k") == "old"
-    assert momento.cache.get_many(["k"]) == {"k": "old"}
-    assert momento.cache.get_or_set("k", "new", 10, stale=100) == "old"
-
-
-def test_a_tag_that_could_not_be_invalidated_is_invalid_in_this_process_and_repaired(
-    momento: Momento,
-) -> None:
-    """Its values are missing here at once, and everywhere when Momento is back."""
-    momento.cache.set("k", "old", tags=["shop"])
-    assert momento.elsewhere.get("k") == "old"
-    momento.fail()
-    with pytest.raises(MomentoCacheError):
-        momento.cache.invalidate_tags("shop")
-
-    assert momento.cache.get("k") is None
-    momento.recover()
-    assert momento.cache.get("k") is None
-    eventually(lambda: momento.elsewhere.get("k") is None)
-
-
-def test_an_alias_that_could_not_be_cleared_is_empty_in_this_process_and_repaired(
-    momento: Momento,
-) -> None:
-    """With CLEAR=prefix, where the generation in its keys could not be replaced."""
-    cache = momento.make(CLEAR="prefix")
-    cache.set("k", "old")
-    momento.fail()
-    with pytest.raises(MomentoCacheError):
-        cache.clear()
-
-    with suppress(MomentoCacheError):
-        assert cache.get("k") is None
-    momento.recover()
-    assert cache.get("k") is None
