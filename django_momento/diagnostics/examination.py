@@ -209,13 +209,14 @@ class _Examination:
             remaining = self._run(_remaining(momento_key))
         finally:
             self._cache.delete(key)
+        added = self._generation_bytes() + len(momento_key.removesuffix(key.encode()))
         found = (
             limits.of_ttl(
                 self._cache.default_timeout,
                 self._cache.options.max_ttl,
                 None if remaining is None else remaining / 1000,
             ),
-            *limits.of_item_size(len(momento_key.removesuffix(key.encode())) + len(stored)),
+            *limits.of_item_size(added + len(stored)),
             limits.of_rate(self._latency.per_second),
             limits.of_operations(
                 self._operations + self._tally.operations, self._get_operations, self._latency.per_second
@@ -225,6 +226,11 @@ class _Examination:
         return _Result(
             "measured values beside Momento's limits" + (", with a remark" if remarks else ""), facts=found
         )
+
+    def _generation_bytes(self) -> int:
+        """Return the length of the text that CLEAR=prefix puts before each key."""
+        generation = self._cache._generation  # noqa: SLF001
+        return 0 if generation is None else len(self._run(generation.get()))
 
     def _probe_key(self) -> bytes:
         return self._cache.make_key(f"momento_check:{uuid4()}").encode()

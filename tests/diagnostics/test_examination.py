@@ -124,6 +124,8 @@ def test_what_the_configuration_adds_to_an_item_is_measured(make_cache: MakeCach
     assert len(":1:") + len('""') == plain.value
     assert len("site:1:") + len('""') == prefixed.value
     assert "1019 bytes together cost one operation" in plain.says
+    make_cache(KEY_PREFIX="site", OPTIONS={"SERIALIZER": "json", "CLEAR": "prefix"})
+    assert prefixed.value + len("0123456789abcdef:") == limits()["overhead_bytes"].value
 
 
 def test_the_rate_is_compared_with_what_momento_allows(make_cache: MakeCache) -> None:
