@@ -91,8 +91,38 @@ class Recording:
         return KeyEntry(hashed, group_names.find(self.options.cache, (key,), self._key_group), len(full_key))
 
 
+class _Kept:
+    """Recordings by the settings of an alias, for as long as CACHES is the same object: tests replace it."""
+
+    def __init__(self) -> None:
+        self._configured: object = None
+        self._recordings: dict[object, Recording] = {}
+
+    def find(self, key: object) -> Recording | None:
+        """Return the recording for equal settings, or None."""
+        if self._configured is not caches.settings:
+            self._configured, self._recordings = caches.settings, {}
+        return self._recordings.get(key)
+
+    def add(self, key: object, recording: Recording) -> None:
+        self._recordings[key] = recording
+
+
+_kept = _Kept()
+
+
 def load_recording(location: str, params: Mapping[str, Any]) -> Recording:
-    """Return the recording for the settings of an alias. Raises ConfigurationError."""
+    """Return the recording for the settings of an alias, which are parsed once. Raises ConfigurationError."""
+    # Django makes a cache for each task, and so perhaps for each request.
+    key = location, repr(params)
+    recording = _kept.find(key)
+    if recording is None:
+        recording = _parse_and_load(location, params)
+        _kept.add(key, recording)
+    return recording
+
+
+def _parse_and_load(location: str, params: Mapping[str, Any]) -> Recording:
     problems: list[ConfigurationError] = []
     options = _parse(params.get("OPTIONS", {}), problems)
     if location:
