@@ -277,7 +277,7 @@ class GetOrSet:
         if not self._lease:
             return Found((yield from self._produce(is_recomputed=found.is_stale)))
         token, pause = os.urandom(TOKEN_BYTES), MIN_PAUSE
-        while not (yield self._operate(acquire(self._momento_key, token, self._lease), True)):
+        while not (yield from self._acquire(token)):
             if found.is_stale:
                 return Found(self._serve_stale(found), is_stale=True)
             if pause == MIN_PAUSE:
@@ -302,6 +302,16 @@ class GetOrSet:
             raise
         yield from self._release(token)
         return found
+
+    def _acquire(self, token: bytes) -> Actions[bool]:
+        try:
+            acquired: bool = yield self._operate(acquire(self._momento_key, token, self._lease), True)
+        except (GeneratorExit, MomentoCacheError):
+            raise
+        except BaseException:  # cancelled, perhaps when Momento had granted the lease
+            yield from self._release(token)
+            raise
+        return acquired
 
     def _release(self, token: bytes) -> Actions[None]:
         with suppress(MomentoCacheError):  # the lease ends by itself

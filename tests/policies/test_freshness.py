@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import threading
 import time
@@ -12,15 +13,15 @@ import pytest
 
 from django_momento.cache import MomentoCache
 from django_momento.client import operations
-from django_momento.client.calls import Get, ItemGetTtl, Operation
+from django_momento.client.calls import Get, ItemGetTtl, Operation, Wait
 from django_momento.codec.attributes import Attributed, Attributes
 from django_momento.events import events
 from django_momento.local import LocalServer
-from django_momento.policies import leases
+from django_momento.policies import freshness, leases
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.at_once import at_once
 from tests.kit.faces import FACES, call
-from tests.kit.waiting import eventually
+from tests.kit.waiting import aeventually, eventually
 
 LONG = 60.0
 KEY = b":1:key"
@@ -254,6 +255,41 @@ def test_a_caller_without_the_lease_computes_after_its_time(make_cache: MakeCach
     send(cache, leases.acquire(KEY, bytes(16), 60_000))
 
     assert call(cache, face, "get_or_set", "key", lambda: "mine", lease=LONG, wait=0.1) == "mine"
+
+
+class Stall(Wait):
+    """Let the response of a call be on its way until the task is cancelled."""
+
+    def __init__(self) -> None:
+        self.is_reached = False
+
+    async def arun(self) -> None:
+        self.is_reached = True
+        await asyncio.sleep(LONG)
+
+
+def test_a_task_that_is_cancelled_while_it_gets_the_lease_releases_it(
+    make_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other processes need not wait until it ends."""
+    cache, stall = make_cache(), Stall()
+
+    def acquire_slowly(key: bytes, token: bytes, ttl: int) -> Operation[bool]:
+        acquired = yield from leases.acquire(key, token, ttl)
+        yield stall
+        return acquired
+
+    monkeypatch.setattr(freshness, "acquire", acquire_slowly)
+
+    async def main() -> None:
+        task = asyncio.create_task(cache.aget_or_set("key", pytest.fail, lease=LONG))
+        await aeventually(lambda: stall.is_reached)
+        assert not await cache._client.arun(CACHE_NAME, leases.acquire(KEY, bytes(16), 60_000))
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    eventually(lambda: send(cache, leases.acquire(KEY, bytes(16), 60_000)))
 
 
 @pytest.mark.parametrize("is_loud", [True, False])
