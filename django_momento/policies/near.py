@@ -126,7 +126,8 @@ class Near:
 
     def count(self, alias: str, kind: str, number: int = 1) -> None:
         """Count an event of the memory."""
-        self._counts[alias, kind] += number
+        with self._lock:
+            self._counts[alias, kind] += number
 
     def counts(self, alias: str) -> dict[str, int]:
         """Return the number of events of each kind on an alias."""
