@@ -28,6 +28,7 @@ class TcpProxy:
         self.is_silent = False
         self.bytes_per_second = float("inf")
         self.connections = 0
+        # The closed ones too: one with bytes left to send ends only when it is aborted.
         self._writers: set[asyncio.StreamWriter] = set()
         self._begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -79,12 +80,10 @@ class TcpProxy:
             try:
                 await asyncio.gather(self._forward(reader, back), self._return(there, writer))
             finally:
-                self._writers.discard(back)
                 back.close()
         except OSError:
             pass
         finally:
-            self._writers.discard(writer)
             writer.close()
 
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
