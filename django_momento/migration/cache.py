@@ -26,6 +26,7 @@ from django.utils.functional import cached_property
 
 from ..policies.timeouts import show_default_timeout
 from .calls import Call, Calls
+from .leaving import decide, look_at_mark
 from .maintenance import PAUSE, maintain
 from .pair import Pair
 from .phases import DONE, DUAL
@@ -99,7 +100,7 @@ class DualCache(BaseCache):
 
     @property
     def _is_done(self) -> bool:
-        return self.migration.phase.peek() == DONE
+        return decide(self.migration, self.migration.phase.peek()) == DONE
 
     @property
     def _plain(self) -> Any:
@@ -109,6 +110,9 @@ class DualCache(BaseCache):
     def _run(self, call: Call[T]) -> T:
         migration = self.migration
         phase = migration.phase.get()
+        if (look := look_at_mark(self.pair, phase)) is not None:
+            run(look, migration)
+        phase = decide(migration, phase)
         if phase == DONE:
             if not migration.lingers(is_write=call.lingers):
                 new = getattr(caches[self.pairing.new], call.verb)
@@ -122,6 +126,9 @@ class DualCache(BaseCache):
     async def _arun(self, call: Call[T]) -> T:
         migration = self.migration
         phase = await phase_of(migration)
+        if (look := look_at_mark(self.pair, phase)) is not None:
+            await arun(look, migration)
+        phase = decide(migration, phase)
         if phase == DONE:
             if not migration.lingers(is_write=call.lingers):
                 new = getattr(caches[self.pairing.new], f"a{call.verb}")
@@ -287,7 +294,7 @@ class DualCache(BaseCache):
 
         While OLD is out in ``dual``, the value is stored on NEW alone.
         """
-        if self.migration.phase.get() == DONE or foreign:
+        if decide(self.migration, self.migration.phase.get()) == DONE or foreign:
             return self._plain.get_or_set(key, default, timeout=timeout, version=version, **foreign)
         value = self.get(key, MISSING, version=version)
         if value is not MISSING:
@@ -307,7 +314,7 @@ class DualCache(BaseCache):
         **foreign: Any,
     ) -> Any:
         """See get_or_set(). If ``default`` returns an awaitable, it is awaited."""
-        if await phase_of(self.migration) == DONE or foreign:
+        if decide(self.migration, await phase_of(self.migration)) == DONE or foreign:
             return await self._plain.aget_or_set(key, default, timeout=timeout, version=version, **foreign)
         value = await self.aget(key, MISSING, version=version)
         if value is not MISSING:

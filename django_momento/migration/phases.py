@@ -121,6 +121,11 @@ class Phase:
         return self._source.in_thread and self.is_due
 
     @property
+    def has_lingered(self) -> bool:
+        """Return whether this process saw the change to ``done``, and does not write to OLD any more."""
+        return self._done_at is not None and not self.lingers
+
+    @property
     def lingers(self) -> bool:
         """Return whether ``done`` is so new that other processes may still read OLD."""
         return self._done_at is not None and monotonic() - self._done_at < LINGER
@@ -175,13 +180,6 @@ class Phase:
         before, self._current, self._read_at = self._current, phase, monotonic()
         if before is None or before == phase:
             return
-        if before == DONE:
-            events.record(
-                self._alias,
-                "phases_back_from_done",
-                "the phase went back from 'done' to %r. OLD may hold values from before: empty OLD.",
-                phase,
-            )
         self._done_at = monotonic() if phase == DONE else None
 
     def expire(self) -> None:

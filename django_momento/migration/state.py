@@ -100,6 +100,11 @@ class Migration:
         # The reserved key of this process's reports, when it has one, and their number so far.
         self.slot: int | None = None
         self.reports = 0
+        # See ``leaving``: whether OLD is out of date, when and in which phase that was looked up, and whether
+        # this process has marked it.
+        self.is_held = False
+        self.looked_at, self.looked_in = 0.0, ""
+        self.has_left_old = False
         self._maintained_at = self._reported_at = monotonic()
         self._lock = threading.Lock()
 

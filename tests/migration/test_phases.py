@@ -180,14 +180,41 @@ def test_a_deletion_just_after_done_reaches_processes_that_are_still_in_dual(sid
     assert (None, 2.0) == (cache.get("a"), cache.get("b"))
 
 
-def test_going_back_from_done_is_logged(sides, phases, caplog):
-    cache, _, _ = sides
-    phases.switch("done")
-    cache.get("key")
+@FACES
+@pytest.mark.parametrize("back", ["dual", "shadow"])
+def test_after_done_old_is_used_again_only_when_it_was_emptied(
+    sides, phases, caplog, monkeypatch, face, back
+):
+    """It has a value that was deleted since, and does not have another. NEW serves alone until then."""
+    cache, old, _ = sides
     phases.switch("dual")
-    cache.get("key")
+    call(cache, face, "set", "deleted", "value")
+    phases.switch("done")
+    monkeypatch.setattr("django_momento.migration.phases.LINGER", 0.0)
+    monkeypatch.setattr("django_momento.migration.leaving.SHORT_PAUSE", 0.0)
+    call(cache, face, "get", "deleted")
+    call(cache, face, "delete", "deleted")
+    call(cache, face, "set", "set", "value")
+    phases.switch(back)
+    assert [None, "value"] == [call(cache, face, "get", key) for key in ("deleted", "set")]
+    assert call(cache, face, "add", "deleted", "again") is True
+    assert "OLD (old) is out of date since 'done'. NEW serves alone until OLD was emptied." in caplog.text
 
-    assert "went back from 'done' to 'dual'. OLD may hold values from before: empty OLD." in caplog.text
+    old.clear()
+    call(cache, face, "set", "later", "value")
+    assert "value" == old.get("later")
+
+
+def test_a_change_to_done_that_is_taken_back_at_once_changes_nothing(sides, phases):
+    """OLD has had all writes until then."""
+    cache, old, _ = sides
+    phases.switch("dual")
+    cache.set("key", "first")
+    phases.switch("done")
+    cache.set("key", "second")
+    phases.switch("shadow")
+
+    assert "second" == cache.get("key") == old.get("key")
 
 
 def test_keys_pass_through_unchanged_to_aliases_with_their_own_prefix_and_version(make_dual, phases):

@@ -171,6 +171,15 @@ def test_a_process_that_has_not_seen_the_phase_is_waited_for(cache, phases):
     assert "1 of 1 processes have not reported the phase 'dual' yet" in verdict["reasons"][0]
 
 
+def test_an_old_cache_that_is_out_of_date_since_done_is_named(cache, phases):
+    caches["old"].set("django_momento.migration:default:left", "done")
+    phases.switch("dual")
+    verdict, status = ask()
+
+    assert 1 == status
+    assert "OLD is out of date since 'done', and NEW serves alone. Empty OLD" in verdict["reasons"][0]
+
+
 def test_done_has_nothing_to_wait_for(cache, phases):
     phases.switch("done")
     verdict, status = ask()

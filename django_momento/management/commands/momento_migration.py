@@ -12,7 +12,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_momento.exceptions import ConfigurationError
 from django_momento.migration.cache import DualCache
+from django_momento.migration.leaving import look_at_mark
 from django_momento.migration.reports import read_reports
+from django_momento.migration.sides import run
 from django_momento.migration.verdict import judge, text
 
 
@@ -82,7 +84,16 @@ class Command(BaseCommand):
     def _report(self, cache: DualCache, alias: str, *, as_json: bool) -> bool:
         """Write one report; return whether it is safe to go on."""
         reports, failures = read_reports(cache.pair)
-        verdict = judge(cache.migration.phase.get(), reports).show()
+        phase = cache.migration.phase.get()
+        verdict = judge(phase, reports).show()
+        if (look := look_at_mark(cache.pair, phase)) is not None:
+            run(look, cache.migration)
+        if cache.migration.is_held:
+            verdict["reasons"].insert(
+                0,
+                "OLD is out of date since 'done', and NEW serves alone. Empty OLD, so that it is used again.",
+            )
+            verdict["safe"] = False
         for side, error in failures.items():
             verdict["reasons"].append(f"{side.upper()} cannot be read: {type(error).__name__}: {error}")
             verdict["safe"] = False
