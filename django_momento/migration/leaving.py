@@ -1,6 +1,6 @@
 """The way back from ``done``, in which OLD goes out of date. A mark in OLD tells all processes so.
 
-A process that saw the change to ``done`` writes the mark when it has stopped writing to OLD. While the mark is
+A process that saw the change to ``done`` writes the mark when it has stopped writing to OLD. While it is
 there, each process stays in ``done``, whatever PHASE says. Emptying OLD removes the mark.
 """
 
