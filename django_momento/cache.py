@@ -190,11 +190,15 @@ class MomentoCache(ExtendedCache):
 
     def delete(self, key: Key, version: int | None = None) -> bool:
         """Delete a key and return whether it existed."""
-        return self._run("delete", (key,), operations.delete(self._momento_key(key, version)), False)
+        return self._run("delete", (key,), self._delete(self._momento_key(key, version)), False)
 
     async def adelete(self, key: Key, version: int | None = None) -> bool:
         """See delete()."""
-        return await self._arun("delete", (key,), operations.delete(self._momento_key(key, version)), False)
+        return await self._arun("delete", (key,), self._delete(self._momento_key(key, version)), False)
+
+    def _delete(self, momento_key: bytes) -> Operation[bool]:
+        self._detach_flights((momento_key,))
+        return (yield from operations.delete(momento_key))
 
     def has_key(self, key: Key, version: int | None = None) -> bool:
         """Return whether the key exists, without fetching its value."""
@@ -291,12 +295,16 @@ class MomentoCache(ExtendedCache):
     def delete_many(self, keys: Iterable[Key], version: int | None = None) -> None:
         """Delete keys, with several calls in flight at a time."""
         if names := self._keys_by_momento_key(keys, version):
-            self._run("delete_many", names.values(), operations.delete_many(list(names)), None)
+            self._run("delete_many", names.values(), self._delete_many(list(names)), None)
 
     async def adelete_many(self, keys: Iterable[Key], version: int | None = None) -> None:
         """See delete_many()."""
         if names := self._keys_by_momento_key(keys, version):
-            await self._arun("delete_many", names.values(), operations.delete_many(list(names)), None)
+            await self._arun("delete_many", names.values(), self._delete_many(list(names)), None)
+
+    def _delete_many(self, momento_keys: list[bytes]) -> Operation[None]:
+        self._detach_flights(momento_keys)
+        yield from operations.delete_many(momento_keys)
 
     def incr_version(self, key: Key, delta: int = 1, version: int | None = None) -> int:
         """Move a value to another version with its remaining time, and return the version.
@@ -338,6 +346,7 @@ class MomentoCache(ExtendedCache):
         await self._arun("clear", (), self._clear(), None)
 
     def _clear(self) -> Operation[None]:
+        self._detach_flights(None)
         if self._generation is not None:
             yield from self._generation.replace()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -208,6 +209,15 @@ class OperationCache(ItemCache):
         if self._generation is not None:
             operation = self._generation.enter(operation)
         return memory.client, memory.intercept(self.options, verb, operation, tally)
+
+    def _detach_flights(self, keys: Collection[bytes] | None) -> None:
+        """Let no later get_or_set() take a value that was computed before its key is deleted now.
+
+        If nobody has called get_or_set() yet, the policy is not loaded and there is nothing to do.
+        """
+        policy = sys.modules.get("django_momento.policies.flights")
+        if policy is not None:
+            policy.detach_flights(self, keys)
 
     def _handle_failure(self, error: MomentoCacheError, fallback: T) -> T:
         """Raise the error, or return the fallback if the cache fails open. All failures pass through here."""

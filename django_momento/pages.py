@@ -30,7 +30,7 @@ from .events import events
 from .exceptions import ConfigurationError, MomentoCacheError, ValueTooLarge
 from .policies import actions
 from .policies.actions import Actions, Compute, Operate, Store, Verb
-from .policies.flights import LEAD, RETRY, Flight, flights, leading
+from .policies.flights import LEAD, RETRY, Flight, flights, leading, name_flight
 from .policies.freshness import (
     DEFAULT_WAIT,
     MISSING,
@@ -38,7 +38,6 @@ from .policies.freshness import (
     encode_stale,
     find,
     land,
-    name_flight,
     perform,
     seal,
     to_limited_seconds,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -22,6 +22,7 @@ from typing import Any
 from weakref import ref
 
 from .. import forking
+from ..client.registry import clients
 
 # The landings that are remembered, up to twice as many.
 MAX_LANDINGS = 1000
@@ -46,9 +47,12 @@ class Waiter(Future[Any]):
 
 
 class Flight:
-    """One computation of one key. ``leader`` refers weakly to the call that computes."""
+    """One computation of one key. ``leader`` refers weakly to the call that computes.
 
-    __slots__ = ("has_landed", "is_async", "key", "leader", "thread", "waiters")
+    ``is_detached`` tells that the key was deleted since the computation began: its result must not be stored.
+    """
+
+    __slots__ = ("has_landed", "is_async", "is_detached", "key", "leader", "thread", "waiters")
 
     def __init__(self, key: Hashable, leader: object, is_async: bool) -> None:
         self.key = key
@@ -56,6 +60,7 @@ class Flight:
         self.is_async = is_async
         self.thread = threading.get_ident()
         self.has_landed = False
+        self.is_detached = False
         self.waiters: deque[Waiter] = deque()
 
     def is_of_caller(self, is_async: bool) -> bool:
@@ -150,6 +155,16 @@ class Flights:
         self._end(flight)
         self.tell(flight, RETRY)
 
+    def detach(self, is_concerned: Callable[[Any], bool]) -> None:
+        """Let later callers of some keys compute anew, because the keys are deleted now.
+
+        A computation that deletes its own key goes on.
+        """
+        for flight in list(self._flights.values()):
+            if is_concerned(flight.key) and flight not in _leading.get():
+                flight.is_detached = True
+                self._end(flight)
+
     def _end(self, flight: Flight) -> None:
         if self._flights.get(flight.key) is flight:
             self._flights.pop(flight.key, None)
@@ -159,6 +174,29 @@ class Flights:
         for flight in list(self._flights.values()):
             flight.waiters.clear()
         self.__init__()  # type: ignore[misc]  # this very class: nothing subclasses it
+
+
+def name_flight(cache: Any, key: bytes) -> tuple[object, ...]:
+    """Return a name that all callers of a full key share, until a clear() of its prefix."""
+    options, generation = cache.options, cache._generation  # noqa: SLF001
+    place = id(clients.get(options.connection)), options.cache_name, key
+    return place if generation is None else (*place, generation.peek())
+
+
+def detach_flights(cache: Any, keys: Collection[bytes] | None) -> None:
+    """Let later callers compute the values of full keys anew, or of all keys. Call it before deleting them.
+
+    A value that was computed from data of before is neither given to them nor stored.
+    """
+    if not len(flights):
+        return
+    options = cache.options
+    place = id(clients.get(options.connection)), options.cache_name
+    if keys is None:
+        flights.detach(lambda name: name[:2] == place)
+    else:
+        names = {name_flight(cache, key) for key in keys}
+        flights.detach(names.__contains__)
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from ..client import operations
 from ..client.calls import Get, Operation, Recount
-from ..client.registry import clients
 from ..clock import monotonic, wall
 from ..codec.attributes import Attributed, Attributes, is_stale
 from ..codec.codec import Opened
@@ -23,7 +22,7 @@ from ..events import events
 from ..exceptions import MomentoCacheError, UnreadableValue
 from ..redaction import quote
 from .actions import Actions, Await, Compute, Evaluate, Operate, Sleep, Store, Verb
-from .flights import LEAD, RETRY, Flight, Waiter, flights, leading
+from .flights import LEAD, RETRY, Flight, Waiter, flights, leading, name_flight
 from .leases import TOKEN_BYTES, acquire, release
 from .prefixes import find_generation, within
 from .tags import Tagged
@@ -115,13 +114,6 @@ def encode_stale(
     return momento_key, cache._encode(momento_key, key, value, attributes), ttl  # noqa: SLF001
 
 
-def name_flight(cache: Any, key: bytes) -> tuple[object, ...]:
-    """Return a name that all callers of a full key share, until a clear() of its prefix."""
-    options, generation = cache.options, cache._generation  # noqa: SLF001
-    place = id(clients.get(options.connection)), options.cache_name, key
-    return place if generation is None else (*place, generation.peek())
-
-
 def wait_for_outcome(flight: Flight, waiter: Waiter, deadline: float) -> Actions[Any]:
     """Return the outcome of a flight, or None if it has not landed by ``deadline``, a monotonic time."""
     try:
@@ -189,6 +181,8 @@ class GetOrSet:
         self._computed = _NOTHING
         # The tags that the value was computed with.
         self._tagged: Tagged = ()
+        # The flight that this call leads.
+        self._flight: Flight | None = None
 
     @cached_property
     def _momento_key(self) -> bytes:
@@ -248,6 +242,7 @@ class GetOrSet:
 
     def _lead(self, flight: Flight, tick: int, found: Found) -> Actions[Any]:
         """Compute the value, store it, and give it to those who wait for the flight."""
+        self._flight = flight
         try:
             with leading(flight, self._is_async):
                 if flights.has_landed_since(tick, flight.key):
@@ -332,6 +327,8 @@ class GetOrSet:
         if is_recomputed:
             self._record("recomputed")
         if self._tags and not self._tagged:  # Momento cannot be reached, and the cache fails open
+            return value
+        if self._flight is not None and self._flight.is_detached:
             return value
         self._computed = value
         value = yield from self._write(value, generation)

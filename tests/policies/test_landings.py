@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
 from django_momento.cache import MomentoCache
+from django_momento.events import events
 from django_momento.policies.flights import MAX_LANDINGS, flights
 from tests.conftest import MakeCache
+from tests.kit.faces import FACES, call
+from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_flight_is_left")
 
@@ -67,3 +71,40 @@ def test_a_flight_whose_leader_is_gone_is_replaced() -> None:
     assert waiter is None
     assert mine is not None
     flights.hand_over(mine)
+
+
+@FACES
+@pytest.mark.parametrize("verb", ["delete", "delete_many", "clear"])
+def test_a_value_that_was_computed_before_its_key_was_deleted_is_not_given_to_later_callers(
+    make_cache: MakeCache, face: str, verb: str
+) -> None:
+    """Nor is it stored. Those who waited before get it, and a computation may delete its own key."""
+    cache = make_cache()
+    arguments: list[Any] = {"delete": ["key"], "delete_many": [["other", "key"]], "clear": []}[verb]  # type: ignore[assignment]
+    has_begun, may_end = threading.Event(), threading.Event()
+    results: list[str] = []
+
+    def old() -> str:
+        call(cache, face, verb, *arguments)
+        has_begun.set()
+        may_end.wait(LONG)
+        return "old"
+
+    callers = [
+        threading.Thread(target=lambda: results.append(cache.get_or_set("key", old, wait=LONG)))
+        for _ in range(2)
+    ]
+    for caller in callers:
+        caller.start()
+    has_begun.wait(LONG)
+    eventually(lambda: events.counts("default").get("joined") == 1)
+
+    call(cache, face, verb, *arguments)
+    assert call(cache, face, "get_or_set", "key", lambda: "new", wait=LONG) == "new"
+    call(cache, face, verb, *arguments)
+    may_end.set()
+    for caller in callers:
+        caller.join()
+
+    assert results == ["old", "old"]
+    assert cache.get("key") is None
