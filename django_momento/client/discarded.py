@@ -4,7 +4,7 @@ gRPC starts that thread with a channel's first call, and only then. If it cannot
 raises an exception meanwhile, no later call on the channel ends, and closing the channel waits for ever. So
 each call of such a channel is delivered by a thread of this module, until none can be left.
 
-There is no public way. If gRPC's private names change, the channel is kept until the process ends.
+This uses private names of gRPC's. If they change, the channel is kept until the process ends.
 """
 
 from __future__ import annotations
