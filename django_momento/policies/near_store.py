@@ -212,7 +212,12 @@ class NearStore:
                     reading.outdated.add(name)
                 self._drop(name)
                 if name in stored and name not in writing.contended:
-                    self.put(name, stored[name][0], writing.started, stored[name][1])
+                    data, until = stored[name]
+                    # A copy: the original lies between objects that are gone soon, and would keep the memory
+                    # in pieces.
+                    self.put(
+                        name, bytes(memoryview(data)) if type(data) is bytes else data, writing.started, until
+                    )
                 self._note_written(name)
 
     def end_touching(self, writing: Writing, until: float | None) -> None:
