@@ -17,7 +17,11 @@ DOCS = "https://django-momento.readthedocs.io/en/latest/"
 
 def links() -> list[str]:
     """Return the targets of all links and pictures."""
-    return re.findall(r"\]\(([^)]+)\)", README) + re.findall(r'(?:src|srcset)="([^"]+)"', README)
+    return [
+        *re.findall(r"\]\(([^)]+)\)", README),
+        *re.findall(r"^\[[^]]+\]: (\S+)$", README, re.MULTILINE),
+        *re.findall(r'(?:src|srcset)="([^"]+)"', README),
+    ]
 
 
 def test_every_link_is_absolute() -> None:
@@ -35,6 +39,13 @@ def test_every_link_into_the_project_has_a_target() -> None:
     paths = [*files, *(f"docs/{page.replace('.html', '.md')}" for page in pages)]
     assert len(paths) > 5
     assert [] == [path for path in paths if not (ROOT / path).is_file()]
+
+
+def test_every_link_by_a_name_has_one_definition() -> None:
+    """And each definition is used."""
+    defined = re.findall(r"^\[([^]]+)\]: ", README, re.MULTILINE)
+    used = [" ".join(name.split()) for name in re.findall(r"\]\[([^]]+)\]", README)]
+    assert sorted(defined) == sorted(set(used))
 
 
 def test_it_is_short() -> None:
