@@ -30,6 +30,7 @@ class TcpProxy:
         self.connections = 0
         # The closed ones too: one with bytes left to send ends only when it is aborted.
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
@@ -60,19 +61,26 @@ class TcpProxy:
 
     async def _run(self) -> None:
         ended = asyncio.Event()
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self._begun.set_result((asyncio.get_running_loop(), ended, server.sockets[0].getsockname()[1]))
         await ended.wait()
         server.close()
         # The handler of a new connection begins, and then each transport ends, in later turns of the loop.
-        for _ in range(5):
+        for _ in range(20):
             await asyncio.sleep(0)
             for writer in list(self._writers):
                 writer.transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # No coroutine: one that is cancelled before it starts closes nothing.
         self.connections += 1
         self._writers.add(writer)
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.close())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await asyncio.sleep(self.connect_seconds)
             there, back = await asyncio.open_connection(*self._target)
