@@ -11,14 +11,14 @@ from django.db import transaction
 from ..events import events
 from ..exceptions import MomentoCacheError
 
-# The callbacks of a transaction that are looked through for one to add to, from the newest.
+# The callbacks of a transaction that are looked through for a batch to add to, from the newest.
 MAX_SEARCHED = 100
 
 Act = Callable[..., object]
 
 
-class _AtCommit:
-    """A callback that calls ``act`` with all names that were added in a transaction and its savepoints.
+class _Batch:
+    """The names that were added in a transaction and its savepoints, for one call of ``act``.
 
     ``owner`` tells which calls may be one.
     """
@@ -28,19 +28,36 @@ class _AtCommit:
         self.owner = owner
         self.names: dict[Hashable, None] = {}
         self.is_done = False
-        self._act = act
-        # Django's log line of a callback that raises needs it.
-        self.__qualname__ = getattr(act, "__qualname__", type(self).__qualname__)
+        self.act = act
 
-    def __call__(self) -> None:
+    def send(self) -> None:
+        """Call ``act`` with all names, unless that was done."""
+        if self.is_done:
+            return
         self.is_done = True
         try:
-            self._act(*self.names)
+            self.act(*self.names)
         except MomentoCacheError as error:
             # Django logs the error, and no caller gets it.
             message = "%d names were not forgotten after the commit of a transaction: %s"
             events.record(self._alias, "failed_invalidations", message, len(self.names), error)
             raise
+
+
+class _AtCommit:
+    """A callback of a transaction. The first one of a batch sends it.
+
+    Each call adds one, because captureOnCommitCallbacks() of Django's tests runs only the callbacks that were
+    added in its block.
+    """
+
+    def __init__(self, batch: _Batch) -> None:
+        self.batch = batch
+        # Django's log line of a callback that raises needs it.
+        self.__qualname__ = getattr(batch.act, "__qualname__", type(self).__qualname__)
+
+    def __call__(self) -> None:
+        self.batch.send()
 
 
 def wait_for_commit(
@@ -56,23 +73,21 @@ def wait_for_commit(
     connection: Any = transaction.get_connection(using)
     if not connection.in_atomic_block and (connection.connection is None or connection.get_autocommit()):
         return False
-    found = _find(connection, owner)
-    if found is None:
-        found = _AtCommit(alias, owner, act)
-        connection.on_commit(found, robust=True)
-    found.names.update(dict.fromkeys(names))
+    batch = _find_batch(connection, owner) or _Batch(alias, owner, act)
+    batch.names.update(dict.fromkeys(names))
+    connection.on_commit(_AtCommit(batch), robust=True)
     return True
 
 
-def _find(connection: Any, owner: tuple[object, ...]) -> _AtCommit | None:
-    """Return the callback of this owner that a rollback drops in the same cases as one that is added now."""
+def _find_batch(connection: Any, owner: tuple[object, ...]) -> _Batch | None:
+    """Return the batch of this owner that a rollback drops in the same cases as one that is begun now."""
     savepoints = set(connection.savepoint_ids)
     for kept_savepoints, callback, *_ in islice(reversed(connection.run_on_commit), MAX_SEARCHED):
         if (
             isinstance(callback, _AtCommit)
-            and callback.owner == owner
+            and callback.batch.owner == owner
             and kept_savepoints == savepoints
-            and not callback.is_done
+            and not callback.batch.is_done
         ):
-            return callback
+            return callback.batch
     return None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import transaction
+from django.test import TestCase
 
 from django_momento.cache import MomentoCache
 from django_momento.events import events
@@ -55,6 +56,26 @@ def test_what_waits_is_sent_once_for_a_transaction(momento: LocalServer, cache: 
         assert calls(momento) == {"GetBatch": 1}
     assert calls(momento) == {"SetBatch": 1, "Delete": 3}
     assert cache.get_many(["a", "b", "c"]) == {"c": 3}
+
+
+def test_a_test_case_captures_each_call_even_if_a_batch_was_begun_before(
+    momento: LocalServer, cache: MomentoCache
+) -> None:
+    """As when setUp() saves an object, and the test saves another one."""
+    cache.set_many({"a": 1, "b": 1, "c": 1})
+    with transaction.atomic():
+        cache.delete_on_commit("a")
+        for key in ("b", "c"):
+            with TestCase.captureOnCommitCallbacks(execute=True) as captured:
+                cache.delete_on_commit(key)
+            assert len(captured) == 1
+            assert cache.get(key) is None
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            cache.invalidate_tags("shop", on_commit=True)
+            cache.invalidate_tags("shop", "other", on_commit=True)
+        assert momento.calls["SetBatch"] == 1 + 1
+        momento.reset_calls()
+    assert dict(momento.calls) == {}
 
 
 def test_a_rollback_invalidates_nothing_and_a_savepoint_only_its_own(
