@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -80,6 +80,7 @@ class OperationCache(ItemCache):
         if is_current:
             return stored.value
         self._note_outdated(key)
+        self._discard_from_memory([key])
         yield Recount(1)
         return default
 
@@ -92,9 +93,17 @@ class OperationCache(ItemCache):
         values = {**values}
         for (key, stored), is_current in zip(tagged.items(), are_current, strict=True):
             values[key] = stored.value if is_current else MISSING
-        if forgotten := are_current.count(False):
-            yield Recount(forgotten)
+        if forgotten := [key for key in tagged if values[key] is MISSING]:
+            self._discard_from_memory(forgotten)
+            yield Recount(len(forgotten))
         return values
+
+    def _discard_from_memory(self, keys: Iterable[bytes]) -> None:
+        """Have Momento asked for values that this process keeps: another process may have stored new ones."""
+        memory = self._client.memory
+        prefix = b"" if self._generation is None else self._generation.recall()
+        if memory is not None and prefix is not None:
+            memory.discard(self.options.cache_name, [prefix + key for key in keys])
 
     def _get_encryption_keys(self) -> tuple[SecretStr | None, str]:
         credential = self._client.get_credential()

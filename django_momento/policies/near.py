@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from math import inf
@@ -114,6 +114,14 @@ class Near:
         for store in passage.written:
             for name, (data, until) in stored.items():
                 store.put(name, data, now, until)
+
+    def discard(self, cache: str, keys: Iterable[bytes]) -> None:
+        """Forget values whose tags were invalidated, so that the next read asks Momento."""
+        names = [(cache, key) for key in keys]
+        self.store.discard(names)
+        memo = self.find_memo(cache)
+        if memo is not None:
+            memo.discard(names)
 
     def remember(self, options: CacheOptions, names: Sequence[Name], kind: str) -> None:
         """Remember keys whose write failed in an outage, to repair them when Momento is back."""

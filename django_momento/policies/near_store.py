@@ -151,6 +151,12 @@ class NearStore:
                 self._drop(name)
                 self._note_written(name)
 
+    def discard(self, names: Iterable[Name]) -> None:
+        """Forget values that are outdated. Those of calls in flight may be new ones, and are kept."""
+        with self._lock:
+            for name in names:
+                self._drop(name)
+
     def drop_cache(self, cache: str) -> None:
         """Forget all keys of a Momento cache, and let no call in flight bring one back."""
         with self._lock:

@@ -51,6 +51,23 @@ def test_a_near_value_is_forgotten_when_its_tag_is_invalidated_elsewhere(
 
 
 @FACES
+@pytest.mark.parametrize("options", [{}, {"CLEAR": "prefix"}])
+def test_a_near_value_that_was_forgotten_makes_room_for_that_of_another_process(
+    site: Momento, clock: Clock, face: str, options: dict[str, Any]
+) -> None:
+    """With one miss, and not for NEAR_SECONDS."""
+    cache = site.make(NEAR_SECONDS=600, **options)
+    elsewhere = site.make(CLIENT_TIMEOUT=31, **options)
+    for number, verb in enumerate([("get", "k"), ("get_many", ["k"])]):
+        cache.set("k", number, tags=["t"])
+        elsewhere.invalidate_tags("t")
+        elsewhere.set("k", "new", tags=["t"])
+        clock.advance(1.1)
+        assert call(cache, face, *verb) in (None, {})
+        assert call(cache, face, *verb) in ("new", {"k": "new"})
+
+
+@FACES
 def test_a_tagged_value_is_served_stale_in_an_outage(site: Momento, clock: Clock, face: str) -> None:
     cache = site.cache
     cache.set("k", 1, tags=["t"])
