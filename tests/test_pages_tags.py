@@ -70,8 +70,11 @@ def test_a_page_that_was_computed_before_it_was_forgotten_is_not_served_after(
     assert [show(site) for _ in range(4)] == ["page 1", "page 2", "page 3", "page 3"]
 
 
-def test_an_invalidation_elsewhere_is_noticed_if_the_version_was_known(make_cache: MakeCache) -> None:
-    """Of tags that a function returns after the view. Those of a list are read before it."""
+@pytest.mark.parametrize("is_read_meanwhile", [False, True])
+def test_an_invalidation_elsewhere_is_noticed_if_the_version_was_known(
+    make_cache: MakeCache, is_read_meanwhile: bool
+) -> None:
+    """Of tags that a function returns after the view, also if another thread notices it first."""
     cache = make_cache(OPTIONS={"TAG_SECONDS": 0})
     elsewhere = make_cache(OPTIONS={"TAG_SECONDS": 0, "CLIENT_TIMEOUT": 9})
     make_cache(OPTIONS={"TAG_SECONDS": 0})
@@ -80,6 +83,8 @@ def test_an_invalidation_elsewhere_is_noticed_if_the_version_was_known(make_cach
     def view(request: HttpRequest) -> HttpResponse:
         if site.runs == 1:
             elsewhere.invalidate_tags("pages")
+            if is_read_meanwhile:
+                assert cache.get("k") is None
         return HttpResponse(f"page {site.runs}")
 
     site = Site("sync", view, tags=lambda request, response: ["pages"])

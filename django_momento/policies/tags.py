@@ -77,11 +77,9 @@ class Tags:
         that one of the tags may have been invalidated since.
         """
         keys = {tag: tag_key(self._prefix, tag) for tag in tags}
-        before = {key: self._versions.peek(key) for key in keys.values()}
         found = yield from self._versions.ensure(keys.values(), self._seconds, self._ttl)
-        for key, version in found.items():
-            if self._versions.was_replaced_since(key, started) or before[key] not in (None, version):
-                return None
+        if any(self._versions.was_replaced_since(key, started) for key in found):
+            return None
         return tuple((tag, found[key]) for tag, key in keys.items())
 
     def find_current(self, values: Iterable[Tagged]) -> Operation[list[bool]]:

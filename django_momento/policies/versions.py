@@ -11,9 +11,9 @@ import threading
 from collections.abc import Collection, Iterable
 from concurrent.futures import Future
 from hashlib import blake2b
-from math import inf
+from itertools import count
 from secrets import token_bytes
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import forking
 from ..client import operations
@@ -55,16 +55,23 @@ def _encode(text: str) -> bytes:
     return str(text).encode("utf-8", "surrogatepass")
 
 
+class Moment(NamedTuple):
+    """A time by both clocks. ``order`` tells it from others of the same tick of a clock."""
+
+    order: int
+    monotonic: float
+    wall: float
+
+
 class Known(NamedTuple):
     """A version that this process knows, or None if Momento had none when it was asked.
 
-    Both times are of the moment just before the question was sent. The version may have changed since.
+    ``asked`` is the moment just before the call was sent. The version may have changed since.
     """
 
     version: bytes | None
-    asked_at: float
-    asked_at_wall: float
-    # The TTL is due for renewal after this part of the time between two renewals, counted from the moment.
+    asked: Moment
+    # The TTL is due for renewal after this part of the time between two renewals, counted from the time.
     renewed_at: float
     renewal: float
 
@@ -108,8 +115,11 @@ class Versions:
         self._lock = threading.RLock()
         self._known: dict[bytes, Known] = {}
         self._flights: dict[bytes, _Flight] = {}
-        # When this process replaced versions.
-        self._replaced_at: dict[bytes, float] = {}
+        self._orders = count()
+        # When versions were last found replaced: when this process began or ended that, or read another one.
+        self._replaced: dict[bytes, Moment] = {}
+        # The last attempt of this process to replace a version.
+        self._attempts: dict[bytes, object] = {}
 
     def recall(self, key: bytes, seconds: float) -> Known | None:
         """Return a version that Momento was asked for in the last ``seconds``."""
@@ -117,8 +127,8 @@ class Versions:
         # By both clocks: one stands still while the machine sleeps, and the other one may be set back.
         if (
             known is None
-            or monotonic() - known.asked_at >= seconds
-            or not 0 <= wall() - known.asked_at_wall < seconds
+            or monotonic() - known.asked.monotonic >= seconds
+            or not 0 <= wall() - known.asked.wall < seconds
         ):
             return None
         return known
@@ -129,8 +139,12 @@ class Versions:
         return None if known is None else known.version
 
     def was_replaced_since(self, key: bytes, started: float) -> bool:
-        """Return whether this process has replaced a version since a time of ``clock.monotonic``."""
-        return self._replaced_at.get(key, -inf) >= started
+        """Return whether this process knows that a version was replaced after a time of ``clock.monotonic``.
+
+        The version may have been replaced before that time, if another process did it.
+        """
+        replaced = self._replaced.get(key)
+        return replaced is not None and replaced.monotonic >= started
 
     def ask(self, keys: Iterable[bytes], seconds: float) -> Operation[dict[bytes, bytes | None]]:
         """Return the version of each key, or None if it has none. Send at most one call.
@@ -175,21 +189,27 @@ class Versions:
         Raises MomentoCacheError if it is not known whether all are stored.
         """
         keys = list(dict.fromkeys(keys))
+        attempt = object()
         self._drop(keys)
-        self._note_replaced(keys)
+        with self._lock:
+            self._attempts.update(dict.fromkeys(keys, attempt))
+            self._note_replaced(keys)
+        stored: dict[bytes, Known] = {}
         try:
             # One arrival each: if the first arrived and a later copy did too, after another's replacement, it
             # would bring back the values between the two. So another attempt has other versions.
             for pause in (*RETRY_BACKOFF, None):
                 try:
-                    return (yield from self._store([(key, token_bytes(VERSION_BYTES)) for key in keys], ttl))
+                    new = yield from self._store([(key, token_bytes(VERSION_BYTES)) for key in keys], ttl)
                 except MomentoCacheError as error:
                     if pause is None or not _is_worth_another(error):
                         raise
+                else:
+                    stored.update(new)
+                    return
                 yield _Backoff(jitter(pause), {})
-        except BaseException:
-            self._drop(keys)
-            raise
+        finally:
+            self._end_attempt(keys, attempt, stored)
 
     def forget(self) -> None:
         """Forget all versions, as after the Momento cache was emptied."""
@@ -200,11 +220,11 @@ class Versions:
         flight = _Flight()
         for key in keys:
             self._flights.setdefault(key, flight)
-        asked = monotonic(), wall()
+        asked = self._now()
         try:
             stored = yield from operations.get_many(keys)
             found = {key: _version_of(stored.get(key)) for key in keys}
-            self._learn(found, *asked)
+            self._learn(found, asked)
         finally:
             for key in keys:
                 if self._flights.get(key) is flight:
@@ -214,24 +234,43 @@ class Versions:
 
     def _create(self, keys: list[bytes], ttl: int) -> Operation[dict[bytes, bytes | None]]:
         versions: dict[bytes, bytes | None] = {key: token_bytes(VERSION_BYTES) for key in keys}
-        asked = monotonic(), wall()
+        asked = self._now()
         outcomes = yield [SetIfAbsent(key, versions[key] or b"", ttl) for key in keys]
         for outcome in outcomes:
             if isinstance(outcome, MomentoCacheError):
                 raise outcome
         stored = {key for key, outcome in zip(keys, outcomes, strict=True) if outcome}
-        self._learn({key: versions[key] for key in stored}, *asked)
+        self._learn({key: versions[key] for key in stored}, asked)
         others = [key for key in keys if key not in stored]
         if others:
             versions.update((yield from self._fetch(others)))
         return versions
 
-    def _store(self, items: list[tuple[bytes, bytes]], ttl: int) -> Operation[None]:
+    def _store(self, items: list[tuple[bytes, bytes]], ttl: int) -> Operation[dict[bytes, Known]]:
+        new: dict[bytes, Known] = {}
         for chunk in operations.chunks_of(items, lambda item: len(item[0]) + len(item[1])):
+            asked = self._now()
             stored = yield SetBatchOnce(chunk, ttl)
             if not all(stored):
                 raise ServerError(f"Momento stored {sum(stored)} of {len(chunk)} versions.")
-            self._learn(dict(chunk), monotonic(), wall())
+            for key, version in chunk:
+                new[key] = Known(version, asked, asked.monotonic, _draw_renewal())
+        return new
+
+    def _end_attempt(self, keys: Iterable[bytes], attempt: object, stored: dict[bytes, Known]) -> None:
+        """Keep the versions that a replacement has stored, if no other one of this process was under way.
+
+        If one was, it is not known whose version Momento has.
+        """
+        with self._lock:
+            self._note_replaced(keys)
+            for key in keys:
+                self._known.pop(key, None)
+                if self._attempts.get(key) is attempt:
+                    del self._attempts[key]
+                    if key in stored:
+                        self._known[key] = stored[key]
+            _limit(self._known)
 
     def _renew(self, keys: list[bytes], ttl: int) -> Operation[None]:
         """Give versions that are due their whole TTL again. It does not matter if this fails."""
@@ -247,30 +286,32 @@ class Versions:
             outcomes = yield [UpdateTtl(key, ttl) for key in due]
             self._drop([key for key, outcome in zip(due, outcomes, strict=True) if outcome is False])
 
-    def _learn(self, found: dict[bytes, bytes | None], asked_at: float, asked_at_wall: float) -> None:
+    def _learn(self, found: dict[bytes, bytes | None], asked: Moment) -> None:
         with self._lock:
             for key, version in found.items():
-                known = self._known.pop(key, None)
-                if known is not None and known.asked_at > asked_at:
-                    self._known[key] = known  # Replaced, or asked for, since this question was sent.
-                    continue
+                known, replaced = self._known.get(key), self._replaced.get(key)
+                if (known and known.asked > asked) or (replaced and replaced > asked):
+                    continue  # Something newer is known than this response.
                 if known is not None and known.version == version:
-                    renewed = known[3:]
+                    renewed = known[2:]
                 else:
-                    # At a random time, so that processes which live for minutes renew a version now and then.
-                    renewed = asked_at, random.random()  # noqa: S311 - nothing secret about it
-                self._known[key] = Known(version, asked_at, asked_at_wall, *renewed)
-            while len(self._known) > MAX_KNOWN:
-                del self._known[next(iter(self._known))]
+                    renewed = asked.monotonic, _draw_renewal()
+                if known is not None and known.version not in (None, version):
+                    self._note_replaced([key])
+                self._known.pop(key, None)
+                self._known[key] = Known(version, asked, *renewed)
+            _limit(self._known)
 
     def _note_replaced(self, keys: Iterable[bytes]) -> None:
-        now = monotonic()
+        now = self._now()
         with self._lock:
             for key in keys:
-                self._replaced_at.pop(key, None)
-                self._replaced_at[key] = now
-            while len(self._replaced_at) > MAX_KNOWN:
-                del self._replaced_at[next(iter(self._replaced_at))]
+                self._replaced.pop(key, None)
+                self._replaced[key] = now
+            _limit(self._replaced)
+
+    def _now(self) -> Moment:
+        return Moment(next(self._orders), monotonic(), wall())
 
     def _drop(self, keys: Iterable[bytes]) -> None:
         with self._lock:
@@ -298,6 +339,19 @@ class _Registry:
 
 versions = _Registry()
 forking.register(after_in_child=versions.forget)
+
+
+def _draw_renewal() -> float:
+    """Return a random part of the time between two renewals.
+
+    So processes that live for minutes renew a version now and then.
+    """
+    return random.random()  # noqa: S311 - nothing secret about it
+
+
+def _limit(facts: dict[bytes, Any]) -> None:
+    while len(facts) > MAX_KNOWN:
+        del facts[next(iter(facts))]
 
 
 def _version_of(data: bytes | None) -> bytes | None:

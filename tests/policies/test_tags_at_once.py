@@ -1,4 +1,4 @@
-"""Threads and tasks that read while another thread invalidates: no value is served after it was forgotten."""
+"""Threads and tasks that invalidate and read at once: no value is served after it was forgotten."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
-from tests.conftest import MakeCache
+from django_momento.cache import MomentoCache
+from django_momento.client.calls import Operation
+from django_momento.local import LocalServer
+from django_momento.policies import versions as module
+from django_momento.policies.versions import tag_key, versions
+from tests.conftest import CACHE_NAME, MakeCache, local_options
+from tests.kit.clock import Clock
+from tests.kit.faces import FACES, call
 
 KEYS = ["a", "b", "c"]
 INVALIDATIONS = 60
@@ -101,3 +108,62 @@ def test_a_process_serves_no_value_from_before_its_own_invalidation(
 
     assert site.stale == []
     assert site.hits
+
+
+@pytest.fixture
+def elsewhere(momento: LocalServer) -> MomentoCache:
+    """The cache in another process, which asks for versions with each read."""
+    options = local_options(momento, CLIENT_TIMEOUT=31, TAG_SECONDS=0)
+    return MomentoCache(CACHE_NAME, {"OPTIONS": options})
+
+
+class Slow:
+    """An operation whose call has reached Momento, and whose response has not come back yet."""
+
+    def __init__(self, cache: Any, operation: Operation[Any]) -> None:
+        self._operation = operation
+        self._response = cache._client.run(CACHE_NAME, self._send(next(operation)))
+
+    def _send(self, request: Any) -> Operation[Any]:
+        return (yield request)
+
+    def end(self) -> None:
+        with pytest.raises(StopIteration):
+            self._operation.send(self._response)
+
+
+@FACES
+def test_of_two_invalidations_at_once_neither_brings_back_the_values_between_them(
+    make_cache: MakeCache, elsewhere: MomentoCache, face: str
+) -> None:
+    """Whichever response comes last, and that of a question which was sent before them."""
+    cache = make_cache(OPTIONS={"TAG_SECONDS": 60})
+    known, key = versions.get(cache.options), tag_key("", "t")
+    for is_first_last in (True, False):
+        elsewhere.set("k", 1, tags=["t"])
+        question = Slow(cache, known.ask([key], 0))
+        first = Slow(cache, known.replace([key], 60_000))
+        elsewhere.set("k", 2, tags=["t"])
+        second = Slow(cache, known.replace([key], 60_000))
+        for each in (second, first) if is_first_last else (first, second):
+            each.end()
+        question.end()
+        assert call(cache, face, "get", "k") is None
+        assert call(cache, face, "get_many", ["k"]) == {}
+
+
+@FACES
+def test_a_version_counts_from_when_its_invalidation_was_sent(
+    make_cache: MakeCache, elsewhere: MomentoCache, monkeypatch: pytest.MonkeyPatch, face: str
+) -> None:
+    """Another process may have invalidated the tag again before the response comes."""
+    clock = Clock()
+    monkeypatch.setattr(module, "monotonic", clock)
+    monkeypatch.setattr(module, "wall", clock)
+    cache = make_cache()
+    slow = Slow(cache, versions.get(cache.options).replace([tag_key("", "t")], 60_000))
+    elsewhere.set("k", 1, tags=["t"])
+    elsewhere.invalidate_tags("t")
+    clock.advance(1.1)
+    slow.end()
+    assert call(cache, face, "get", "k") is None
