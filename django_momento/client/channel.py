@@ -34,6 +34,7 @@ from ..exceptions import ServerError
 from . import discarded
 from .calls import CONTROL_TIMEOUT, MAX_MESSAGE_BYTES, Call
 from .deadlines import timeout_for_grpc
+from .decoding import DecodingChannel, check_readable
 from .interrupts import is_inside_grpc, release_interrupted_locks
 from .readers import Readers
 
@@ -262,7 +263,8 @@ class Channel:
 
         ``timeout`` is in seconds. The default is the configuration's.
         """
-        return call.parse(self._send(metadata, call, timeout), self.pb)
+        response = self._send(metadata, call, timeout)
+        return call.parse(check_readable(list(response) if call.streamed else response), self.pb)
 
     def _send(self, metadata: Metadata, call: Call[Any], timeout: float | None) -> Any:
         """Send a call; return its response, or the stream of its responses."""
@@ -332,7 +334,7 @@ class Channel:
         else:
             certificates = self._configuration.get_root_certificates_pem()
             channel = grpc.secure_channel(self._host, grpc.ssl_channel_credentials(certificates), options)
-        return channel, self._service.stub(channel)
+        return channel, self._service.stub(DecodingChannel(channel))
 
     def _options(self, generation: int) -> list[tuple[str, Any]]:
         return [

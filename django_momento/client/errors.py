@@ -19,6 +19,7 @@ from momento.errors import InvalidArgumentException, SdkException
 from .. import exceptions
 from ..exceptions import InvalidArgument, LimitExceeded, MomentoCacheError, ServerError, ValueTooLarge
 from ..redaction import quote
+from .decoding import UnreadableResponse, find_cause
 from .interrupts import hidden_interruption, is_foreign
 from .leaving import hold_thread
 from .obstacles import find_fix
@@ -109,6 +110,10 @@ class Sent:
         """Return the exception for an error that is raised while a call is built, sent or read."""
         name = type(error).__name__
         details = self._clause(str_or_type(error))
+        if isinstance(error, UnreadableResponse):
+            failure = ServerError(f"Momento's response to {self.rpc} cannot be read: {details}.")
+            failure.status = "INTERNAL"  # as gRPC's own for it, after which a read is repeated
+            return failure
         if isinstance(error, SdkException):
             kind = InvalidArgument if isinstance(error, InvalidArgumentException) else ServerError
             return kind(f"{self.rpc} of {self.item}: Momento's SDK refused the call: {details}.")
@@ -179,6 +184,7 @@ def map_error(sent: Sent, error: BaseException) -> MomentoCacheError:
     if (interruption := hidden_interruption(error)) is not None:
         raise interruption
     hold_thread()
+    error = find_cause(details_of(error)) or error
     mapped = _map_error(sent, error)
     mapped.__cause__ = error
     seen: set[int] = set()
@@ -188,6 +194,13 @@ def map_error(sent: Sent, error: BaseException) -> MomentoCacheError:
         inner.__traceback__ = None
         inner = inner.__cause__ or inner.__context__
     return mapped
+
+
+def details_of(error: BaseException) -> str | None:
+    """Return the details of a status of gRPC's, or None."""
+    if isinstance(error, SdkException):
+        return None if error.transport_details is None else error.transport_details.grpc.details
+    return error.details() if isinstance(error, grpc.RpcError) and hasattr(error, "details") else None
 
 
 def _map_error(sent: Sent, error: BaseException) -> MomentoCacheError:

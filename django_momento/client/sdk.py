@@ -24,7 +24,6 @@ from momento.config.transport.transport_strategy import StaticGrpcConfiguration,
 from momento.errors import SdkException
 from momento.responses import (
     CacheDelete,
-    CacheFlush,
     CacheGet,
     CacheIncrement,
     CacheSet,
@@ -39,18 +38,18 @@ from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
 from ..exceptions import ServerError
 from ..redaction import quote
-from . import sdk_log
+from . import decoding, sdk_log
 from .calls import (
     CONTROL_TIMEOUT,
     MAX_MESSAGE_BYTES,
     CreateCache,
     Delete,
-    FlushCache,
     Get,
     Increment,
     Set,
     SetIfAbsent,
 )
+from .errors import details_of
 from .fork_gate import gate
 
 _PRESETS: dict[str, Callable[[], Configuration]] = {
@@ -234,24 +233,24 @@ def _increment(client: CacheClient, cache: str, call: Increment) -> int:
             raise _error(response)
 
 
-def _flush(client: CacheClient, cache: str, call: FlushCache) -> None:
-    response = _run_elsewhere(lambda: client.flush_cache(call.cache), "FlushCache")
-    if not isinstance(response, CacheFlush.Success):
-        raise _error(response)
-
-
 def _create_cache(client: CacheClient, cache: str, call: CreateCache) -> bool:
-    match _run_elsewhere(lambda: client.create_cache(cache), "CreateCache"):
-        case CreateCacheResponses.Success():
-            return True
-        case CreateCacheResponses.CacheAlreadyExists():
-            return False
-        case response:
-            raise _error(response)
+    def create() -> bool:
+        match client.create_cache(cache):
+            case CreateCacheResponses.Success():
+                return True
+            case CreateCacheResponses.CacheAlreadyExists():
+                return False
+            case response:
+                error = _error(response)
+                # The error behind a status of gRPC's own is noted on this thread.
+                raise decoding.find_cause(details_of(error)) or error
+
+    is_new: bool = _run_elsewhere(create, "CreateCache")
+    return is_new
 
 
 def _run_elsewhere(call: Callable[[], Any], rpc: str) -> Any:
-    """Run a control call on a thread of its own, and wait for its response on this one.
+    """Run a control call on a thread of its own, and wait for its result on this one.
 
     The SDK turns every exception inside such a call into an error response and logs nothing. A signal's
     handler runs on the main thread, so its exception ends the wait instead of being lost in the SDK.
@@ -262,8 +261,8 @@ def _run_elsewhere(call: Callable[[], Any], rpc: str) -> Any:
         try:
             # If the caller is interrupted, this call is still in flight.
             with gate.enter():
-                response = call()
-            future.set_result(response)
+                result = call()
+            future.set_result(result)
         except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
             future.set_exception(error)
 
@@ -284,13 +283,13 @@ def _error(response: Any) -> Exception:
     return ServerError(f"Momento's SDK returned an unknown response ({type(response).__name__}).")
 
 
-# The calls that go through the SDK. All others go over our own channel.
+# The calls that go through the SDK. All others go over our own channel. So does FlushCache, because the SDK
+# turns what fails inside it into a response that does not name the cause.
 CALLS: dict[type, Callable[[CacheClient, str, Any], Any]] = {
     Get: _get,
     Set: _set,
     SetIfAbsent: _set_if_absent,
     Delete: _delete,
     Increment: _increment,
-    FlushCache: _flush,
     CreateCache: _create_cache,
 }

@@ -6,6 +6,7 @@ handles the exception. ``install`` replaces them on that logger, so that an exce
 nor the SDK's own leaves the SDK as it is. Calls that other code makes with the SDK are logged as before.
 
 gRPC does the same while it serializes a message: it logs every exception, and ends the call with a status.
+The exception is noted then, to be the cause of the error of the call, and its line is throttled alike.
 
 Set the level of the logger ``momentosdk`` to DEBUG, or to a lower one, to have a line for each failed call.
 """
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..clock import monotonic
+from .decoding import note
 from .errors import TRANSPORT_ERRORS
 from .interrupts import is_foreign
 
@@ -54,6 +56,7 @@ class Throttle:
 
 
 throttle = Throttle()
+grpc_throttle = Throttle()
 
 
 def install() -> None:
@@ -71,12 +74,11 @@ def _replacement(write: Callable[..., None], *, is_throttled: bool) -> Callable[
         if error is not None and _is_error_of_a_call(error, sys._getframe(1)):  # noqa: SLF001
             if not isinstance(error, TRANSPORT_ERRORS):
                 raise error
-            if is_throttled and not 0 < LOGGER.level <= logging.DEBUG:
-                left_out = throttle.take()
-                if left_out is None:
+            if is_throttled:
+                due = _take(throttle, message)
+                if due is None:
                     return
-                if left_out:
-                    message = f"{message} ({left_out} more calls failed since the last such line)"
+                message = due
         write(message, *args, **{**options, "stacklevel": options.get("stacklevel", 1) + 1})
 
     return log
@@ -85,11 +87,27 @@ def _replacement(write: Callable[..., None], *, is_throttled: bool) -> Callable[
 def _grpc_replacement(write: Callable[..., None]) -> Callable[..., None]:
     def log(message: object, *args: Any, **options: Any) -> None:
         error = sys.exc_info()[1]
-        if error is not None and is_foreign(error) and _is_called_by_us(sys._getframe(1)):  # noqa: SLF001
-            raise error
+        if error is not None and _is_called_by_us(sys._getframe(1)):  # noqa: SLF001
+            if is_foreign(error):
+                raise error
+            note(error)
+            due = _take(grpc_throttle, message)
+            if due is None:
+                return
+            message = due
         write(message, *args, **{**options, "stacklevel": options.get("stacklevel", 1) + 1})
 
     return log
+
+
+def _take(throttle: Throttle, message: object) -> object:
+    """Return the message of a line that is due, with the number of those left out, or None."""
+    if 0 < LOGGER.level <= logging.DEBUG:
+        return message
+    left_out = throttle.take()
+    if not left_out:
+        return None if left_out is None else message
+    return f"{message} ({left_out} more calls failed since the last such line)"
 
 
 def _is_called_by_us(frame: Any) -> bool:

@@ -26,6 +26,7 @@ from .breaker import Breakers, CircuitBreaker
 from .calls import PROBE, WARM_UP, Call, Get, Request
 from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
 from .deadlines import MAX_DIFFERENCE, grpc_clock
+from .decoding import UnreadableResponse, check_readable
 from .errors import Sent, describe_item, is_to_pass, map_error
 from .fork_gate import Passage, gate
 from .futures import wait_for
@@ -141,14 +142,13 @@ class Transport:
             release_interrupted_locks(error)
             passage.leave()
             passes = is_to_pass(error)
-            failure = (
-                error if passes else self._map_error(cache, request, error, started, self.breaker_of(request))
-            )
+            breaker = self.breaker_of(request)
+            failure = error if passes else self._map_error(cache, request, error, started, breaker)
             if tally is not None:
                 tally.record_failure(request, failure)
             if passes:
                 raise
-            raise failure from error
+            raise failure from failure.__cause__
         # On the way of a success the passage ends with this frame.
         self._breaker_of.get(type(request), self._breakers.own).last_success = started
         if tally is not None:
@@ -210,7 +210,7 @@ class Transport:
             passage.leave()
             if is_to_pass(error):
                 raise
-            raise self._map_error(cache, call, error, started) from error
+            raise self._map_error(cache, call, error, started)  # noqa: B904 - it has its cause
         if tally is not None:
             tally.record_sent(call)
         passage.pending = pending
@@ -225,7 +225,9 @@ class Transport:
         ``started`` is the time when it was sent, by ``clock.monotonic``.
         """
         try:
-            result = call.parse(pending.result(), (self._control if call.control else self._cache).pb)
+            if type(response := pending.result()) is UnreadableResponse or call.streamed:
+                check_readable(response)
+            result = call.parse(response, (self._control if call.control else self._cache).pb)
         except Exception as error:
             passes = is_to_pass(error)
             failure = error if passes else self._map_error(cache, call, error, started)
@@ -233,7 +235,7 @@ class Transport:
                 tally.record_failure(call, failure)
             if passes:
                 raise
-            raise failure from error
+            raise failure from failure.__cause__
         (self._breakers.control if call.control else self._breakers.own).last_success = started
         if tally is not None:
             tally.record_response(call, result, self.read_concern)
@@ -261,7 +263,7 @@ class Transport:
             except Exception as error:
                 if is_to_pass(error):
                     raise
-                raise self._error_for(cache, WARM_UP, error) from error
+                raise self._error_for(cache, WARM_UP, error)  # noqa: B904 - it has its cause
 
     @property
     def probe_timeout(self) -> float:
@@ -270,13 +272,12 @@ class Transport:
 
     def start_probe(self, cache: str) -> PendingCall:
         """Ask, over a channel of our own, for something that any API key may ask for."""
-        timeout = self.probe_timeout
-        return self._cache.start_async(self._metadata_of(cache), PROBE, timeout)
+        return self._cache.start_async(self._metadata_of(cache), PROBE, self.probe_timeout)
 
     def probe_error(self, cache: str, pending: PendingCall) -> MomentoCacheError | None:
         """Return the error of a probe that is done, or None if it succeeded."""
         try:
-            pending.result()
+            check_readable(pending.result())
         except Exception as error:
             if is_to_pass(error):
                 raise
@@ -343,9 +344,7 @@ class Transport:
             failure.is_premature = True
             if not self._has_warned_of_clock:
                 self._has_warned_of_clock = True
-                logger.warning(
-                    "A call to Momento timed out far too early: was the clock of this process set?"
-                )
+                logger.warning("A call to Momento timed out far too early: was this process's clock set?")
             return failure
         breaker = breaker or self.async_breaker_of(request)
         if isinstance(failure, CallTimedOut) and self.is_connecting(breaker):
