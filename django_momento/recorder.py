@@ -24,33 +24,42 @@ from .traces.writer import UNMEASURED
 
 __all__ = ["RecordingCache"]
 
-_OWN = frozenset({"_wrapped", "_recording", "_find", "_append"})
+_OWN = frozenset({"_settings", "_wrapped", "_recording", "_find", "_append"})
 
 
 class RecordingCache(BaseCache):
     """A cache that records the calls of another alias. All else is that of the other alias.
 
     OPTIONS are ``CACHE``, the alias to wrap, ``TRACE``, the path of the trace, ``SAMPLE``, the share of keys
-    to record, ``MAX_BYTES``, the largest size of the trace of a process, and ``KEY_GROUP``. Raises
+    to record, ``MAX_BYTES``, the largest size of the trace of a process, and ``KEY_GROUP``. The methods raise
     ConfigurationError for others.
     """
 
+    _settings: tuple[str, dict[str, Any]]
     _wrapped: Any
     _recording: Recording
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         # Without super(): key_prefix, version and default_timeout are those of the wrapped cache.
+        # Wrong settings raise at the first use, so that `manage.py check` can explain them.
+        super().__setattr__("_settings", (location, params))
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _OWN:
+            return getattr(self._wrapped, name)
+        if "_settings" not in self.__dict__:
+            raise AttributeError(name)  # before __init__, as when a copy is unpickled
+        self._begin()
+        return self.__dict__[name]
+
+    def _begin(self) -> None:
+        """Parse the settings, and find the wrapped cache. Raises ConfigurationError."""
         set_own = super().__setattr__
-        recording = load_recording(location, params)
+        recording = load_recording(*self._settings)
         set_own("_recording", recording)
         set_own("_wrapped", caches[recording.options.cache])
         set_own("_find", recording.find)
         set_own("_append", recording.writer.append)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _OWN:
-            raise AttributeError(name)  # before __init__, as when a copy is unpickled
-        return getattr(self._wrapped, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # A new prefix or version makes other keys, so those of before are not looked up any more.
@@ -60,7 +69,17 @@ class RecordingCache(BaseCache):
         super().__setattr__("_find", recording.find)
 
     def __repr__(self) -> str:
-        return f"<RecordingCache of {self._wrapped!r}>"
+        return f"<RecordingCache of {self._settings[1].get('OPTIONS', {}).get('CACHE')!r}>"
+
+    def close(self, **kwargs: Any) -> None:
+        """Close the wrapped cache."""
+        if "_wrapped" in self.__dict__:
+            self._wrapped.close(**kwargs)
+
+    async def aclose(self, **kwargs: Any) -> None:
+        """See close()."""
+        if "_wrapped" in self.__dict__:
+            await self._wrapped.aclose(**kwargs)
 
     def __contains__(self, key: Any) -> bool:
         return bool(self.has_key(key))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
+from django.core.checks import run_checks
 
 from django_momento.exceptions import ConfigurationError
 from django_momento.recorder import RecordingCache
@@ -25,6 +26,7 @@ from tests.kit.faces import FACES, call
 from tests.kit.traces import recorded, recording
 
 MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "recorded"}
+E007 = "django_momento.E007"
 SECRET = "a-value-that-nobody-should-see"
 
 
@@ -197,6 +199,7 @@ def test_the_async_methods_are_those_of_the_wrapped_cache(cache: Any, trace: Pat
             threads.add(threading.get_ident())
             return self.get(key, default, version)
 
+    cache.make_key("k")  # the first use finds the wrapped cache
     object.__setattr__(cache, "_wrapped", Native("native", {}))
 
     async def many() -> None:
@@ -350,6 +353,7 @@ def test_events_beyond_the_bound_are_counted_as_lost(
     [
         ({"CACHE": "nothing"}, "CACHE is 'nothing', which is no alias"),
         ({"CACHE": "default"}, "leads back to itself"),
+        ({"CACHE": "dual"}, "leads back to itself"),
         ({"CACHE": None}, "CACHE is None"),
         ({"TRACE": None}, "TRACE is None"),
         ({"TRACE": "trace.txt"}, "ends with one of .jsonl, .jsonl.gz, .jsonl.zst"),
@@ -366,20 +370,26 @@ def test_a_wrong_option_is_an_error_that_names_it(
 ) -> None:
     configured = recording("memory", tmp_path / "t.jsonl")
     configured["OPTIONS"].update(options)
-    settings.CACHES = {"memory": MEMORY, "default": configured}
+    dual = {"BACKEND": "django_momento.migration.DualCache", "OPTIONS": {"OLD": "default", "NEW": "memory"}}
+    settings.CACHES = {"memory": MEMORY, "dual": dual, "default": configured}
     with pytest.raises(ConfigurationError, match=text):
-        caches["default"]
+        caches["default"].get("k")
+    # Not the tag alone: Django's own checks make each cache.
+    messages = [f"{problem.msg} {problem.hint}" for problem in run_checks() if problem.id == E007]
+    assert len(messages) == 1
+    assert text in messages[0]
+    caches["default"].close()
 
 
 def test_a_setting_of_the_wrapped_alias_is_refused_unless_it_is_the_same(settings: Any, trace: Path) -> None:
     both = {"memory": {**MEMORY, "TIMEOUT": 60}, "default": {**recording("memory", trace), "TIMEOUT": 60}}
     settings.CACHES = both
-    assert isinstance(caches["default"], RecordingCache)
+    assert caches["default"].default_timeout == 60
 
     both["default"]["TIMEOUT"] = 90
     settings.CACHES = dict(both)
     with pytest.raises(ConfigurationError, match=r"TIMEOUT is 90, and 60 in CACHES\['memory'\]"):
-        caches["default"]
+        caches["default"].get("k")
 
 
 def _first_letter(key: str) -> str:

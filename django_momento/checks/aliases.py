@@ -40,6 +40,19 @@ def is_momento_backend(path: str) -> bool:
     return isinstance(backend, type) and issubclass(backend, MomentoCache)
 
 
+def is_backend_of(package: str, configured: object) -> bool:
+    """Return whether the settings of an alias name a class of a package or module, or a subclass.
+
+    Does not import the package, so that it may be missing.
+    """
+    try:
+        backend = import_string(configured.get("BACKEND", "")) if isinstance(configured, Mapping) else None
+    except ImportError:
+        return False
+    modules = [base.__module__ for base in getattr(backend, "__mro__", ())]
+    return any(module == package or module.startswith(f"{package}.") for module in modules)
+
+
 def make_cache(alias: str) -> MomentoCache:
     """Return a new cache for a Momento alias. It does no I/O before its first call.
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache import caches
 from django.core.checks import CheckMessage, Error, Info, Tags, register
-from django.utils.module_loading import import_string
 
 from ..exceptions import ConfigurationError
-from .aliases import TAG, warning
+from .aliases import TAG, is_backend_of, warning
 
 if TYPE_CHECKING:
     from ..migration.settings import Pairing
@@ -96,23 +95,13 @@ def _first_reading(pairing: Pairing) -> ConfigurationError | None:
 def _pairings() -> Iterator[tuple[str, Pairing | ConfigurationError]]:
     """Return the settings of each DualCache by alias, or the error if they are refused."""
     for alias, configured in caches.settings.items():
-        if isinstance(configured, Mapping) and _is_of_a_migration(configured.get("BACKEND", "")):
+        if is_backend_of("django_momento.migration", configured):
             from ..migration.settings import parse_pairing
 
             try:
                 yield alias, parse_pairing(alias, configured)
             except ConfigurationError as error:
                 yield alias, error
-
-
-def _is_of_a_migration(backend: str) -> bool:
-    """Return whether a backend is DualCache or a subclass, without an import of it."""
-    try:
-        found = import_string(backend)
-    except ImportError:
-        return False
-    modules = [base.__module__ for base in getattr(found, "__mro__", ())]
-    return any(module.startswith("django_momento.migration.") for module in modules)
 
 
 def _pairs() -> Iterator[tuple[Pairing, Any, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.cache import caches
 
 from ..conf.foreign import find_nearest
+from ..conf.wrapping import leads_back
 from ..exceptions import ConfigurationError
 from ..redaction import redacted_repr
 from .phases import PhaseSource
@@ -61,6 +62,14 @@ def parse_pairing(alias: str, params: Mapping[str, Any]) -> Pairing:
                 "Name the alias that you leave in OLD, and the alias that you go to in NEW.",
             )
         )
+    problems += [
+        ConfigurationError(
+            f"{where}['{name}'] is {given[name]!r}, whose own options lead back to a cache that is over it.",
+            "Name an alias that stores values itself.",
+        )
+        for name in ("OLD", "NEW")
+        if not problems and leads_back(given[name])
+    ]
     sample = given.get("SAMPLE", DEFAULT_SAMPLE)
     if isinstance(sample, bool) or not isinstance(sample, int | float) or not 0 <= sample <= 1:
         problems.append(

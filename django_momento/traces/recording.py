@@ -16,13 +16,13 @@ from django.conf import settings
 from django.core.cache import caches
 
 from ..codec.imports import OptionError, import_dotted
+from ..conf.wrapping import leads_back
 from ..exceptions import ConfigurationError
 from ..policies.key_groups import group_names
 from .files import SUFFIXES, import_zstd, split_name
 from .format import HASH_DIGITS, HASH_SPACE, hash_key, hash_secret
 from .writer import OTHERS, KeyEntry, TraceWriter, find_writer
 
-BACKEND = "django_momento.recorder.RecordingCache"
 MISSING: Any = object()
 DEFAULT_MAX_BYTES = 256 * 1024 * 1024
 MIN_MAX_BYTES = 64 * 1024
@@ -117,14 +117,19 @@ def load_recording(location: str, params: Mapping[str, Any]) -> Recording:
     key = location, repr(params)
     recording = _kept.find(key)
     if recording is None:
-        recording = _parse_and_load(location, params)
+        options = parse_options(location, params)
+        recording = _load(options, hash_secret(settings.SECRET_KEY))
         _kept.add(key, recording)
     return recording
 
 
-def _parse_and_load(location: str, params: Mapping[str, Any]) -> Recording:
+def parse_options(location: str, params: Mapping[str, Any]) -> RecordingOptions:
+    """Return the parsed OPTIONS of an alias. Raises ConfigurationError, which lists all problems."""
     problems: list[ConfigurationError] = []
-    options = _parse(params.get("OPTIONS", {}), problems)
+    given = params.get("OPTIONS", {})
+    if not isinstance(given, Mapping):
+        raise _problem(f"OPTIONS is {given!r}.", f"Give a dict of {', '.join(_NAMES)}.")
+    options = _parse(given, problems)
     if location:
         problems.append(
             _problem(f"LOCATION is {location!r}.", "Leave it out: the wrapped alias has its own.")
@@ -141,7 +146,7 @@ def _parse_and_load(location: str, params: Mapping[str, Any]) -> Recording:
         ]
     if problems or options is None:
         raise ConfigurationError.combine("A RecordingCache in CACHES", problems)
-    return _load(options, hash_secret(settings.SECRET_KEY))
+    return options
 
 
 @cache
@@ -166,7 +171,7 @@ def _parse(given: Mapping[str, Any], problems: list[ConfigurationError]) -> Reco
         problems.append(
             _problem(f"CACHE is {alias!r}, which is no alias of CACHES.", "Name the alias to record.")
         )
-    elif _is_circular(alias):
+    elif leads_back(alias):
         problems.append(_problem(f"CACHE is {alias!r}, which leads back to itself.", "Name another alias."))
     trace, sample = given.get("TRACE"), given.get("SAMPLE", 1.0)
     path = None
@@ -204,15 +209,3 @@ def _parse(given: Mapping[str, Any], problems: list[ConfigurationError]) -> Reco
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_circular(alias: str) -> bool:
-    """Return whether the aliases that an alias wraps lead back to one of them."""
-    seen: set[object] = set()
-    while alias not in seen:
-        seen.add(alias)
-        configured = caches.settings.get(alias, {})
-        if configured.get("BACKEND") != BACKEND:
-            return False
-        alias = configured.get("OPTIONS", {}).get("CACHE")
-    return True
