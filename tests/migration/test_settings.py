@@ -21,7 +21,10 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "typo": ({"OLD": "old", "NEW": "new", "PHASES": "dual"}, "Did you mean 'PHASE'?"),
     "unknown alias": ({"OLD": "redis", "NEW": "new", "PHASE": "dual"}, "no alias of CACHES. Name another"),
     "itself": ({"OLD": "default", "NEW": "new", "PHASE": "dual"}, "which is a DualCache itself"),
-    "a cache over it": ({"OLD": "recorded", "NEW": "new", "PHASE": "dual"}, "'recorded', whose own options lead"),
+    "a cache over it": (
+        {"OLD": "recorded", "NEW": "new", "PHASE": "dual"},
+        "'recorded', whose own options lead",
+    ),
     "same": ({"OLD": "old", "NEW": "old", "PHASE": "dual"}, "the same alias 'old' in OLD and NEW"),
     "phase": (
         {"OLD": "old", "NEW": "new", "PHASE": "duel"},
