@@ -122,6 +122,12 @@ def test_a_trace_has_no_key_and_no_value(settings: Any, tmp_path: Path, name: st
         assert secret not in content
 
 
+@pytest.mark.parametrize("key", ["token", "token of somebody", "t" * 200, "tökén", "", None])
+def test_a_key_without_a_colon_is_not_its_own_group(cache: Any, trace: Path, key: Any) -> None:
+    cache.get(key)
+    assert [event.group for event in recorded(trace)] == ["other"]
+
+
 def test_a_sample_has_all_calls_of_its_keys(settings: Any, tmp_path: Path) -> None:
     """A key is in the sample or not, in each call and in batches. The other keys are counted."""
     half = tmp_path / "half.jsonl"
@@ -361,6 +367,8 @@ def test_events_beyond_the_bound_are_counted_as_lost(
         ({"SAMPLE": 1.5}, "SAMPLE is 1.5"),
         ({"SAMPLE": "half"}, "SAMPLE is 'half'"),
         ({"MAX_BYTES": 10}, "MAX_BYTES is 10"),
+        ({"MAX_BYTES": float("inf")}, "MAX_BYTES is inf"),
+        ({"MAX_BYTES": float("nan")}, "MAX_BYTES is nan"),
         ({"SAMPEL": 1}, "OPTIONS has 'SAMPEL'"),
         ({"KEY_GROUP": "no.such.function"}, "KEY_GROUP is 'no.such.function'"),
     ],

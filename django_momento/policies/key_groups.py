@@ -46,6 +46,11 @@ def _group_of(key: str) -> str:
     return key if letters is None or letters[0] == key else f"{letters[0]}..."
 
 
+def is_whole_key(group: str, key: str) -> bool:
+    """Return whether the group of a key by default shows the whole key, or its beginning if that is long."""
+    return group == quote(key, MAX_NAME_LENGTH) == default_key_group(key)
+
+
 class GroupNames:
     """The groups that are told apart on each alias: the first ``MAX_GROUPS`` of the process."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from django.core.cache import caches
 from ..codec.imports import OptionError, import_dotted
 from ..conf.wrapping import leads_back
 from ..exceptions import ConfigurationError
-from ..policies.key_groups import group_names
+from ..policies.key_groups import OTHER, group_names, is_whole_key
 from .files import SUFFIXES, import_zstd, split_name
 from .format import HASH_DIGITS, HASH_SPACE, hash_key, hash_secret
 from .writer import OTHERS, KeyEntry, TraceWriter, find_writer
@@ -88,7 +89,10 @@ class Recording:
         hashed = hash_key(self._secret, full_key)
         if hashed >= self._bound:
             return OTHERS
-        return KeyEntry(hashed, group_names.find(self.options.cache, (key,), self._key_group), len(full_key))
+        group = group_names.find(self.options.cache, (key,), self._key_group)
+        if self._key_group is None and is_whole_key(group, str(key)):
+            group = OTHER  # a trace has no keys
+        return KeyEntry(hashed, group, len(full_key))
 
 
 class _Kept:
@@ -208,4 +212,4 @@ def _parse(given: Mapping[str, Any], problems: list[ConfigurationError]) -> Reco
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
