@@ -17,7 +17,6 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import run_checks
 
 from django_momento.exceptions import ConfigurationError
-from django_momento.recorder import RecordingCache
 from django_momento.traces import writer as writing
 from django_momento.traces.format import Event
 from django_momento.traces.reading import Trace, TraceFile, find_files
@@ -123,6 +122,7 @@ def test_a_trace_has_no_key_and_no_value(settings: Any, tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize("key", ["token", "token of somebody", "t" * 200, "tökén", "", None])
+@pytest.mark.filterwarnings("ignore::django.core.cache.CacheKeyWarning")
 def test_a_key_without_a_colon_is_not_its_own_group(cache: Any, trace: Path, key: Any) -> None:
     cache.get(key)
     assert [event.group for event in recorded(trace)] == ["other"]

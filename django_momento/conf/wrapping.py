@@ -1,4 +1,4 @@
-"""The aliases that an alias of ``CACHES`` is over: ``CACHE`` of a recorder, ``OLD`` and ``NEW`` of a migration."""
+"""The aliases that an alias of ``CACHES`` is over, as ``CACHE`` of a recorder and ``OLD`` of a migration."""
 
 from __future__ import annotations
 
