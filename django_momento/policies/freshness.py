@@ -282,12 +282,12 @@ class GetOrSet:
                 return Found((yield from self._produce()))
             yield Sleep(min(pause, remaining))
             pause = min(pause * 2, MAX_PAUSE)
-            found = yield from self._read()
+            found = yield from self._read_from_momento()
             if found.is_fresh:
                 return found
         try:
             # The holder before may have stored the value since this call has read.
-            found = yield from self._read()
+            found = yield from self._read_from_momento()
             if not found.is_fresh:
                 found = Found((yield from self._produce(is_recomputed=found.is_stale)))
         except GeneratorExit:  # no action can follow
@@ -364,6 +364,14 @@ class GetOrSet:
             self._cache, Operate("get", (self._key,), find(self._cache, self._momento_key), MISSING)
         )
         return found
+
+    def _read_from_momento(self) -> Actions[Found]:
+        """Return the value that another process may have stored, although memory had another or none."""
+        memory = self._cache._client.memory  # noqa: SLF001
+        if memory is not None:
+            generation = yield from find_generation(self._cache, self._key)
+            memory.ask_again((self._cache.options.cache_name, (generation or b"") + self._momento_key))
+        return (yield from self._read())
 
     def _serve_stale(self, found: Found) -> Any:
         self._record("stale_served")

@@ -73,6 +73,14 @@ class Near:
         active = memos.get()
         return active.get((self, cache)) if active else None
 
+    def ask_again(self, name: Name) -> None:
+        """Let the next read of a key ask Momento, unless this process has a newer value to repair."""
+        if self.repairs and self.repairs.covers(name):
+            return
+        memo = self.find_memo(name[0])
+        for store in (self.store,) if memo is None else (memo, self.store):
+            store.ask_again(name)
+
     def reader(self, options: CacheOptions, codec: ValueCodec, generation: Generation | None) -> Reader:
         """Return the reader of one cache."""
         return Reader(self, options, codec, generation)

@@ -157,6 +157,13 @@ class NearStore:
             for name in names:
                 self._drop(name)
 
+    def ask_again(self, name: Name) -> None:
+        """Forget the value that was read for a key, so that the next read asks Momento."""
+        with self._lock:
+            self._drop(name)
+            for reading in self._readings.get(name, ()):
+                reading.outdated.add(name)
+
     def drop_cache(self, cache: str) -> None:
         """Forget all keys of a Momento cache, and let no call in flight bring one back."""
         with self._lock:

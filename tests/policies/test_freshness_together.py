@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django_momento.client import operations
 from django_momento.codec.attributes import Attributes
 from django_momento.events import events
 from django_momento.local import LocalServer
+from django_momento.policies import leases
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.at_once import at_once
 from tests.kit.faces import FACES, call
@@ -112,6 +114,41 @@ def test_a_stale_value_in_the_near_cache_is_recomputed_once(
     assert call(cache, face, "get_or_set", "key", lambda: "new", 60, **options) == "new"
     assert call(cache, face, "get_or_set", "key", pytest.fail, 60, **options) == "new"
     assert call(cache, face, "get", "key") == "new"
+
+
+@FACES
+@pytest.mark.parametrize("known", ["missing", "stale"])
+@pytest.mark.parametrize("memory", ["near", "near with generations", "memo"])
+def test_a_value_that_another_process_stored_under_its_lease_is_not_hidden_by_memory(
+    make_cache: MakeCache, momento: LocalServer, face: str, memory: str, known: str
+) -> None:
+    """The callers that wait for the lease ask Momento again, and so does the next one that has it."""
+    shared = {"CLEAR": "prefix"} if memory == "near with generations" else {}
+    cache = make_cache(OPTIONS={**shared, "NEAR_SECONDS": 0 if memory == "memo" else 600})
+    options = local_options(momento, CONNECT_TIMEOUT=6, **shared)
+    elsewhere = MomentoCache(CACHE_NAME, {"OPTIONS": options})
+    with cache.memo() if memory == "memo" else nullcontext():
+        if known == "stale":
+            store_stale(cache, "old")
+        assert call(cache, face, "get", "key") is None
+        elsewhere.set("key", "theirs")
+
+        computed = call(cache, face, "get_or_set", "key", pytest.fail, stale=600, lease=60)
+        assert computed == "theirs"
+
+        assert call(cache, face, "get", "other") is None
+        token = bytes(16)
+        elsewhere._run("lease", (), leases.acquire(b":1:other", token, 60_000), None)
+
+        def store() -> None:
+            eventually(lambda: events.counts("default").get("leases_waited"))
+            elsewhere.set("other", "theirs")
+
+        holder = threading.Thread(target=store)
+        holder.start()
+        computed = call(cache, face, "get_or_set", "other", pytest.fail, lease=60, wait=LONG)
+        holder.join()
+        assert computed == "theirs"
 
 
 @FACES
