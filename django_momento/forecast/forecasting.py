@@ -102,7 +102,7 @@ class _Forecast:
 
     @property
     def _seconds(self) -> float:
-        return max(1.0, (self._ended - self._started) / 1000)
+        return max(1.0, (self._ended - self._started - self._replay.paused) / 1000)
 
     def _of_a_month(self, total: float) -> float:
         return total * SECONDS_OF_A_MONTH / self._seconds
@@ -123,6 +123,7 @@ class _Forecast:
                 lost=trace.lost,
                 started=self._started / 1000,
                 seconds=self._seconds,
+                paused_seconds=replay.paused / 1000,
                 sampled_keys=len(replay.store.believed),
                 recorded_hit_rate=estimate.recorded_hit_rate(),
             ),

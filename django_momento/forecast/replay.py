@@ -21,6 +21,9 @@ from .store import DEFAULT_STORAGE, SimulatedStore, Stored
 from .totals import MAX_TTL, Totals
 from .what_ifs import LongerTimeouts, NearCache, StaleValues
 
+# Milliseconds without an event that are no part of the recording, as between recordings of two days, or if a
+# clock was set.
+MAX_PAUSE = 24 * 3600 * 1000
 # Milliseconds within which a write follows the miss that it is for.
 _MAX_COMPUTATION = 60_000
 
@@ -37,9 +40,13 @@ class Replay:
         near: float = 5,
         stale: float = 60,
     ) -> None:
+        # The time of the first second. Each pause is added, so that the seconds have none.
         self._started = started
+        # Milliseconds of all pauses.
+        self.paused = 0
         # A sample of the keys shares a sample of the memory.
         self.store = SimulatedStore(MAX_TTL, max(1, round(storage * sample)))
+        self.store.now = started
         self.totals = Totals(sample)
         self.load = Load()
         self.packed_load = Load()
@@ -69,8 +76,12 @@ class Replay:
     def apply(self, process: str, event: list[Any]) -> None:
         """Replay one event, a list of the fields of ``Event``."""
         time = event[0]
-        if time > self.store.now:
+        step = time - self.store.now
+        if step > 0:
             self.store.now = time
+            if step > MAX_PAUSE:
+                self.paused += step
+                self._started += step
         second = (time - self._started) // 1000
         if second > self._second:
             self._end_second(second)

@@ -12,7 +12,10 @@ from .verdict import Verdict, judge
 
 @dataclass(frozen=True)
 class TraceFacts:
-    """Facts about a trace. ``started`` is in seconds since the epoch, ``sampled_keys`` are different keys."""
+    """Facts about a trace. ``started`` is in seconds since the epoch, ``sampled_keys`` are different keys.
+
+    ``seconds`` is the length without pauses of more than a day, which are ``paused_seconds``.
+    """
 
     files: int
     processes: int
@@ -22,6 +25,7 @@ class TraceFacts:
     lost: int
     started: float
     seconds: float
+    paused_seconds: float
     sampled_keys: int
     recorded_hit_rate: float | None
 

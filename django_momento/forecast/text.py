@@ -45,6 +45,11 @@ def trace_lines(report: Report) -> Iterator[str]:
         f"{plural(trace.processes, 'process', 'processes')} in {plural(trace.files, 'file', 'files')}, "
         f"{percent(trace.sample)} of the keys"
     )
+    if trace.paused_seconds:
+        yield (
+            f"Left out {duration(trace.paused_seconds)} without an event: pauses of more than a day, or a "
+            "clock that was set."
+        )
     if trace.skipped:
         lines = plural(trace.skipped, "line that is no event, or is", "lines that are no events, or are")
         yield f"Skipped {lines} cut short as by a killed process."

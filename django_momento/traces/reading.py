@@ -29,6 +29,10 @@ _GZIP = 31
 _MAX_EARLY = 24 * 3600 * 1000
 _MAX_LATE = 400 * _MAX_EARLY
 _MAX_SECONDS = 10**12
+# A larger size, duration or count is an error of the file.
+_MAX_NUMBER = 10**10
+# Errors of json.loads(): RecursionError if brackets are nested too deep.
+_NO_JSON = (ValueError, RecursionError)
 _FIELDS = list(Event._fields)
 _time = itemgetter(0)
 
@@ -76,11 +80,12 @@ class TraceFile:
             raise TraceError(f"{where}: {error} {fix}") from error
         self.bytes_read = 0
         if not first:
-            raise TraceError(f"{self.path} is empty, so there is no trace in it. Record some traffic first.")
+            content = "has no whole line" if self.size else "is empty"
+            raise TraceError(f"{self.path} {content}, so there is no trace in it. Record some traffic first.")
         try:
             found = json.loads(first)
             version = found[MARK]
-        except (ValueError, KeyError, TypeError):
+        except (*_NO_JSON, KeyError, TypeError):
             raise TraceError(
                 f"{where}: its first line is {quote(first.decode(errors='replace'), 60)!r}. {fix}"
             ) from None
@@ -91,7 +96,7 @@ class TraceFile:
             )
         try:
             header = Header(float(found["sample"]), str(found["process"]), int(found["started"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise TraceError(f"{where}: its header is incomplete. {fix}") from None
         if not 0 < header.sample <= 1:
             raise TraceError(f"{where}: its header has the sample {header.sample:g}. {fix}")
@@ -108,7 +113,7 @@ class TraceFile:
         if rest:
             try:
                 json.loads(rest)
-            except ValueError:
+            except _NO_JSON:
                 self.skipped += 1
             else:
                 yield [rest]
@@ -140,12 +145,12 @@ class TraceFile:
     def _parse(self, lines: list[bytes]) -> list[list[Any]]:
         try:
             found = json.loads(b"[" + b",".join(lines) + b"]")
-        except ValueError:
+        except _NO_JSON:
             found = []
             for line in lines:
                 try:
                     found.append(json.loads(line))
-                except ValueError:
+                except _NO_JSON:
                     self.skipped += bool(line.strip())
         started = self.header.started
         first, last = started - _MAX_EARLY, started + _MAX_LATE
@@ -171,13 +176,15 @@ def _is_event(fields: list[Any]) -> bool:
     return (
         type(time) is type(took) is type(key_bytes) is type(batch) is type(count) is int
         and type(verb) is type(key) is type(group) is str
-        and (value_bytes is None or type(value_bytes) is int)
-        and (packed is None or type(packed) is int)
+        and key.isascii()
+        and (value_bytes is None or (type(value_bytes) is int and 0 <= value_bytes < _MAX_NUMBER))
+        and (packed is None or (type(packed) is int and 0 <= packed < _MAX_NUMBER))
         and (timeout is None or _is_timeout(timeout))
         and (hit is None or hit == 0 or hit == 1)
-        and batch > 0
-        and count > 0
-        and key_bytes >= 0
+        and 0 <= took < _MAX_NUMBER
+        and 0 <= key_bytes < _MAX_NUMBER
+        and 0 < batch < _MAX_NUMBER
+        and 0 < count < _MAX_NUMBER
     )
 
 

@@ -268,3 +268,16 @@ def test_a_sample_without_counts_of_the_other_keys_stands_for_all_keys(tmp_path:
     operations = everything["baseline"]["operations"] - sample["baseline"]["operations"]
     assert abs(rate) < 2 * sample["hit_rate_error"] < 0.2
     assert abs(operations) < 2 * sample["operations_error"] < everything["baseline"]["operations"]
+
+
+@pytest.mark.parametrize("later", [25 * HOUR, 390 * 24 * HOUR])
+def test_a_pause_of_more_than_a_day_stretches_no_rate(tmp_path: Path, later: float) -> None:
+    """A clock was set, or two days were recorded: rates are those of the seconds with a recording."""
+    before = [event(second, "get", hit=1) for second in range(100)]
+    after = [event(later + second, "get", hit=1) for second in range(100)]
+
+    found = forecast_of(write_trace(tmp_path / "t.jsonl", before + after))
+
+    assert found["trace"]["seconds"] + found["trace"]["paused_seconds"] == later + 99
+    assert found["mean_per_second"] == pytest.approx(1, abs=0.1)
+    assert found["minutes"] == 4

@@ -58,7 +58,7 @@ def test_a_file_that_is_cut_anywhere_gives_the_events_before(
     try:
         events, trace = read(path)
     except TraceError as error:
-        assert "first line" in str(error) or "is empty" in str(error)  # noqa: PT017 - cut within the header
+        assert "first line" in str(error) or "there is no trace in it" in str(error)  # noqa: PT017 - cut within the header
         return
     assert events == EVENTS[: len(events)]
     assert trace.skipped <= 1
@@ -66,7 +66,9 @@ def test_a_file_that_is_cut_anywhere_gives_the_events_before(
 
 GARBAGE = st.one_of(
     st.text(st.characters(blacklist_characters="\n", blacklist_categories=["Cs"]), min_size=1, max_size=40),
-    st.sampled_from(["[1,2]", "null", '{"a":1}', '[1,0,"get","k","g",1,null,null,null,2,1,1]', "[[]]", "]["]),
+    st.sampled_from(
+        ["[1,2]", "null", '{"a":1}', '[1,0,"get","k","g",1,null,null,null,2,1,1]', "[[]]", "][", "[" * 50_000]
+    ),
     st.sampled_from(
         [
             json.dumps(EVENTS[0]._replace(**wrong))
@@ -78,6 +80,12 @@ GARBAGE = st.one_of(
                 {"timeout": float("inf")},
                 {"timeout": 10**400},
                 {"key_bytes": -1},
+                {"key_bytes": 10**400},
+                {"value_bytes": 10**400},
+                {"compressed_bytes": -1},
+                {"took": -1},
+                {"batch": 10**400},
+                {"key": "\ud800"},
                 {"value_bytes": 1.5},
                 {"keys": 0},
                 {"batch": 0},
