@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
+from inspect import iscoroutine
 from math import inf
 from typing import Any, TypeAlias, TypeVar
 
@@ -312,6 +313,12 @@ class _Page:
             names = self.cache._check_tags(self._tags)  # noqa: SLF001
             self._tagged = yield from self._snapshot(self.cache._tags.snapshot(names))  # noqa: SLF001
         response = yield Compute(self._view)
+        if iscoroutine(response):
+            response.close()
+            raise TypeError(
+                "cache_page() has decorated a sync function that returns a coroutine. "
+                "Of a class with async methods, decorate get(), or the view that as_view() returns."
+            )
         if callable(getattr(response, "render", None)) and not response.is_rendered:
             response.add_post_render_callback(
                 lambda rendered: actions.run(self.cache, self._finish(rendered, flight, started))

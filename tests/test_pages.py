@@ -15,6 +15,8 @@ from django.template.backends.django import DjangoTemplates
 from django.template.response import TemplateResponse
 from django.test import RequestFactory
 from django.utils.cache import patch_vary_headers
+from django.utils.decorators import method_decorator
+from django.views import View
 from django.views.decorators.cache import cache_page as django_cache_page
 
 from django_momento import pages
@@ -347,3 +349,24 @@ def test_in_an_outage_a_shielded_cache_serves_the_pages_that_it_knows(
 
         assert [site().content, site().content] == [b"page 1"] * 2
         assert [site(get("/other")).content for _ in range(3)] == [b"page 2"] * 3
+
+
+def test_the_views_of_classes_are_decorated_as_views_or_as_methods(make_cache: MakeCache) -> None:
+    """Not as the ``dispatch`` of async methods, which is a sync function."""
+    make_cache()
+
+    class Show(View):
+        @method_decorator(cache_page(60))
+        async def get(self, request: HttpRequest) -> HttpResponse:
+            return HttpResponse(str(time.perf_counter()))
+
+    @method_decorator(cache_page(60), name="dispatch")
+    class Dispatched(Show):
+        pass
+
+    views: list[Any] = [Show.as_view(), cache_page(60)(Show.as_view())]
+    for view in views:
+        first, second = asyncio.run(view(get("/class"))), asyncio.run(view(get("/class")))
+        assert first.content == second.content
+    with pytest.raises(TypeError, match=r"decorate get\(\), or the view that as_view\(\) returns"):
+        Dispatched.as_view()(get("/dispatched"))
