@@ -230,7 +230,7 @@ class ExtendedCache(OperationCache):
         sleep: float | timedelta,
         version: int | None,
     ) -> LockOptions:
-        from .policies.locks import SUFFIX, LockOptions, to_wait
+        from .policies.locks import SUFFIX, LockOptions, to_blocking, to_wait
 
         return LockOptions(
             str(key),
@@ -238,7 +238,7 @@ class ExtendedCache(OperationCache):
             self._place,
             to_duration("timeout", timeout, self.options.max_ttl),
             self.options.max_ttl,
-            blocking,
+            to_blocking(blocking),
             to_wait(blocking_timeout),
             to_duration("sleep", sleep, self.options.max_ttl) / 1000,
         )
@@ -250,7 +250,7 @@ class ExtendedCache(OperationCache):
         """Return True to one caller in ``every`` seconds, on all machines, as for a scheduled job.
 
         The time begins with that call. If the cache fails open and cannot be asked, return False. delete() of
-        the key lets the next caller run.
+        the key lets the next caller run. Give each job a key that holds no value.
         """
         return self._run("run_once", (key,), self._claim_once(key, every, version), False)
 
@@ -259,11 +259,9 @@ class ExtendedCache(OperationCache):
         return await self._arun("run_once", (key,), self._claim_once(key, every, version), False)
 
     def _claim_once(self, key: Key, every: float | timedelta, version: int | None) -> Operation[bool]:
-        from .client.claims import claim
-        from .policies.lock_tokens import make_token
+        from .policies.once import claim_once
 
-        ttl = to_duration("every", every, self.options.max_ttl)
-        return claim(self._momento_key(key, version), make_token(), ttl)
+        return claim_once(self._momento_key(key, version), every, self.options.max_ttl)
 
     @property
     def _place(self) -> tuple[object, str]:

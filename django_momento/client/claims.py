@@ -13,7 +13,7 @@ from .calls import Operation, SetIf, Wait
 from .retry import Pause, jitter
 
 # Milliseconds for which a released token stays. The shortest TTL stands for a delete.
-_RELEASED = 1
+RELEASED = 1
 
 # Seconds in which the circuit breaker is probed and closes, if only one response was lost.
 PAUSES = (0.25, 0.5)
@@ -49,7 +49,7 @@ class Release(SetIf):
     rpc: ClassVar[str] = "SetIf"
 
     def __init__(self, key: bytes, token: bytes) -> None:
-        super().__init__(key, token, _RELEASED, "equal", token)
+        super().__init__(key, token, RELEASED, "equal", token)
 
 
 def claim(key: bytes, token: bytes, ttl: int) -> Operation[bool]:
@@ -75,7 +75,7 @@ def release(key: bytes, token: bytes) -> Operation[bool]:
         released = True
     if released:
         # The key is free when this returns, also for a caller that is nearer than a millisecond to Momento.
-        yield _Backoff(2 * _RELEASED / 1000, {})
+        yield _Backoff(2 * RELEASED / 1000, {})
     return released
 
 

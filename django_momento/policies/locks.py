@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ..client.calls import Operation
-from ..client.claims import claim, release, renew
+from ..client.claims import RELEASED, claim, release, renew
 from ..client.retry import Backoff
 from ..clock import monotonic
 from ..exceptions import LockError, LockNotOwned, MomentoCacheError
@@ -33,6 +33,9 @@ Steps = Generator[Operation[bool] | float, bool, bool]
 # Seconds before the second attempt to acquire a lock, and the longest pause between two attempts.
 INITIAL_PAUSE = 0.25
 MAX_PAUSE = 1.0
+
+# Seconds that stand for a longer wait: 31 years. An int may be too large for a float.
+MAX_WAIT = 1e9
 
 # Added to the key of a lock, so that a value may have the name of the lock that guards it.
 SUFFIX = b"\x00lock"
@@ -105,7 +108,7 @@ class _Lock:
 
     def _acquire(self, blocking: bool | None, blocking_timeout: Any) -> Steps:
         options = self._options
-        blocking = options.blocking if blocking is None else blocking
+        blocking = options.blocking if blocking is None else to_blocking(blocking)
         wait = options.blocking_timeout if blocking_timeout is None else to_wait(blocking_timeout)
         held = self._find_held()
         if held is not None and monotonic() < held.until:
@@ -119,20 +122,18 @@ class _Lock:
         while True:
             sent_at = monotonic()
             try:
-                is_acquired = yield claim(options.momento_key, token, options.ttl)
+                if (yield claim(options.momento_key, token, options.ttl)):
+                    self._set_held(_Held(token, sent_at + options.ttl / 1000))
+                    return True
             except MomentoCacheError:
                 tokens.keep(self._place, token)
                 raise
             except GeneratorExit:
                 raise  # Nobody takes further steps.
             except BaseException:
-                # Cancelled or interrupted in flight: nobody will release what this call may have acquired.
-                with suppress(MomentoCacheError):
-                    yield release(options.momento_key, token)
+                # Cancelled or interrupted: nobody will release the lock that this call may have acquired.
+                yield from self._abandon(token)
                 raise
-            if is_acquired:
-                self._set_held(_Held(token, sent_at + options.ttl / 1000))
-                return True
             left = None if deadline is None else deadline - monotonic()
             if not blocking or (left is not None and left <= 0):
                 return False
@@ -151,11 +152,26 @@ class _Lock:
 
     def _release(self) -> Steps:
         held = self._require_held()
-        is_released = yield release(self._options.momento_key, held.token)
+        try:
+            is_released = yield release(self._options.momento_key, held.token)
+        except (MomentoCacheError, GeneratorExit):
+            raise
+        except BaseException:
+            # Cancelled or interrupted: the call may not have arrived.
+            yield from self._abandon(held.token)
+            raise
         self._set_held(None)
         if not is_released:
             raise self._lost("it cannot be released")
+        # Until then the token is still there, and an attempt that does not wait would fail.
+        yield RELEASED / 1000
         return True
+
+    def _abandon(self, token: bytes) -> Generator[Operation[bool] | float, bool, None]:
+        """Release a token if possible, after a call for it was cancelled or interrupted."""
+        self._set_held(None)
+        with suppress(MomentoCacheError):
+            yield release(self._options.momento_key, token)
 
     def _owned(self) -> Steps:
         held = self._find_held()
@@ -344,6 +360,16 @@ class AsyncLock(_Lock):
             return bool(done.value)
 
 
+def to_blocking(blocking: object) -> bool:
+    """Return whether to wait for a lock. Raises TypeError if it is neither True nor False."""
+    if not isinstance(blocking, bool):
+        raise TypeError(
+            f"blocking is {quote(repr(blocking), 100)}. It must be True or False. Give the seconds to wait "
+            "as blocking_timeout."
+        )
+    return blocking
+
+
 def to_wait(blocking_timeout: object) -> float | None:
     """Return how long to wait for a lock, in seconds, or None for as long as it takes.
 
@@ -352,6 +378,8 @@ def to_wait(blocking_timeout: object) -> float | None:
     if blocking_timeout is None:
         return None
     try:
+        if isinstance(blocking_timeout, bool):
+            raise TypeError
         seconds = to_seconds(blocking_timeout)
         if seconds < 0:
             raise ValueError
@@ -360,4 +388,4 @@ def to_wait(blocking_timeout: object) -> float | None:
             f"blocking_timeout is {quote(repr(blocking_timeout), 100)}. It must be a number of seconds from "
             "0, a timedelta or None."
         ) from None
-    return seconds
+    return min(seconds, MAX_WAIT)

@@ -72,6 +72,8 @@ def to_duration(name: str, duration: object, max_ttl: float) -> int:
     ``max_ttl``, because a shorter one would change its meaning.
     """
     try:
+        if isinstance(duration, bool):
+            raise TypeError
         seconds = to_seconds(duration)
     except (TypeError, ValueError) as error:
         shown = f"{name} is {quote(repr(duration), 100)}."

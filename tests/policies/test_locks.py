@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from django_momento.cache import MomentoCache
-from django_momento.client.claims import Claim
+from django_momento.client.claims import Claim, Release
 from django_momento.events import events
 from django_momento.exceptions import (
     CredentialError,
@@ -508,6 +508,33 @@ def test_a_task_that_is_cancelled_while_it_acquires_holds_nothing(
     asyncio.run(main())
 
 
+def test_a_task_that_is_cancelled_while_it_releases_holds_nothing(
+    momento: LocalServer, make_cache: MakeCache
+) -> None:
+    """Although its call did not take effect."""
+    cache = make_cache(OPTIONS={"CLIENT_TIMEOUT": 10 * HANG_GUARD})
+    is_inside = asyncio.Event()
+
+    async def work() -> None:
+        async with cache.alock("job", 3600):
+            momento.delay(3_600_000)
+            is_inside.set()
+
+    async def main() -> None:
+        task = asyncio.create_task(work())
+        try:
+            await is_inside.wait()
+            await asyncio.sleep(0.05)  # The release is on its way.
+        finally:
+            momento.delay(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await cache.alock("job", 3600, blocking_timeout=5).acquire()
+
+    asyncio.run(main())
+
+
 def test_a_task_that_is_cancelled_while_it_waits_leaves_the_lock_alone(make_cache: MakeCache) -> None:
     cache = make_cache()
     holder = cache.lock("job", 3600)
@@ -543,6 +570,10 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"timeout": 86401}, ValueError, "MAX_TTL, which is 86400 seconds"),
     ({"blocking_timeout": -1}, ValueError, "blocking_timeout is -1"),
     ({"blocking_timeout": "1"}, TypeError, "blocking_timeout is '1'"),
+    ({"blocking_timeout": True}, TypeError, "blocking_timeout is True"),
+    ({"timeout": True}, TypeError, "timeout is True"),
+    ({"blocking": 5}, TypeError, "blocking is 5. It must be True or False"),
+    ({"blocking": None}, TypeError, "blocking is None"),
     ({"sleep": 0}, ValueError, "sleep is 0"),
     ({"thread_local": True}, TypeError, "belongs to the thread"),
     ({"client": None}, TypeError, "Leave it out"),
@@ -556,6 +587,29 @@ def test_a_wrong_argument_is_refused_when_the_lock_is_made(
 ) -> None:
     with pytest.raises(error, match=message):
         getattr(make_cache(), method)("job", **{"timeout": 60, **arguments})
+
+
+@FACES
+def test_a_wrong_argument_of_acquire_is_refused(make_cache: MakeCache, face: str, hold: Hold) -> None:
+    """Such as seconds in the place of ``blocking``, which would wait for ever."""
+    holder = hold(make_cache(), face, "job", 60)
+    with pytest.raises(TypeError, match="blocking is 5"):
+        holder.acquire(5)
+    with pytest.raises(TypeError, match="blocking_timeout is False"):
+        holder.acquire(True, False)
+    assert holder.acquire(True, 10**400)  # Longer than any float of seconds.
+
+
+def test_a_release_ends_after_the_millisecond_in_which_its_token_stays(make_cache: MakeCache) -> None:
+    """So the lock is free for an attempt that does not wait as well."""
+    lock = make_cache().lock("job", 3600)
+    assert lock.acquire()
+    steps = lock._release()
+    step = next(steps)
+    assert not isinstance(step, float)
+    assert isinstance(next(step), Release)
+    assert steps.send(True) >= MILLISECOND
+    assert not lock.owned()
 
 
 def test_the_names_of_django_redis_work(make_cache: MakeCache) -> None:
@@ -603,6 +657,18 @@ def test_a_job_that_was_claimed_in_doubt_runs_for_its_caller(
 def test_a_wrong_interval_is_loud(make_cache: MakeCache, every: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=f"every is {every!r}"):
         make_cache(OPTIONS={"IGNORE_EXCEPTIONS": True}).run_once("nightly", every)
+
+
+@FACES
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_job_whose_key_holds_another_kind_of_value_is_loud(
+    make_cache: MakeCache, face: str, is_open: bool
+) -> None:
+    """Or the job would never run in a cache that fails open."""
+    cache = make_cache(OPTIONS={"IGNORE_EXCEPTIONS": is_open})
+    cache.rate_limit("nightly", 5, 60)
+    with pytest.raises(TypeError, match="holds a value that is no interval"):
+        call(cache, face, "run_once", "nightly", 60)
 
 
 def test_the_operations_of_waiting_are_counted(
