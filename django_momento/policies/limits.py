@@ -86,7 +86,7 @@ class Hit:
         self._limit = _to_integer("limit", limit, INTEGER_RANGE.stop - 1)
         self._cost = _to_integer("cost", cost, MAX_COST)
         self._ttl = to_duration("window", window, max_ttl)
-        self._window = self._ttl / 1000
+        self.window = self._ttl / 1000
         self._on_outage = on_outage
 
     def count(self, place: object) -> Operation[Limit]:
@@ -99,7 +99,7 @@ class Hit:
         try:
             if not self._cost:
                 count = int((yield DictionaryGet(self._key, _FIELD)) or 0)
-                left = windows.find((place, self._key), self._window) if count else 0.0
+                left = windows.find((place, self._key), self.window) if count else 0.0
                 return Limit.make(count < self._limit, count, max(0, self._limit - count), left)
             count = yield DictionaryIncrement(self._key, _FIELD, self._cost, self._ttl)
         except FailedPrecondition as error:
@@ -107,7 +107,7 @@ class Hit:
                 f"Key {quote(self._key, 250)!r} holds a value that is no rate limit. Give each rate limit "
                 "a key of its own."
             ) from error
-        left = windows.record((place, self._key), count, self._window, sent_at)
+        left = windows.record((place, self._key), count, self.window, sent_at)
         return Limit.make(count <= self._limit, count, max(0, self._limit - count), left)
 
     def decide(self, error: MomentoCacheError) -> Limit:
@@ -118,9 +118,9 @@ class Hit:
         if self._on_outage == "raise" or isinstance(error, (FailedPrecondition, InvalidArgument)):
             raise error
         if self._on_outage == "allow":
-            return Limit.make(True, 0, self._limit, self._window, is_counted=False)
+            return Limit.make(True, 0, self._limit, self.window, is_counted=False)
         # Momento is probed so often that a later hit may be counted again.
-        return Limit.make(False, 0, 0, min(self._window, MAX_BACKOFF), is_counted=False)
+        return Limit.make(False, 0, 0, min(self.window, MAX_BACKOFF), is_counted=False)
 
 
 class _Window(NamedTuple):
@@ -152,8 +152,8 @@ class Windows:
             known = self._windows.pop(key, None)
             if known is None or now >= known.ends_at:
                 known = _Window(count, now, now + seconds)
-            elif count < known.highest and sent_at > known.received_at:
-                # A later call has a lower count, so another window has begun.
+            elif count <= known.highest and sent_at > known.received_at:
+                # A later call has no higher count, so another window has begun.
                 known = _Window(count, now, now + seconds)
             elif count > known.highest:
                 known = _Window(count, now, min(known.ends_at, now + seconds))

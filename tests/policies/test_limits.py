@@ -303,6 +303,17 @@ def test_a_lower_count_of_a_later_call_is_of_another_window(windows: Windows, cl
     assert windows.record("key", 2, 60, clock.now) == 60
 
 
+def test_a_window_that_begins_after_delete_has_its_whole_time(timed: MomentoCache, clock: Clock) -> None:
+    """Also if its first hit has the count of the last hit before."""
+    timed.rate_limit("key", 1, 60)
+    clock.advance(50)
+    timed.delete("key")
+    timed.rate_limit("key", 1, 60)
+    clock.advance(20)
+    denied = timed.rate_limit("key", 1, 60)
+    assert (False, 40) == (denied.allowed, denied.retry_after)
+
+
 def test_as_many_windows_as_are_bounded_are_remembered(
     windows: Windows, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
