@@ -155,10 +155,13 @@ class OperationCache(ItemCache):
         encode: Encode,
         fallback: T,
         tags: object = (),
+        *,
+        ask_again: bool = False,
     ) -> T:
         """Encode values and run the operation that stores them.
 
-        With tags, the versions of the tags are read first, and ``encode`` gets them as an argument.
+        With tags, the versions of the tags are read first, and ``encode`` gets them as an argument. If
+        ``ask_again``, Momento is asked for versions that this process knows, because they may be outdated.
         """
         checked = self._check_tags(tags) if tags != () else ()
         try:
@@ -169,7 +172,7 @@ class OperationCache(ItemCache):
                 return client.run(self.options.cache_name, operation)
             with self._observe(verb, keys) as tally:
                 if checked:
-                    client, reading = self._route("snapshot", self._tags.snapshot(checked), tally)
+                    client, reading = self._route("snapshot", self._tags.snapshot(checked, ask_again), tally)
                     versions = client.run(self.options.cache_name, reading, tally)
                     encode = partial(encode, Attributes(tags=versions))
                 client, operation = self._route(verb, store(*encode()), tally)
@@ -185,13 +188,15 @@ class OperationCache(ItemCache):
         encode: Encode,
         fallback: T,
         tags: object = (),
+        *,
+        ask_again: bool = False,
     ) -> T:
         """See _store(). If values must not be evaluated in an event loop, encode them in a thread."""
         checked = self._check_tags(tags) if tags != () else ()
         try:
             with self._observe(verb, keys) as tally:
                 if checked:
-                    client, reading = self._route("snapshot", self._tags.snapshot(checked), tally)
+                    client, reading = self._route("snapshot", self._tags.snapshot(checked, ask_again), tally)
                     versions = await client.arun(self.options.cache_name, reading, tally)
                     encode = partial(encode, Attributes(tags=versions))
                 if self.options.encryption_key == FROM_THE_SECRET and self._client.credential is None:

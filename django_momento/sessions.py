@@ -10,8 +10,7 @@ Each session of a user has a tag, so that ``log_out_everywhere`` ends all of the
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 _KEY_LENGTH = 32
 # The key of the user's primary key in the data of a session, as django.contrib.auth has it.
 _USER = "_auth_user_id"
+# Stands for a session that a cache which fails open did not store.
+_NOT_STORED = object()
 
 
 def user_tag(primary_key: object) -> str:
@@ -128,7 +129,8 @@ class SessionStore(CacheSessionStore):
             super().create()
             return
         self._session_key = self._get_new_session_key()
-        self._write(self._momento, self._get_session(no_load=True))
+        self._tagged = ()
+        self._write(self._momento, self._get_session(no_load=True), self.get_expiry_age())
         self.modified = True
 
     async def acreate(self) -> None:
@@ -136,7 +138,10 @@ class SessionStore(CacheSessionStore):
             await super().acreate()
             return
         self._session_key = self._get_new_session_key()
-        await self._awrite(self._momento, await self._aget_session(no_load=True))
+        self._tagged = ()
+        await self._awrite(
+            self._momento, await self._aget_session(no_load=True), await self.aget_expiry_age()
+        )
         self.modified = True
 
     def save(self, must_create: bool = False) -> None:
@@ -152,10 +157,14 @@ class SessionStore(CacheSessionStore):
             if not cache.add(self.cache_key, data, self.get_expiry_age(), tags=_tags_of(data)):
                 raise CreateError
             return
-        age = self.get_expiry_age()
-        verb, operation = self._update(cache, data, age)
-        if not cache._run(verb, (self.cache_key,), operation, True):
+        age, key = self.get_expiry_age(), self.cache_key
+        is_changed = self._is_changed(data)
+        # Not by a read, which may be of a moment before the deletion.
+        exists = cache._run("touch", (key,), self._prolong(cache, data, age), None)
+        if exists is False:
             raise UpdateError
+        if exists and is_changed:
+            self._write(cache, data, age)
 
     async def asave(self, must_create: bool = False) -> None:
         cache = self._momento
@@ -170,10 +179,13 @@ class SessionStore(CacheSessionStore):
             if not await cache.aadd(self.cache_key, data, await self.aget_expiry_age(), tags=_tags_of(data)):
                 raise CreateError
             return
-        age = await self.aget_expiry_age()
-        verb, operation = self._update(cache, data, age)
-        if not await cache._arun(verb, (self.cache_key,), operation, True):
+        age, key = await self.aget_expiry_age(), self.cache_key
+        is_changed = self._is_changed(data)
+        exists = await cache._arun("touch", (key,), self._prolong(cache, data, age), None)
+        if exists is False:
             raise UpdateError
+        if exists and is_changed:
+            await self._awrite(cache, data, age)
 
     def delete(self, session_key: str | None = None) -> None:
         cache, key = self._momento, session_key or self.session_key
@@ -191,54 +203,58 @@ class SessionStore(CacheSessionStore):
         if key is not None:
             await cache.adelete_many([self.cache_key_prefix + key])
 
-    def _write(self, cache: MomentoCache, data: dict[str, Any]) -> None:
-        key = self.cache_key
-        encode = partial(_encode, cache, key, data, self.get_expiry_age())
-        cache._store("set", (key,), operations.set, encode, None, _tags_of(data))
-        self._forget()
+    def _is_changed(self, data: dict[str, Any]) -> bool:
+        return self._stored is None or self._stored != _pickle(data)
 
-    async def _awrite(self, cache: MomentoCache, data: dict[str, Any]) -> None:
-        key = self.cache_key
-        encode = partial(_encode, cache, key, data, await self.aget_expiry_age())
-        await cache._astore("set", (key,), operations.set, encode, None, _tags_of(data))
-        self._forget()
-
-    def _update(self, cache: MomentoCache, data: dict[str, Any], age: Any) -> tuple[str, Operation[bool]]:
-        """Return the verb and the operation that saves a session which may have been deleted meanwhile."""
-        if self._stored is not None and self._stored == _pickle(data):
-            return "touch", self._keep(cache, data, age)
-        return "set", self._replace(cache, data, age)
-
-    def _keep(self, cache: MomentoCache, data: dict[str, Any], age: Any) -> Operation[bool]:
-        """Let an unchanged session live longer, and return whether it exists."""
-        momento_key, ttl = cache._momento_key(self.cache_key, None), cache._whole_ttl(self.cache_key, age)
-        if tags := _tags_of(data):
+    def _prolong(self, cache: MomentoCache, data: dict[str, Any], age: Any) -> Operation[bool]:
+        """Let a session live longer, and return whether it exists: it may have been deleted meanwhile."""
+        key, tags = self.cache_key, _tags_of(data)
+        if tags and self._has_versions(tags):
             yield from cache._tags.snapshot(tags)  # This renews the version of the tag, which ends as well.
-        return (yield from operations.touch(momento_key, ttl))
+        return (yield from operations.touch(cache._momento_key(key, None), cache._whole_ttl(key, age)))
 
-    def _replace(self, cache: MomentoCache, data: dict[str, Any], age: Any) -> Operation[bool]:
-        """Store a changed session if it exists, and return whether it does."""
-        momento_key, ttl = cache._momento_key(self.cache_key, None), cache._whole_ttl(self.cache_key, age)
-        # Not by a read, which may be of a moment before the deletion.
-        if not (yield from operations.touch(momento_key, ttl)):
-            return False
-        tags = _tags_of(data)
-        versions = (yield from cache._tags.snapshot(tags)) if tags else ()
-        if tags == tuple(name for name, _ in self._tagged):
+    def _has_versions(self, tags: tuple[str, ...]) -> bool:
+        return tags == tuple(name for name, _ in self._tagged)
+
+    def _write(self, cache: MomentoCache, data: dict[str, Any], age: Any) -> None:
+        encode, tags = self._prepare(cache, data, age)
+        stored = cache._store(
+            "set", (self.cache_key,), operations.set, encode, _NOT_STORED, tags, ask_again=True
+        )
+        self._remember(None if stored is _NOT_STORED else data)
+
+    async def _awrite(self, cache: MomentoCache, data: dict[str, Any], age: Any) -> None:
+        encode, tags = self._prepare(cache, data, age)
+        stored = await cache._astore(
+            "set", (self.cache_key,), operations.set, encode, _NOT_STORED, tags, ask_again=True
+        )
+        self._remember(None if stored is _NOT_STORED else data)
+
+    def _prepare(
+        self, cache: MomentoCache, data: dict[str, Any], age: Any
+    ) -> tuple[Callable[..., tuple[bytes, bytes, int]], tuple[str, ...]]:
+        """Return the function that encodes a session, and the tags whose versions it needs."""
+        key, tags = self.cache_key, _tags_of(data)
+
+        def encode(attributes: Attributes | None = None) -> tuple[bytes, bytes, int]:
+            if attributes is not None:
+                self._tagged = attributes.tags
+            elif tags:
+                attributes = Attributes(tags=self._tagged)
+            momento_key = cache._momento_key(key, None)
+            # Without TTL_JITTER, which would end a session before its cookie.
+            return momento_key, cache._encode(momento_key, key, data, attributes), cache._whole_ttl(key, age)
+
+        if self._has_versions(tags):
             # Of the moment when it was loaded: the user may have been logged out everywhere since.
-            versions = self._tagged
-        attributes = Attributes(tags=versions) if versions else None
-        yield from operations.set(*_encode(cache, self.cache_key, data, age, attributes))
-        self._tagged = versions
-        self._remember(data)
-        return True
+            return encode, ()
+        return encode, tags
 
-    def _remember(self, data: dict[str, Any]) -> None:
-        self._stored = _pickle(data) if settings.SESSION_SAVE_EVERY_REQUEST else None
-
-    def _forget(self) -> None:
-        self._tagged = ()
-        self._stored = None
+    def _remember(self, data: dict[str, Any] | None) -> None:
+        if data is None or not settings.SESSION_SAVE_EVERY_REQUEST:
+            self._stored = None
+        else:
+            self._stored = _pickle(data)
 
 
 def _load(cache: MomentoCache, key: str) -> Operation[tuple[Any, Tagged] | None]:
@@ -251,14 +267,6 @@ def _load(cache: MomentoCache, key: str) -> Operation[tuple[Any, Tagged] | None]
     tags = value.attributes.tags
     (is_current,) = yield from cache._tags.find_current([tags])
     return (value.value, tags) if is_current else None
-
-
-def _encode(
-    cache: MomentoCache, key: str, data: dict[str, Any], age: Any, attributes: Attributes | None = None
-) -> tuple[bytes, bytes, int]:
-    """Return the arguments of operations.set(). TTL_JITTER does not end a session before its cookie."""
-    momento_key = cache._momento_key(key, None)
-    return momento_key, cache._encode(momento_key, key, data, attributes), cache._whole_ttl(key, age)
 
 
 def _tags_of(data: Mapping[str, Any]) -> tuple[str, ...]:

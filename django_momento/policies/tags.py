@@ -64,10 +64,14 @@ class Tags:
         self._seconds = options.tag_seconds
         self._ttl = to_milliseconds(None, options.max_ttl)
 
-    def snapshot(self, tags: Iterable[str]) -> Operation[Tagged]:
-        """Return the tags with the versions that they have now. A tag without a version gets one."""
+    def snapshot(self, tags: Iterable[str], ask_again: bool = False) -> Operation[Tagged]:
+        """Return the tags with the versions that they have now. A tag without a version gets one.
+
+        If ``ask_again``, versions that this process knows are asked for again.
+        """
         keys = {tag: tag_key(self._prefix, tag) for tag in tags}
-        found = yield from self._versions.ensure(keys.values(), self._seconds, self._ttl)
+        seconds = 0 if ask_again else self._seconds
+        found = yield from self._versions.ensure(keys.values(), seconds, self._ttl)
         return tuple((tag, found[key]) for tag, key in keys.items())
 
     def snapshot_afterwards(self, tags: Iterable[str], started: float) -> Operation[Tagged | None]:

@@ -24,7 +24,8 @@ from django_momento.cache import MomentoCache
 from django_momento.exceptions import LimitExceeded
 from django_momento.local import LocalServer
 from django_momento.policies import versions
-from django_momento.sessions import SessionStore, alog_out_everywhere, log_out_everywhere
+from django_momento.sessions import SessionStore, alog_out_everywhere, log_out_everywhere, user_tag
+from tests.conftest import CACHE_NAME, local_options
 from tests.ecosystem.conftest import PASSWORD, Configure
 from tests.kit.clock import Clock
 from tests.kit.tables import table
@@ -306,6 +307,47 @@ def test_a_request_in_flight_does_not_log_its_user_in_again(
     late.change()
     late.call("save")
     assert {} == Session(prefix, key).call("load")
+
+
+@FACES
+def test_a_login_right_after_the_end_of_all_sessions_lasts(
+    user: User, momento: LocalServer, prefix: str
+) -> None:
+    """Although this process still knows the version of the tag that another process has replaced."""
+    log_in(Client())
+    another = MomentoCache(CACHE_NAME, {"OPTIONS": local_options(momento, CLIENT_TIMEOUT=9)})
+    another.invalidate_tags(user_tag(user.pk))
+    session = Session(prefix)
+    session.call("update", {"_auth_user_id": str(user.pk)})
+    session.call("save")
+    versions.versions.forget()
+    assert {"_auth_user_id": str(user.pk)} == Session(prefix, session.store.session_key).call("load")
+
+
+@FACES
+def test_a_session_that_moved_before_its_user_was_logged_out_everywhere_ends_too(
+    user: User, prefix: str
+) -> None:
+    """A request that saves it again does not log its user in again."""
+    session = Session(prefix, log_in(Client()).cookies["sessionid"].value)
+    session.call("cycle_key")
+    log_out_everywhere(user)
+    session.change()
+    session.call("save")
+    assert {} == Session(prefix, session.store.session_key).call("load")
+
+
+def test_an_async_session_may_hold_a_queryset(user: User) -> None:
+    """Pickling evaluates it, which Django refuses to do in an event loop."""
+
+    async def store() -> str | None:
+        session = SessionStore()
+        await session.asave()
+        await session.aset("users", User.objects.filter(pk=user.pk))
+        await session.asave()
+        return session.session_key
+
+    assert [user] == list(SessionStore(async_to_sync(store)())["users"])
 
 
 def test_the_version_of_a_tag_lives_as_long_as_the_sessions(
