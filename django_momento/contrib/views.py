@@ -12,19 +12,20 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from hashlib import sha256
 from math import ceil
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from ..cache import MomentoCache
-from ..policies.limits import Limit, OnOutage
+from ..policies.limits import Hit, Limit, OnOutage
 
 View = TypeVar("View", bound=Callable[..., Any])
 Identify = Callable[[HttpRequest], object]
@@ -34,6 +35,10 @@ KEYS = ("user", "ip")
 _PLAIN = re.compile(r"[\w.:@+-]{1,100}", re.ASCII)
 # The characters of a string in a structured header field, but for the quote and the backslash.
 _NAME = re.compile(r"[ !#-\[\]-~]+")
+# They stay as they are in a header. The letters of other alphabets, in the path of a view, are escaped.
+_SAFE = "".join(chr(code) for code in range(32, 127) if chr(code) not in '"\\')
+# Seconds that no window exceeds: the TTLs of provisioned storage have no bound.
+_ANY_TTL = 1e9
 
 
 def rate_limit(
@@ -60,13 +65,17 @@ def rate_limit(
     """
     if not callable(key) and key not in KEYS:
         raise ValueError(f"key is {key!r}. It must be {' or '.join(map(repr, KEYS))}, or a function.")
-    if name is not None and not _NAME.fullmatch(name):
+    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ValueError(f"name is {name!r}. It must be printable ASCII without quotes and backslashes.")
+    if isinstance(proxies, bool) or not isinstance(proxies, int) or proxies < 0:
+        raise ValueError(f"proxies is {proxies!r}. It must be a number of proxies from 0.")
+    # Refuses wrong arguments when the module is imported. MAX_TTL is known when the cache is used.
+    seconds = _to_whole_seconds(Hit(b"", limit, window, _ANY_TTL, 1, on_outage).window)
 
     def decorate(view: View) -> View:
-        function = view if hasattr(view, "__qualname__") else type(view)
-        limit_name = name or f"{function.__module__}.{function.__qualname__}"
-        policy = f'"{limit_name}";q={limit};w={_to_whole_seconds(window)}'
+        limit_name = name or _path_of(view)
+        shown_name = quote(limit_name, safe=_SAFE)
+        policy = f'"{shown_name}";q={limit};w={seconds}'
 
         def cache_key(identity: object) -> str:
             text = str(identity)
@@ -83,7 +92,7 @@ def rate_limit(
                     cache_key(identity), limit, window, on_outage=on_outage
                 )
                 response = await view(request, *args, **kwargs) if outcome else refuse(outcome)
-                return add_headers(response, limit_name, policy, outcome)
+                return add_headers(response, shown_name, policy, outcome)
 
             return cast(View, aview)
 
@@ -94,7 +103,7 @@ def rate_limit(
                 return cast(HttpResponseBase, view(request, *args, **kwargs))
             outcome = find_cache(cache).rate_limit(cache_key(identity), limit, window, on_outage=on_outage)
             response = view(request, *args, **kwargs) if outcome else refuse(outcome)
-            return add_headers(response, limit_name, policy, outcome)
+            return add_headers(response, shown_name, policy, outcome)
 
         return cast(View, sync_view)
 
@@ -146,7 +155,8 @@ def find_cache(alias: str) -> MomentoCache:
 
 def _identify(request: HttpRequest, key: str | Identify, proxies: int) -> object:
     if callable(key):
-        return key(request)
+        identity = key(request)
+        return async_to_sync(_wait_for)(identity) if isinstance(identity, Awaitable) else identity
     user = getattr(request, "user", None) if key == "user" else None
     return _identity_of(user, request, proxies)
 
@@ -159,6 +169,18 @@ async def _aidentify(request: HttpRequest, key: str | Identify, proxies: int) ->
     return _identity_of(user, request, proxies)
 
 
+async def _wait_for(identity: Awaitable[object]) -> object:
+    return await identity
+
+
+def _path_of(view: Any) -> str:
+    """Return the path of the function or the class of a view."""
+    while isinstance(view, partial):
+        view = view.func
+    function = view if hasattr(view, "__qualname__") else type(view)
+    return f"{function.__module__}.{function.__qualname__}"
+
+
 def _identity_of(user: Any, request: HttpRequest, proxies: int) -> str:
     if user is not None and user.is_authenticated:
         return f"user:{user.pk}"
@@ -169,7 +191,6 @@ def _digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _to_whole_seconds(duration: float | timedelta) -> int:
-    """Return a duration in whole seconds, rounded up, and at least 1."""
-    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+def _to_whole_seconds(seconds: float) -> int:
+    """Return seconds as an integer, rounded up, and at least 1."""
     return max(1, ceil(seconds))

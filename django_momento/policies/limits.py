@@ -71,7 +71,7 @@ class Limit(_Fields):
 
 
 class Hit:
-    """One hit on a rate limit: the operation that counts it, and its outcome.
+    """One hit on a rate limit: the operation that counts it, and its outcome. ``window`` is in seconds.
 
     Raises TypeError if ``limit`` or ``cost`` is not an integer or ``window`` is not a duration, and
     ValueError if one of them is out of range.

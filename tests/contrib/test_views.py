@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -232,13 +233,46 @@ def test_a_request_without_users_counts_by_address(make_cache: MakeCache) -> Non
         ({"name": 'a "name"'}, "name is"),
         ({"name": "ü"}, "name is"),
         ({"name": ""}, "name is"),
+        ({"name": 5}, "name is 5"),
+        # It would be an entry that the visitor wrote.
+        ({"proxies": -1}, "proxies is -1"),
+        ({"proxies": None}, "proxies is None"),
+        ({"on_outage": "stop"}, "on_outage is 'stop'"),
+        ({"limit": "5"}, "limit is '5'"),
+        ({"limit": -1}, "limit is -1"),
+        ({"window": None}, "window is None"),
+        ({"window": 0}, "window is 0"),
+        ({"window": float("nan")}, "window is nan"),
+        ({"window": float("inf")}, "window is inf"),
     ],
 )
 def test_a_wrong_argument_is_refused_when_the_module_is_imported(
     arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message):
-        rate_limit(1, 60, **arguments)
+    with pytest.raises((TypeError, ValueError), match=message):
+        rate_limit(**{"limit": 1, "window": 60, **arguments})
+
+
+def test_a_sync_view_may_have_an_async_key(make_cache: MakeCache) -> None:
+    make_cache()
+
+    async def tenant(request: HttpRequest) -> str:
+        return request.headers["X-Tenant"]
+
+    view = limited("sync", 1, 60, key=tenant)
+    requests = [make_request(X_Tenant=name) for name in ("a", "a", "b")]
+    assert [200, 429, 200] == [view(request).status_code for request in requests]
+
+
+def größe(request: HttpRequest) -> HttpResponse:  # noqa: PLC2401 - as a site may name its view
+    return HttpResponse("served")
+
+
+def test_a_view_is_named_by_its_function(make_cache: MakeCache) -> None:
+    """In ASCII, and also if it is a partial one."""
+    make_cache()
+    policies = [respond(rate_limit(1, 60)(view))["RateLimit-Policy"] for view in (größe, partial(größe))]
+    assert policies == [f'"{__name__}.gr%C3%B6%C3%9Fe";q=1;w=60'] * 2
 
 
 def test_a_cache_without_rate_limits_is_an_error_that_names_it(settings: Any) -> None:

@@ -608,7 +608,9 @@ def test_a_release_ends_after_the_millisecond_in_which_its_token_stays(make_cach
     step = next(steps)
     assert not isinstance(step, float)
     assert isinstance(next(step), Release)
-    assert steps.send(True) >= MILLISECOND
+    pause = steps.send(True)
+    assert isinstance(pause, float)
+    assert pause >= MILLISECOND
     assert not lock.owned()
 
 
