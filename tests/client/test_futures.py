@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 
 from django_momento.client.futures import wait_for
+from tests.kit.sites import eventually
 
 
 def settled_elsewhere(*futures: Future[str]) -> None:
@@ -105,7 +106,12 @@ def test_cancelling_the_task_cancels_what_only_it_waits_for(shared: bool) -> Non
             await waiting
         return futures
 
-    assert [not shared] * 2 == [future.cancelled() for future in asyncio.run(main())]
+    futures = asyncio.run(main())
+    if shared:
+        assert not any(future.cancelled() for future in futures)
+    else:
+        # On a thread, for which a busy machine makes the task wait too short a time.
+        eventually(lambda: all(future.cancelled() for future in futures))
 
 
 def test_an_answer_after_a_cancellation_is_dropped() -> None:

@@ -141,14 +141,15 @@ def test_an_exception_that_a_started_thread_hides_is_found(monkeypatch: pytest.M
     def handler(signum: int, frame: FrameType) -> None:
         raise TimeLimit
 
-    def start_and_interrupt(*arguments: Any) -> None:
-        start(*arguments)
+    def start_and_interrupt(*arguments: Any, **options: Any) -> None:
+        start(*arguments, **options)
         eventually(lambda: thread in threading._active.values())  # type: ignore[attr-defined]
         handler(14, sys._getframe())
 
-    start, is_over = threading._start_new_thread, threading.Event()  # type: ignore[attr-defined]
+    name = "_start_new_thread" if sys.version_info < (3, 13) else "_start_joinable_thread"
+    start, is_over = getattr(threading, name), threading.Event()
     thread = threading.Thread(target=is_over.wait)
-    monkeypatch.setattr(threading, "_start_new_thread", start_and_interrupt)
+    monkeypatch.setattr(threading, name, start_and_interrupt)
     with pytest.raises(KeyError) as caught:
         thread.start()
     is_over.set()
