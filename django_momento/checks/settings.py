@@ -176,7 +176,8 @@ def _keyspace(cache: MomentoCache) -> tuple[object, ...]:
     connection = cache.options.connection
     account = (connection.credentials, connection.secret_id, connection.region, connection.endpoint)
     source = (connection.api_key_variable, connection.api_key_file)
-    return account, source, cache.options.cache_name, cache.key_prefix, cache.version, cache.key_func
+    keys = (cache.key_prefix, cache.version, cache.key_func, cache.options.clear)
+    return account, source, cache.options.cache_name, *keys
 
 
 def _uses_django_redis() -> bool:

@@ -140,6 +140,7 @@ def test_sessions_in_a_cache_that_fails_open_are_remarked(found: Found) -> None:
         ({"location": "other"}, []),
         ({"key_prefix": "other"}, []),
         ({"version": 2}, []),
+        ({"CLEAR": "prefix"}, []),
         ({"key_function": "tests.kit.checking.alias"}, []),
         ({"REGION": "eu-west-1"}, []),
         ({"SECRET_ID": "other"}, []),
