@@ -36,6 +36,8 @@ class Record:
         self.calls = 0
         self.longest = 0.0
         self.longest_verb = ""
+        # The end of the last call that failed, by time.perf_counter().
+        self.failed_at = 0.0
         self.errors: Counter[str] = Counter()
         self.foreign: Counter[str] = Counter()
         self.wrong: Counter[str] = Counter()
@@ -44,6 +46,8 @@ class Record:
         self.calls += 1
         if seconds > self.longest:
             self.longest, self.longest_verb = seconds, verb
+        if error is not None:
+            self.failed_at = time.perf_counter()
         if isinstance(error, MomentoCacheError):
             self.errors[type(error).__name__] += 1
         elif error is not None:
