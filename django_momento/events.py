@@ -16,6 +16,7 @@ from typing import ClassVar, TypeAlias
 
 from . import forking
 from .clock import monotonic
+from .interruption import is_interruption
 
 logger = logging.getLogger("django_momento")
 
@@ -150,7 +151,9 @@ def notify(event: CallEvent, told: list[Observer]) -> None:
     for observer in tuple(told):
         try:
             observer(event)
-        except Exception:
+        except Exception as error:
+            if is_interruption(error):
+                raise
             if observer in told:
                 told.remove(observer)
                 logger.exception("The cache observer %r raised, and is not called any more.", observer)

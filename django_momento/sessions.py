@@ -24,6 +24,7 @@ from .cache import MomentoCache
 from .client import operations
 from .client.calls import Get, Operation
 from .codec.attributes import Attributed, Attributes
+from .interruption import is_interruption
 
 if TYPE_CHECKING:
     from django.core.cache.backends.base import BaseCache
@@ -278,5 +279,7 @@ def _pickle(data: dict[str, Any]) -> bytes | None:
     """Return data as bytes, equal for equal data, or None if it cannot be told whether the data changes."""
     try:
         return pickle.dumps(data)
-    except Exception:  # noqa: BLE001 - a value of the site's own may raise anything
+    except Exception as error:  # a value of the site's own may raise anything
+        if is_interruption(error):
+            raise
         return None

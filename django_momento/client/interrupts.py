@@ -17,6 +17,8 @@ from contextlib import _GeneratorContextManager, suppress
 from functools import cache
 from types import CodeType, FrameType, TracebackType
 
+from ..interruption import is_interruption
+
 # Packages whose code runs inside a call. Exceptions of their own types come from the call itself.
 _LIBRARIES = sys.stdlib_module_names | {"django_momento", "google", "grpc", "momento", "momento_wire_types"}
 
@@ -82,7 +84,7 @@ def is_foreign(error: BaseException) -> bool:
         package = type(error).__module__.partition(".")[0]
         if package not in _LIBRARIES:
             return True
-    return _has_passed_signal_handler(error.__traceback__)
+    return is_interruption(error)
 
 
 def hidden_interruption(error: BaseException) -> BaseException | None:
@@ -108,22 +110,6 @@ def _innermost_frame(traceback: TracebackType | None) -> FrameType | None:
 
 def _is_of_a_library(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _LIBRARIES
-
-
-def _has_passed_signal_handler(traceback: TracebackType | None) -> bool:
-    # Python calls a handler with the number of the signal and the frame that it interrupted. Frames of Cython
-    # may lie between the two.
-    frames: set[int] = set()
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if frames:
-            for value in list(frame.f_locals.values()):
-                values = value if type(value) is tuple else (value,)
-                if any(type(each) is FrameType and id(each) in frames for each in values):
-                    return True
-        frames.add(id(frame))
-        traceback = traceback.tb_next
-    return False
 
 
 def is_inside_grpc() -> bool:

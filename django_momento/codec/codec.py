@@ -24,6 +24,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from ..exceptions import CredentialError, UnreadableValue
+from ..interruption import is_interruption
 from ..redaction import SecretStr
 from .attributes import (
     Attributed,
@@ -210,7 +211,9 @@ class Opened:
         """
         try:
             value = self._loads(self.payload)
-        except Exception as error:  # noqa: BLE001 - unpickling may raise anything
+        except Exception as error:  # unpickling may raise anything
+            if is_interruption(error):
+                raise
             reason = f"it cannot be deserialized ({type(error).__name__})"
         else:
             return value if self.attributes is None else Attributed(value, self.attributes)
@@ -296,7 +299,9 @@ class Codec:
             payload, attributes = self._unseal(key, tag, data)
         try:
             value = self._loads(payload)
-        except Exception as error:  # noqa: BLE001 - unpickling may raise anything
+        except Exception as error:  # unpickling may raise anything
+            if is_interruption(error):
+                raise
             reason = f"it cannot be deserialized ({type(error).__name__})"
         else:
             return value if attributes is None else Attributed(value, attributes)

@@ -12,6 +12,7 @@ from functools import cache, partial
 from typing import Any, NamedTuple, Protocol
 
 from ..exceptions import UnreadableValue
+from ..interruption import is_interruption
 from .imports import OptionError, import_optional
 
 # Stored values depend on these numbers: they never change, and a number is used only once. They fit one byte.
@@ -75,6 +76,8 @@ def decompress(number: int, data: bytes, max_bytes: int) -> bytes:
     except UnreadableValue:
         raise
     except Exception as error:  # Each library has its own.
+        if is_interruption(error):
+            raise
         raise UnreadableValue(f"it cannot be decompressed with {name} ({type(error).__name__})") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..events import events
+from ..interruption import is_interruption
 from .pair import Pair
 from .reports import find_report, report
 from .sides import Plan, Side
@@ -20,8 +21,9 @@ def maintain(pair: Pair, phase: str) -> Plan[None]:
         if pair.ledger.is_due(side.name):
             try:
                 yield from _repair(pair, side)
-            except Exception:  # noqa: BLE001, S112 - counted as a failure of its side, and tried again
-                continue
+            except Exception as error:  # counted as a failure of its side, and tried again
+                if is_interruption(error):
+                    raise
     yield from report(pair, phase)
 
 

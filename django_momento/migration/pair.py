@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ..clock import monotonic
+from ..interruption import is_interruption
 from .ledger import Copy, Name
 from .phases import SHADOW
 from .sides import Plan, Side, TellTime
@@ -86,7 +87,9 @@ class Pair:
             else:
                 self.figures.add(copies=1)
             is_unverified = False
-        except Exception:  # noqa: BLE001 - the caller has the value, and the failure is counted
+        except Exception as error:  # the caller has the value, and the failure is counted
+            if is_interruption(error):
+                raise
             return
         finally:
             if is_unverified:

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from random import random
 from typing import Any
 
+from ..interruption import is_interruption
 from .ledger import Name
 from .pair import Pair
 from .phases import SHADOW
@@ -209,7 +210,9 @@ class Reads:
                     return  # it was written meanwhile
                 # If a lost write left the value behind, it is gone now.
                 yield self._new.step("delete_many", [key], version=version)
-        except Exception:  # noqa: BLE001 - counted as a failure of its side
+        except Exception as error:  # counted as a failure of its side
+            if is_interruption(error):
+                raise
             return
         self._count_comparison(key, value, other, differs)
 

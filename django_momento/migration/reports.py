@@ -14,6 +14,7 @@ from random import sample
 from typing import Any
 
 from ..clock import wall
+from ..interruption import is_interruption
 from .pair import Pair
 from .sides import Plan, Side
 from .state import NEW, OLD, Migration
@@ -36,8 +37,9 @@ def report(pair: Pair, phase: str) -> Plan[None]:
         yield from _write(side, migration, json.dumps(show(migration, phase)))
         if side is pair.old:
             migration.reports += 1
-    except Exception:  # noqa: BLE001 - counted as a failure of its side
-        return
+    except Exception as error:  # counted as a failure of its side
+        if is_interruption(error):
+            raise
 
 
 def _write(side: Side, migration: Migration, text: str) -> Plan[None]:

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperatio
 
 from ..cache import MomentoCache
 from ..clock import monotonic
+from ..interruption import is_interruption
 from .state import NEW, Health, Migration
 from .time_left import atime_left, time_left
 
@@ -105,7 +106,10 @@ def run(plan: Plan[T], migration: Migration) -> T:
                 if started is None:
                     raise SideRests
                 result = call(step)
-            except BaseException as error:  # noqa: BLE001 - the plan decides
+            except BaseException as error:
+                if is_interruption(error):
+                    plan.close()  # as if the call were cancelled
+                    raise
                 _end(migration, step, started, error)
                 step = plan.throw(error)
             else:
@@ -132,7 +136,10 @@ async def arun(plan: Plan[T], migration: Migration) -> T:
                 if started is None:
                     raise SideRests
                 result = await call(step)
-            except BaseException as error:  # noqa: BLE001 - the plan decides
+            except BaseException as error:
+                if is_interruption(error):
+                    plan.close()  # as if the call were cancelled
+                    raise
                 _end(migration, step, started, error)
                 step = plan.throw(error)
             else:

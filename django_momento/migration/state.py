@@ -106,7 +106,8 @@ class Migration:
         self.looked_at, self.looked_in = 0.0, ""
         self.has_left_old = False
         self._maintained_at = self._reported_at = monotonic()
-        self._lock = threading.Lock()
+        # A handler of a signal may use the cache while its thread holds the lock.
+        self._lock = threading.RLock()
 
     def lingers(self, *, is_write: bool) -> bool:
         """Return whether a call in ``done`` is still made as in ``dual``.
@@ -142,16 +143,14 @@ class Migration:
 
     def takes_turn(self, pause: float) -> bool:
         """Return whether the caller should do the maintenance, at most once in ``pause`` seconds."""
-        now = monotonic()
-        if now - self._maintained_at < pause or not self._lock.acquire(blocking=False):
+        if monotonic() - self._maintained_at < pause:
             return False
-        try:
+        with self._lock:
+            now = monotonic()
             if now - self._maintained_at < pause:
                 return False
             self._maintained_at = now
             return True
-        finally:
-            self._lock.release()
 
     def is_report_due(self, pause: float) -> bool:
         """Return whether ``pause`` seconds have passed since it was due last."""
@@ -180,7 +179,7 @@ class Migration:
         self.ledger.after_fork()
         self.figures = Figures()
         self.slot = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 class Migrations:

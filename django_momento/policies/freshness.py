@@ -20,6 +20,7 @@ from ..codec.attributes import Attributed, Attributes, is_stale
 from ..codec.codec import Opened
 from ..events import events
 from ..exceptions import MomentoCacheError, UnreadableValue
+from ..interruption import is_interruption
 from ..redaction import quote
 from .actions import Actions, Await, Compute, Evaluate, Operate, Sleep, Store, Verb
 from .flights import LEAD, RETRY, Flight, Waiter, flights, leading, name_flight
@@ -132,8 +133,10 @@ def land(flight: Flight, make_outcome: Callable[[], object] | None) -> Actions[N
     try:
         if flights.land(flight) and make_outcome is not None:
             outcome = yield Evaluate(make_outcome)
-    except Exception:  # noqa: BLE001 - a value that cannot be encoded, which waiters must read
+    except Exception as error:  # a value that cannot be encoded, which waiters must read
         outcome = RETRY
+        if is_interruption(error):
+            raise
     finally:
         flights.tell(flight, outcome)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from threading import RLock
 
 from .. import forking
+from ..interruption import is_interruption
 from ..redaction import quote
 
 MAX_GROUPS = 100
@@ -70,7 +71,9 @@ class GroupNames:
         for key in keys:
             try:
                 text = _group_of(str(key)) if key_group is None else str(key_group(str(key)))
-            except Exception:  # noqa: BLE001 - a site's own function must not fail a cache call
+            except Exception as error:  # a site's own function must not fail a cache call
+                if is_interruption(error):
+                    raise
                 text = OTHER
             group = names.get(text) or self._add(names, text)
             if found is not None and group != found:

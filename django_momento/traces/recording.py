@@ -19,6 +19,7 @@ from django.core.cache import caches
 from ..codec.imports import OptionError, import_dotted
 from ..conf.wrapping import leads_back
 from ..exceptions import ConfigurationError
+from ..interruption import is_interruption
 from ..policies.key_groups import OTHER, group_names, is_whole_key
 from .files import SUFFIXES, import_zstd, split_name
 from .format import HASH_DIGITS, HASH_SPACE, hash_key, hash_secret
@@ -84,7 +85,9 @@ class Recording:
     def _make(self, wrapped: Any, key: Any, version: int | None) -> KeyEntry:
         try:
             full_key = str(wrapped.make_key(key, version=version)).encode("utf-8", "surrogatepass")
-        except Exception:  # noqa: BLE001 - the wrapped cache raises it too, to the caller
+        except Exception as error:  # the wrapped cache raises it too, to the caller
+            if is_interruption(error):
+                raise
             return OTHERS
         hashed = hash_key(self._secret, full_key)
         if hashed >= self._bound:

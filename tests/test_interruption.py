@@ -1,0 +1,155 @@
+"""The exception of a signal's handler comes out, wherever this package expects exceptions and goes on."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import pytest
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+
+from django_momento.events import observers
+from django_momento.migration.state import migrations
+from django_momento.sessions import SessionStore
+from tests.conftest import MakeCache
+
+
+class TimeLimit(Exception):
+    """As the soft time limit of a task queue."""
+
+
+@pytest.fixture(autouse=True)
+def _handler() -> Iterator[None]:
+    def handle(*_: object) -> None:
+        raise TimeLimit
+
+    before = signal.signal(signal.SIGALRM, handle)
+    yield
+    signal.signal(signal.SIGALRM, before)
+    migrations.forget()
+
+
+def interrupt(*_: object) -> Any:
+    signal.raise_signal(signal.SIGALRM)
+
+
+class Interrupting:
+    """A value whose pickling or unpickling is interrupted."""
+
+    def __init__(self, *, when_pickled: bool) -> None:
+        self.when_pickled = when_pickled
+
+    def __reduce__(self) -> Any:
+        if self.when_pickled:
+            interrupt()
+        return interrupt, ()
+
+
+def unpickle(make_cache: MakeCache) -> None:
+    cache = make_cache(OPTIONS={"SERIALIZER": "pickle", "IGNORE_EXCEPTIONS": True})
+    cache.set("k", Interrupting(when_pickled=False))
+    cache.get("k", "a default")
+
+
+def name_a_group(make_cache: MakeCache) -> None:
+    cache = make_cache(OPTIONS={"KEY_GROUP": f"{__name__}.interrupt"})
+    observers.append(print)
+    try:
+        cache.get("k")
+    finally:
+        observers.remove(print)
+
+
+def observe(make_cache: MakeCache) -> None:
+    cache = make_cache()
+    observers.append(interrupt)
+    try:
+        cache.get("k")
+    finally:
+        observers.remove(interrupt)  # It is still there.
+
+
+def change_a_session(make_cache: MakeCache) -> None:
+    make_cache(OPTIONS={"SERIALIZER": "pickle"})
+    store = SessionStore("a" * 32)
+    store["value"] = 1
+    store.save()
+    store["value"] = Interrupting(when_pickled=True)
+    store.save()
+
+
+@pytest.mark.parametrize("act", [unpickle, name_a_group, observe, change_a_session])
+def test_a_time_limit_comes_out_of_code_that_goes_on_after_errors(
+    act: Callable[[MakeCache], None], make_cache: MakeCache
+) -> None:
+    with pytest.raises(TimeLimit):
+        act(make_cache)
+
+
+class Interrupted(LocMemCache):
+    """A side of a migration. Its calls are interrupted while ``is_armed`` has its name."""
+
+    is_armed: ClassVar[set[str]] = set()
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        side = super().__getattribute__("_cache_side")
+        if name in VERBS and side in Interrupted.is_armed:
+            return lambda *args, **more: interrupt()
+        return found
+
+    def __init__(self, name: str, params: Any) -> None:
+        self._cache_side = name
+        super().__init__(name, params)
+
+
+VERBS: dict[str, Callable[[str], tuple[Any, ...]]] = {
+    "get": lambda key: (key,),
+    "set": lambda key: (key, 1),
+    "add": lambda key: (f"new-{key}", 1),
+    "touch": lambda key: (key,),
+    "has_key": lambda key: (key,),
+    "delete": lambda key: (key,),
+    "incr": lambda key: (key,),
+    "get_many": lambda key: ([key],),
+    "set_many": lambda key: ({key: 1},),
+    "delete_many": lambda key: ([key],),
+    "get_or_set": lambda key: (f"new-{key}", 1),
+    "clear": lambda key: (),
+}
+
+
+@pytest.mark.parametrize("phase", ["shadow", "dual"])
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_a_time_limit_comes_out_of_either_side_of_a_migration(settings: Any, phase: str, side: str) -> None:
+    """A failure of one side costs a caller nothing, but a time limit is none."""
+    backend = f"{__name__}.Interrupted"
+    settings.CACHES = {
+        "old": {"BACKEND": backend, "LOCATION": "old"},
+        "new": {"BACKEND": backend, "LOCATION": "new"},
+        "default": {
+            "BACKEND": "django_momento.migration.DualCache",
+            "OPTIONS": {"OLD": "old", "NEW": "new", "PHASE": phase},
+        },
+    }
+    cache = caches["default"]
+    # These ask the side only if the other has no value, or for a sample.
+    reads = {"get", "has_key", "get_many"}
+    seldom = {("shadow", "new"): reads, ("dual", "old"): reads}
+    lost = []
+    cache.clear()
+    for verb, arguments in VERBS.items():
+        if verb in seldom.get((phase, side), ()):
+            continue
+        cache.set(verb, 1)
+        Interrupted.is_armed = {side}
+        try:
+            getattr(cache, verb)(*arguments(verb))
+        except TimeLimit:
+            continue
+        finally:
+            Interrupted.is_armed = set()
+        lost.append(verb)
+    assert [] == lost
