@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import monotonic
 from ..exceptions import CallTimedOut, TransportError
+from ..interruption import is_interruption
 from .breaker import Breakers, CircuitBreaker, Probe
 from .calls import PROBE
 from .fork_gate import gate
@@ -118,7 +119,9 @@ class Recovery:
         try:
             late_at = monotonic() + self._in_use().probe_timeout + _MARGIN
             has_succeeded = self._has_recovered(cache)
-        except Exception:
+        except Exception as error:
+            if is_interruption(error):
+                raise  # It belongs to the caller, on whose thread this probe runs.
             logger.exception("A probe of Momento failed unexpectedly, and is sent again.")
         finally:
             probe.end(has_succeeded=has_succeeded, was_late=monotonic() > late_at)

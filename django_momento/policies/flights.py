@@ -22,6 +22,7 @@ from typing import Any
 from weakref import ref
 
 from .. import forking
+from ..client.interrupts import is_inside_grpc
 from ..client.registry import clients
 
 # The landings that are remembered, up to twice as many.
@@ -66,10 +67,11 @@ class Flight:
     def is_of_caller(self, is_async: bool) -> bool:
         """Return whether the caller is part of the computation, which would wait for itself.
 
-        A caller that blocks the leader's thread is, too. So is the handler of a signal on that thread.
+        A caller that blocks the leader's thread is, too. So is the handler of a signal on that thread, or
+        inside gRPC, because the leader may wait for a lock that the interrupted call holds.
         """
         is_on_its_thread = self.thread == threading.get_ident() and not (is_async and self.is_async)
-        return is_on_its_thread or self in _leading.get()
+        return is_on_its_thread or self in _leading.get() or is_inside_grpc()
 
 
 class Flights:

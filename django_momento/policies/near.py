@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from .. import forking
 from ..client.calls import Call, Get, Operation, Wait
 from ..client.futures import wait_for, wait_on_this_thread
+from ..client.interrupts import is_inside_grpc
 from ..clock import monotonic
 from ..codec.attributes import is_stale
 from ..events import events, observers
@@ -227,8 +228,9 @@ class _Join(Wait):
         self._flight = flight
 
     def run(self) -> None:
-        # The handler of a signal would wait for the thread that it has interrupted.
-        if self._flight.thread != threading.get_ident():
+        # The handler of a signal would wait for the thread that it has interrupted, or for one that waits for
+        # a lock of gRPC's which the interrupted call holds.
+        if self._flight.thread != threading.get_ident() and not is_inside_grpc():
             wait_on_this_thread(self._flight.landed, MAX_WAIT)
 
     async def arun(self) -> None:

@@ -19,6 +19,7 @@ from .. import forking
 from ..client import operations
 from ..client.calls import RESERVED, Operation, SetBatchOnce, SetIfAbsent, UpdateTtl, Wait
 from ..client.futures import wait_for, wait_on_this_thread
+from ..client.interrupts import is_inside_grpc
 from ..client.retry import RETRY_BACKOFF, RETRYABLE_STATUSES, Pause, jitter
 from ..clock import monotonic, wall
 from ..conf.options import CacheOptions, ConnectionOptions
@@ -93,8 +94,9 @@ class _Join(Wait):
         self._flights = flights
 
     def run(self) -> bool:
-        # A caller on this very thread cannot go on while the thread waits: this is the handler of a signal.
-        return all(
+        # A caller on this very thread cannot go on while the thread waits: the handler of a signal waits. If
+        # it has interrupted gRPC, other callers may wait for a lock that the interrupted call holds.
+        return not is_inside_grpc() and all(
             flight.thread != threading.get_ident() and wait_on_this_thread(flight.landed, MAX_WAIT)
             for flight in self._flights
         )

@@ -112,3 +112,30 @@ def test_a_time_limit_comes_out_of_a_serializer(verb: str, message: str) -> None
             signal.signal(signal.SIGALRM, before)
         assert b"1" == client.run("tests", operations.get(b"k"))
         client.close()
+
+
+def test_a_time_limit_comes_out_of_the_probe_of_a_caller(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller whose process was frozen probes on its own thread. The probe is over then."""
+    ends: list[bool] = []
+
+    class Ended:
+        began = 0.0
+
+        def end(self, *, has_succeeded: bool, was_late: bool) -> None:
+            ends.append(has_succeeded)
+
+    def handler(signum: int, frame: object) -> None:
+        raise TimeLimitExceeded
+
+    client.get_credential()
+    recovery: Any = client._recovery
+    monkeypatch.setattr(recovery, "_has_recovered", lambda cache: signal.raise_signal(signal.SIGALRM))
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(TimeLimitExceeded):
+            recovery._run(Ended(), "tests")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert [False] == ends

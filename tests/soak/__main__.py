@@ -44,8 +44,8 @@ def say(text: str) -> None:
 class Load:
     """A measure of how slow the machine is: a thread that does a little work again and again.
 
-    The process is idle otherwise. So if its work takes longer than its own CPU time, other processes have the CPU
-    in between.
+    The process is idle otherwise. So if its work takes longer than its own CPU time, other processes have
+    the CPU in between.
     """
 
     def __init__(self) -> None:
