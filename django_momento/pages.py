@@ -47,6 +47,7 @@ from .policies.freshness import (
 from .policies.prefixes import find_generation, within
 from .policies.tags import Tagged, check_tags
 from .policies.timeouts import Timeout
+from .policies.unstored import forbids_storing
 
 View = TypeVar("View", bound=Callable[..., Any])
 # A list of tags, or a function of request and response that returns one.
@@ -55,7 +56,6 @@ Tags: TypeAlias = Iterable[str] | Callable[[Any, Any], Iterable[str]]
 # Seconds for which this process remembers the headers on which a page depends, and that a page is not stored.
 HEADERS_SECONDS = 10.0
 UNCACHEABLE_SECONDS = 10.0
-
 # The pages of which that is remembered.
 MAX_PAGES = 1000
 
@@ -335,7 +335,8 @@ class _Page:
 
     def _finish(self, response: Any, flight: Flight | None, started: float) -> Actions[Any]:
         self._lookups.writes.clear()
-        response = self._middleware.process_response(self._request, response)
+        if not forbids_storing(response):
+            response = self._middleware.process_response(self._request, response)
         writes = self._lookups.writes
         if writes and callable(self._tags):
             names = self.cache._check_tags(self._tags(self._request, response))  # noqa: SLF001
