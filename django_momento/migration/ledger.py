@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ..clock import monotonic
 
@@ -29,12 +29,14 @@ BATCH = 500
 class Copy:
     """A copy of one value to a side, in flight. If the key is written meanwhile, it is not ``valid``."""
 
-    __slots__ = ("name", "side", "valid")
+    __slots__ = ("may_be_late", "name", "side", "valid")
 
     def __init__(self, name: Name, side: str) -> None:
         self.name = name
         self.side = side
         self.valid = True
+        # The copy has failed, and may still take effect.
+        self.may_be_late = False
 
 
 class Ledger:
@@ -74,9 +76,15 @@ class Ledger:
                 if name in self._copies:
                     self._copies[name].valid = False
 
-    def end_write(self, names: Iterable[Name]) -> None:
-        """Note the end of a write, on both sides."""
+    def end_write(self, names: Iterable[Name], replaced: Collection[str] = (), started: float = 0.0) -> None:
+        """Note the end of a write, on both sides.
+
+        ``replaced`` are the sides whose values the write has replaced or deleted. There it settles each key that was unsettled before ``started``, unless a failed call may still take effect.
+        """
         with self._lock:
+            for side in replaced:
+                for name in names:
+                    self._settle_by_write(side, name, started)
             for name in names:
                 copy = self._copies.get(name)
                 if copy is not None:
@@ -89,6 +97,12 @@ class Ledger:
                 if self._writers[name] <= 0:
                     del self._writers[name]
                     self._overlapping.discard(name)
+
+    def _settle_by_write(self, side: str, name: Name, started: float) -> None:
+        if name in self._copies or name in self._overlapping or name in self._lost[side]:
+            return
+        if self._unsettled[side].get(name, started) < started:
+            del self._unsettled[side][name]
 
     def begin_clear(self) -> None:
         """Note that all keys are being deleted."""
@@ -122,7 +136,9 @@ class Ledger:
         """Note the end of a copy. If the key was written meanwhile, it is unsettled there from now on."""
         with self._lock:
             self._copies.pop(copy.name, None)
-            if not copy.valid:
+            if copy.may_be_late:
+                self.mark(copy.side, [copy.name])
+            elif not copy.valid:
                 self._mark(copy.side, copy.name)
 
     def mark(self, side: str, names: Iterable[Name]) -> None:

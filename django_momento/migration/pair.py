@@ -76,8 +76,10 @@ class Pair:
                 return
             if not copy.valid:
                 return
-            copied_at, is_unverified = monotonic(), True
-            if not (yield target.step("add", key, value, left, version=version)):
+            copied_at, is_unverified, copy.may_be_late = monotonic(), True, True
+            is_copied = yield target.step("add", key, value, left, version=version)
+            copy.may_be_late = False
+            if not is_copied:
                 is_unverified = False
                 return
             again = yield source.step("get", key, MISSING, version=version)

@@ -261,7 +261,12 @@ class Writes:
             # If the task was cancelled, the call may have taken effect or not.
             for side in self._pair.sides[len(outcomes) :]:
                 self._mark(phase, side, names)
-            self._ledger.end_write(names)
+            replaced = [
+                side.name
+                for side, outcome in zip(self._pair.sides, outcomes, strict=False)
+                if old.verb != "touch" and not isinstance(outcome, Exception)
+            ]
+            self._ledger.end_write(names, replaced, started)
         self._count_refusal(outcomes, old.verb)
         self._raise_failure(phase, outcomes)
         return outcomes

@@ -84,6 +84,37 @@ def test_a_write_during_a_copy_wins(dual, face, backend, call_of, place, verb):
     assert caches["new"].get("key") in (expected, None) or not dual.migration.ledger.trusts(NEW, ("key", 1))
 
 
+@FACES
+@pytest.mark.parametrize("verb", ["set", "set_many", "delete"])
+def test_the_next_write_settles_a_key_whose_copy_met_a_write(dual, face, verb):
+    """Otherwise the key would be a miss for seconds if the other side fails now."""
+    caches["old"].set("key", "old value", 100)
+    at(New, "add", lambda: dual.set("key", "new value", 100))
+    dual.get("key")
+    assert not dual.migration.ledger.trusts(NEW, ("key", 1))
+
+    call(dual, face, verb, *{"set": ["key", "next"], "set_many": [{"key": "next"}], "delete": ["key"]}[verb])
+    assert dual.migration.ledger.trusts(NEW, ("key", 1))
+
+
+def test_the_next_write_does_not_settle_a_key_whose_write_failed(dual):
+    """A request that timed out may still take effect after the next write."""
+    New.is_out = True
+    dual.set("key", "value")
+    New.is_out = False
+    dual.set("key", "next")
+    assert not dual.migration.ledger.trusts(NEW, ("key", 1))
+
+
+def test_a_touch_does_not_settle_a_key(dual):
+    """It replaces no value."""
+    caches["old"].set("key", "old value", 100)
+    at(New, "add", lambda: dual.set("key", "new value", 100))
+    dual.get("key")
+    dual.touch("key", 50)
+    assert not dual.migration.ledger.trusts(NEW, ("key", 1))
+
+
 def test_a_shorter_timeout_during_a_copy_wins(dual):
     """The copy would live as long as the value should have before."""
     caches["old"].set("key", "value", 100)
