@@ -79,7 +79,8 @@ class Ledger:
     def end_write(self, names: Iterable[Name], replaced: Collection[str] = (), started: float = 0.0) -> None:
         """Note the end of a write, on both sides.
 
-        ``replaced`` are the sides whose values the write has replaced or deleted. There it settles each key that was unsettled before ``started``, unless a failed call may still take effect.
+        ``replaced`` are the sides whose values the write has replaced or deleted. There it settles each key
+        that was unsettled before ``started``, unless a failed call may still take effect.
         """
         with self._lock:
             for side in replaced:
