@@ -93,7 +93,12 @@ def test_the_next_write_settles_a_key_whose_copy_met_a_write(dual, face, verb):
     dual.get("key")
     assert not dual.migration.ledger.trusts(NEW, ("key", 1))
 
-    call(dual, face, verb, *{"set": ["key", "next"], "set_many": [{"key": "next"}], "delete": ["key"]}[verb])
+    arguments: dict[str, list[object]] = {
+        "set": ["key", "next"],
+        "set_many": [{"key": "next"}],
+        "delete": ["key"],
+    }
+    call(dual, face, verb, *arguments[verb])
     assert dual.migration.ledger.trusts(NEW, ("key", 1))
 
 
