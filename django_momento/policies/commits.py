@@ -71,7 +71,7 @@ def wait_for_commit(
     transactions are managed by hand.
     """
     connection: Any = transaction.get_connection(using)
-    if not connection.in_atomic_block and (connection.connection is None or connection.get_autocommit()):
+    if not connection.in_atomic_block and (connection.connection is None or connection.autocommit):
         return False
     batch = _find_batch(connection, owner) or _Batch(alias, owner, act)
     batch.names.update(dict.fromkeys(names))

@@ -130,6 +130,17 @@ def test_without_a_transaction_both_act_at_once_and_aloud(
         momento.fail()
 
 
+def test_outside_a_transaction_no_database_is_asked(
+    momento: LocalServer, cache: MomentoCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest-django refuses that in a test without a database, also if an earlier one has left it open."""
+    connection = transaction.get_connection()
+    connection.ensure_connection()
+    monkeypatch.setattr(connection, "ensure_connection", lambda: pytest.fail("the database was asked"))
+    cache.invalidate_tags("shop", on_commit=True)
+    assert dict(momento.calls) == {"SetBatch": 1}
+
+
 def test_a_failure_after_the_commit_is_logged_and_counted(
     momento: LocalServer, cache: MomentoCache, caplog: pytest.LogCaptureFixture
 ) -> None:
