@@ -24,6 +24,7 @@ from momento.config.transport.transport_strategy import StaticGrpcConfiguration,
 from momento.errors import SdkException
 from momento.responses import (
     CacheDelete,
+    CacheFlush,
     CacheGet,
     CacheIncrement,
     CacheSet,
@@ -44,6 +45,7 @@ from .calls import (
     MAX_MESSAGE_BYTES,
     CreateCache,
     Delete,
+    FlushCache,
     Get,
     Increment,
     Set,
@@ -233,6 +235,15 @@ def _increment(client: CacheClient, cache: str, call: Increment) -> int:
             raise _error(response)
 
 
+def _flush(client: CacheClient, cache: str, call: FlushCache) -> None:
+    def flush() -> None:
+        response = client.flush_cache(call.cache)
+        if not isinstance(response, CacheFlush.Success):
+            raise _control_error(response)
+
+    _run_elsewhere(flush, "FlushCache")
+
+
 def _create_cache(client: CacheClient, cache: str, call: CreateCache) -> bool:
     def create() -> bool:
         match client.create_cache(cache):
@@ -241,12 +252,17 @@ def _create_cache(client: CacheClient, cache: str, call: CreateCache) -> bool:
             case CreateCacheResponses.CacheAlreadyExists():
                 return False
             case response:
-                error = _error(response)
-                # The error behind a status of gRPC's own is noted on this thread.
-                raise decoding.find_cause(details_of(error)) or error
+                raise _control_error(response)
 
     is_new: bool = _run_elsewhere(create, "CreateCache")
     return is_new
+
+
+def _control_error(response: Any) -> BaseException:
+    """Return the error of a control call that ended on this thread."""
+    error = _error(response)
+    # The error behind a status of gRPC's own is noted on this thread.
+    return decoding.find_cause(details_of(error)) or error
 
 
 def _run_elsewhere(call: Callable[[], Any], rpc: str) -> Any:
@@ -283,13 +299,13 @@ def _error(response: Any) -> Exception:
     return ServerError(f"Momento's SDK returned an unknown response ({type(response).__name__}).")
 
 
-# The calls that go through the SDK. All others go over our own channel. So does FlushCache, because the SDK
-# turns what fails inside it into a response that does not name the cause.
+# The calls that go through the SDK. All others go over our own channel.
 CALLS: dict[type, Callable[[CacheClient, str, Any], Any]] = {
     Get: _get,
     Set: _set,
     SetIfAbsent: _set_if_absent,
     Delete: _delete,
     Increment: _increment,
+    FlushCache: _flush,
     CreateCache: _create_cache,
 }
