@@ -24,10 +24,12 @@ EXTRAS := encryption,lz4,msgpack,opentelemetry,prometheus,zstd
 # in full, because a variable in place of `-X dev` would reach the processes that tests start.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PARALLEL = --dist worksteal --tx "$(WORKERS)*popen//python=$(BIN)/python -X dev"
+# Measured over the tests of this project and those with other packages; `make coverage` then reports it.
+COVERAGE = --cov --cov-config=setup.cfg --cov-report= --cov-fail-under=0
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint types layers test-django test-python browser redis screenshots docs docs-serve test-docs test-ecosystem test-upstream test-packaging dist tox format clean
+.PHONY: help demo test bench lint types layers test-django test-python coverage browser redis screenshots docs docs-serve test-docs test-ecosystem test-upstream test-packaging dist tox format clean
 
 help:
 	@echo "make demo [PORT=8000]  start the example site with a local Momento and a local Secrets Manager"
@@ -42,6 +44,7 @@ help:
 	@echo "make test-docs         only the tests of the documentation: every code block, table and figure in it"
 	@echo "make test-ecosystem    only the tests with the packages that people use next to a cache"
 	@echo "make test-upstream     Django's own session tests and those of other packages, on this backend; some minutes"
+	@echo "make coverage          report the branch coverage of test-python and test-ecosystem"
 	@echo "make test-packaging    only the tests of the wheel, the sdist, and what type checkers make of them"
 	@echo "make dist              build both into dist, check them, and use the wheel in an empty environment"
 	@echo "make tox               the tests over all versions of Python and Django that are here; TOXENV=lowest for one"
@@ -65,7 +68,7 @@ $(DEMO_READY): setup.cfg pyproject.toml
 demo: $(DEMO_READY)
 	@exec $(DEMO)/bin/python -m example_project.demo --port $(PORT)
 
-test: browser redis lint types layers docs test-django test-python test-docs test-ecosystem test-packaging
+test: browser redis lint types layers docs test-django test-python test-docs test-ecosystem coverage test-packaging
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -82,7 +85,7 @@ test-django: $(READY)
 	$(BIN)/python -X dev -m tests.django_suite.run
 
 test-python: $(READY) browser redis
-	$(BIN)/python -X dev -m pytest $(PARALLEL) --cov --cov-report=term-missing
+	$(BIN)/python -X dev -m pytest $(PARALLEL) $(COVERAGE)
 
 browser: $(READY)
 	@$(BIN)/python -m tests.browser.install
@@ -112,7 +115,10 @@ $(ECOSYSTEM_READY): $(READY)
 	touch $@
 
 test-ecosystem: $(ECOSYSTEM_READY)
-	$(BIN)/python -X dev -m pytest $(PARALLEL) tests/ecosystem
+	$(BIN)/python -X dev -m pytest $(PARALLEL) $(COVERAGE) --cov-append tests/ecosystem
+
+coverage: $(READY)
+	$(BIN)/coverage report
 
 $(UPSTREAM_READY): $(READY)
 	$(INSTALL) --group upstream

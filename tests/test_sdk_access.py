@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ from tests.conftest import CACHE_NAME, MakeCache
 from tests.processes.sockets import established
 
 BACKEND = "django_momento.cache.MomentoCache"
+
+
+@pytest.fixture
+def momento() -> Iterator[LocalServer]:
+    """A server to which no other test has connections."""
+    with LocalServer(caches=[CACHE_NAME]) as server:
+        yield server
 
 
 def test_the_client_of_an_alias_has_collections(make_cache: MakeCache) -> None:

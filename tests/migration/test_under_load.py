@@ -89,7 +89,8 @@ def migrate(stages: Stages, redis: RedisServer, momento: Momento, phases: Phases
         killed = redis if name == OLD else momento
         if migration.phase.peek() != phase:
             switch(phase)
-        stages.run(f"{phase}, before the death of {name}")
+        # A key that is outdated on the side that lives would be a miss without the other one.
+        stages.run(f"{phase}, before the death of {name}", lambda: is_settled(migration))
         killed.kill()
         stages.run(f"{phase}, without {name}")
         killed.start()
