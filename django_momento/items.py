@@ -63,7 +63,7 @@ class ItemCache(BaseCache):
         # OPTIONS is hidden from the base class, which would look for MAX_ENTRIES and the like in it.
         super().__init__({**params, "OPTIONS": {}})
         if isinstance(timeout := params.get("TIMEOUT", params.get("timeout")), timedelta):
-            self.default_timeout = to_seconds(timeout)  # Django would make it 300 seconds.
+            self.default_timeout: float = to_seconds(timeout)  # Django would make it 300 seconds.
         if looks_like_a_key(str(self.key_prefix)):
             # The first use refuses it. Until then it would be part of keys, which warnings and frames show.
             self.key_prefix = MASK

@@ -70,7 +70,9 @@ def test_the_page_leads_from_redis_to_a_verdict(terminal: Terminal, redis: Redis
     configured = block.text.replace("redis://127.0.0.1:6379/0", redis.url)
     settings.write_text(settings.read_text() + configured)
     (site / "mysite" / "urls.py").write_text(SITE)
-    terminal.type("python manage.py shell -c \"from django.core.cache import cache; cache.set('visits:all', 0)\"")
+    terminal.type(
+        "python manage.py shell -c \"from django.core.cache import cache; cache.set('visits:all', 0)\""
+    )
 
     port = free_port()
     with terminal.serving(f"python manage.py runserver --noreload 127.0.0.1:{port}", port):
