@@ -13,6 +13,7 @@ from django_momento.client.registry import clients
 from django_momento.events import events
 from django_momento.local import LocalServer
 from django_momento.monitoring.meter import meter
+from django_momento.policies.key_groups import group_names
 from django_momento.policies.near import nears
 from django_momento.policies.versions import versions
 
@@ -40,6 +41,7 @@ def _no_clients_left() -> Iterator[None]:
     nears.close()
     clients.close()
     versions.forget()
+    group_names.forget()
     events.forget()
     meter.forget()
 
