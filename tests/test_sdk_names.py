@@ -94,13 +94,12 @@ def test_every_name_of_theirs_is_there() -> None:
 
 
 def test_the_names_are_public() -> None:
-    """None is private, but for the protocol's messages, and what ``discarded`` may miss without harm."""
+    """None is private, but for the messages of the protocol, which Momento generates with an underscore."""
     private = {
         use
         for use in all_uses()
         if any(part.startswith("_") and not part.endswith("__") for part in use.name.split("."))
         and not use.name.startswith("momento_wire_types.")
-        and not (use.module == "client/discarded.py" and use.name.startswith("grpc._cython.cygrpc"))
     }
     assert private == set()
 

@@ -4,25 +4,32 @@ gRPC starts that thread with a channel's first call, and only then. If it cannot
 raises an exception meanwhile, no later call on the channel ends, and closing the channel waits for ever. So
 each call of such a channel is delivered by a thread of this module, until none can be left.
 
-This uses private names of gRPC's. If they change, the channel is kept until the process ends.
+gRPC has no public way to do this. If a version of it lacks one of its internal names that are used here, the
+channel is kept until the process ends.
 """
 
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from threading import get_ident
 from typing import Any
 
-from grpc._cython import cygrpc
-
 from .. import forking
 from ..clock import wall
 
 # Seconds after the deadlines of the calls on a channel. Another thread may be about to send a call yet.
 GRACE = 2.0
+
+# The names that ``_serve`` needs of gRPC: in its internal module, of a channel, and of the inner channel.
+_NAMES = (
+    ("ForkManagedThread", "ReceiveStatusOnClientOperation", "block_if_fork_in_progress"),
+    ("_call_state", "_channel"),
+    ("integrated_call", "next_call_event"),
+)
 
 # Channels that wait for a thread, each with the seconds that its calls may take.
 _waiting: deque[tuple[Any, float]] = deque()
@@ -37,8 +44,20 @@ def discard(channel: Any, timeout: float) -> None:
     # The end of the last reference would close the channel at once. A module's own reference ends when the
     # process does.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(channel))
-    _waiting.append((channel, timeout))
-    serve_waiting()
+    if can_serve(channel):
+        _waiting.append((channel, timeout))
+        serve_waiting()
+
+
+def can_serve(channel: Any) -> bool:
+    """Return whether this version of gRPC has the names that are needed."""
+    owners = (_internals(), channel, getattr(channel, "_channel", None))
+    return all(hasattr(owner, name) for owner, names in zip(owners, _NAMES, strict=True) for name in names)
+
+
+def _internals() -> Any:
+    """Return gRPC's module of its threads and events, which every channel has loaded."""
+    return sys.modules.get("grpc._cython.cygrpc")
 
 
 def serve_waiting() -> None:
@@ -50,7 +69,7 @@ def serve_waiting() -> None:
             return
         try:
             # gRPC's own class of threads, which it stops while the process forks.
-            thread = cygrpc.ForkManagedThread(target=_serve, args=(channel, timeout))
+            thread = _internals().ForkManagedThread(target=_serve, args=(channel, timeout))
             thread.setDaemon(True)
             thread.start()
         except Exception:  # noqa: BLE001 - threads fail to start in several ways
@@ -60,7 +79,7 @@ def serve_waiting() -> None:
 
 def _serve(channel: Any, timeout: float) -> None:
     calls, state = channel._channel, channel._call_state  # noqa: SLF001
-    us, has_ended = get_ident(), False
+    grpc, us, has_ended = _internals(), get_ident(), False
 
     def end(_: object) -> bool:
         nonlocal has_ended
@@ -72,7 +91,7 @@ def _serve(channel: Any, timeout: float) -> None:
 
     _set_alarm(calls, timeout + GRACE, end)
     while not has_ended:
-        cygrpc.block_if_fork_in_progress(state)
+        grpc.block_if_fork_in_progress(state)
         # An event of a call that was interrupted while it began has no handler, which is an error.
         with suppress(Exception):
             event = calls.next_call_event()
@@ -86,5 +105,5 @@ def _set_alarm(calls: Any, seconds: float, handle: Callable[[Any], bool]) -> Non
 
     The call is not sent. Its deadline ends it.
     """
-    operations = (cygrpc.ReceiveStatusOnClientOperation(0),)
+    operations = (_internals().ReceiveStatusOnClientOperation(0),)
     calls.integrated_call(0, b"/", None, wall() + seconds, None, None, ((operations, handle),), None, None)

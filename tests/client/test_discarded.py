@@ -75,3 +75,24 @@ def test_the_calls_of_other_threads_on_the_channel_are_delivered(
     discarded.discard(channel, 0.1)
     assert isinstance(pending.result(HANG_GUARD), cacheclient_pb2._DeleteResponse)
     eventually(lambda: established(os.getpid(), server.address) == 0)
+
+
+def test_the_installed_grpc_has_all_names(server: LocalServer) -> None:
+    """CI runs it with the newest version, so that a renamed one is known before it reaches a site."""
+    with grpc.insecure_channel(server.address) as channel:
+        assert discarded.can_serve(channel)
+
+
+@pytest.mark.parametrize("names", [("ForkManagedThread",), ("block_if_fork_in_progress",)])
+def test_a_channel_is_kept_if_grpc_lacks_a_name(
+    server: LocalServer, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing fails, and no thread is started for it."""
+    channel = grpc.insecure_channel(server.address)
+    threads = threading.active_count()
+    with monkeypatch.context() as patch:
+        for name in names:
+            patch.delattr(f"grpc._cython.cygrpc.{name}")
+        discarded.discard(channel, 0.1)
+        assert threads >= threading.active_count()
+    channel.close()
