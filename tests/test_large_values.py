@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
@@ -19,13 +18,9 @@ from django_momento.events import events
 from django_momento.exceptions import ServerUnavailable, ValueTooLarge
 from django_momento.local import LocalServer
 from tests.conftest import MakeCache
+from tests.kit.faces import call
 
 LARGE = "x" * 6_000_000
-
-
-def call(cache: Any, face: str, verb: str, *args: Any) -> Any:
-    """Call a verb of either face."""
-    return getattr(cache, verb)(*args) if face == "sync" else asyncio.run(getattr(cache, f"a{verb}")(*args))
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])

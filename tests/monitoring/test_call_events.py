@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import Counter
 from typing import Any
 
@@ -12,15 +11,19 @@ import pytest
 from django.core.cache import caches
 from django.core.exceptions import SynchronousOnlyOperation
 
-from django_momento.cache import MomentoCache
 from django_momento.events import CallEvent
 from django_momento.exceptions import LimitExceeded, MomentoCacheError
 from django_momento.local import LocalServer
 from django_momento.local.limits import ON_DEMAND
 from tests.conftest import CACHE_NAME, MakeCache
+from tests.kit.call_counts import assert_equal
+from tests.kit.faces import call
 
 KIB = 1024
+
+
 BIG = b"x" * (3 * KIB)
+
 
 # Each verb with arguments that reach all of its ways, and the state that earlier ones leave.
 CALLS: list[tuple[str, tuple[Any, ...]]] = [
@@ -55,19 +58,6 @@ CALLS: list[tuple[str, tuple[Any, ...]]] = [
 ]
 
 
-def call(face: str, cache: MomentoCache, verb: str, *arguments: Any, **keywords: Any) -> Any:
-    """Call a verb by one of its two faces, and return its result."""
-    if face == "sync":
-        return getattr(cache, verb)(*arguments, **keywords)
-    return asyncio.run(getattr(cache, f"a{verb}")(*arguments, **keywords))
-
-
-def assert_equal(seen: list[CallEvent], server: LocalServer) -> None:
-    """Assert that the requests and the operations of all events are those that the server has counted."""
-    assert sum(event.requests for event in seen) == server.calls.total()
-    assert sum(event.operations for event in seen) == server.operations.total()
-
-
 @pytest.mark.parametrize("concern", ["balanced", "consistent"])
 @pytest.mark.parametrize("face", ["sync", "async"])
 def test_the_events_of_each_verb_equal_the_count_at_the_server(
@@ -79,7 +69,7 @@ def test_the_events_of_each_verb_equal_the_count_at_the_server(
     for verb, arguments in CALLS:
         seen.clear()
         momento.reset_calls()
-        call(face, cache, verb, *arguments)
+        call(cache, face, verb, *arguments)
         assert seen, verb
         assert_equal(seen, momento)
         # composed verbs are seen as their parts
@@ -98,7 +88,7 @@ def test_hits_and_misses_and_bytes_are_those_of_the_keys(
     seen.clear()
 
     def event_of(verb: str, *arguments: Any) -> CallEvent:
-        call(face, cache, verb, *arguments)
+        call(cache, face, verb, *arguments)
         return seen.pop()
 
     get = event_of("get", "g:1")
@@ -130,11 +120,11 @@ def test_a_value_that_reads_as_a_miss_is_a_miss(
     seen.clear()
     momento.reset_calls()
 
-    assert call(face, cache, "get", "g:foreign") is None
-    assert call(face, cache, "get", "g:tagged") is None
-    assert call(face, cache, "get", "g:kept") == 1
+    assert call(cache, face, "get", "g:foreign") is None
+    assert call(cache, face, "get", "g:tagged") is None
+    assert call(cache, face, "get", "g:kept") == 1
     keys = ["g:foreign", "g:tagged", "g:kept", "g:plain", "g:missing"]
-    assert call(face, cache, "get_many", keys) == {"g:kept": 1, "g:plain": 1}
+    assert call(cache, face, "get_many", keys) == {"g:kept": 1, "g:plain": 1}
     assert [(event.hits, event.misses) for event in seen] == [(0, 1), (0, 1), (1, 0), (2, 3)]
     assert_equal(seen, momento)
 
@@ -157,7 +147,7 @@ def test_failed_calls_equal_the_count_at_the_server(
     try:
         for verb, arguments in (("get", ("k",)), ("set", ("k", 1)), ("get_many", (["a", "b"],))):
             with pytest.raises(MomentoCacheError):
-                call(face, cache, verb, *arguments)
+                call(cache, face, verb, *arguments)
         assert_equal(seen, momento)
         assert all(event.error for event in seen)
         assert len(seen) == 3
@@ -170,15 +160,15 @@ def test_a_missing_cache_and_a_wrong_type_cost_what_the_server_counts(
     face: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
 ) -> None:
     with pytest.raises(MomentoCacheError):
-        call(face, make_cache("nowhere"), "get", "k")
+        call(make_cache("nowhere"), face, "get", "k")
     with pytest.raises(MomentoCacheError):
-        call(face, make_cache("nowhere"), "set", "k", BIG)
+        call(make_cache("nowhere"), face, "set", "k", BIG)
     with pytest.raises(MomentoCacheError):
-        call(face, make_cache("nowhere"), "get_many", ["a", "b"])
+        call(make_cache("nowhere"), face, "get_many", ["a", "b"])
     cache = make_cache()
-    call(face, cache, "set", "text", "x")
+    call(cache, face, "set", "text", "x")
     with pytest.raises(TypeError):
-        call(face, cache, "incr", "text")
+        call(cache, face, "incr", "text")
 
     assert_equal(seen, momento)
     assert [event.error for event in seen] == ["CacheNotFound"] * 3 + [None, "TypeError"]
@@ -224,7 +214,7 @@ def test_the_event_tells_whether_the_key_existed(
     cache.set("n:1", 1)
     seen.clear()
 
-    call(face, cache, verb, *arguments)
+    call(cache, face, verb, *arguments)
 
     assert [found] == [event.found for event in seen]
 
@@ -236,7 +226,7 @@ def test_the_event_of_a_missing_number_tells_that_it_is_missing(
 ) -> None:
     """The ValueError for Django is raised after the event, whose call did not fail."""
     with pytest.raises(ValueError, match="not found"):
-        call(face, make_cache(), verb, "n:none")
+        call(make_cache(), face, verb, "n:none")
 
     assert [(False, None)] == [(event.found, event.error) for event in seen]
 
@@ -296,84 +286,6 @@ def test_calls_of_eight_threads_and_fifty_tasks_equal_the_count_at_the_server(
     assert count == {"get": 50 * 10 + 8 * 20, "set": 8 * 10 + 8 * 20}
     gets = [event for event in seen if event.verb == "get"]
     assert sum(event.hits + event.misses for event in gets) == len(gets)
-
-
-def test_cancelled_calls_equal_the_count_at_the_server(
-    make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
-) -> None:
-    """Each has an event, and a key that other tasks want is paid for by one of them."""
-    cache = make_cache()
-    cache.set("k", BIG)
-    seen.clear()
-    momento.reset_calls()
-    momento.delay(300)
-
-    async def tasks() -> None:
-        waiting = [asyncio.ensure_future(cache.aget("k")) for _ in range(5)]
-        waiting += [asyncio.ensure_future(cache.aget(f"m:{number}")) for number in range(5)]
-        alone = asyncio.ensure_future(cache.aset("s", BIG))
-        while momento.calls.total() < 2:  # noqa: ASYNC110 - the server is in another thread
-            await asyncio.sleep(0.01)
-        for task in (waiting[0], waiting[1], waiting[-1], alone):
-            task.cancel()
-        outcomes = await asyncio.gather(*waiting, alone, return_exceptions=True)
-        assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) == 4
-
-    try:
-        asyncio.run(tasks())
-    finally:
-        momento.delay()
-    assert_equal(seen, momento)
-    assert Counter(event.error for event in seen) == {None: 7 + 0, "CancelledError": 4}
-    assert {event.operations for event in seen if event.error} == {0}
-
-
-def test_a_cancelled_batch_of_one_request_counts_that_request(
-    make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
-) -> None:
-    """Though no task is left to pay for it."""
-    cache = make_cache()
-    cache.get("warm")
-    seen.clear()
-    momento.reset_calls()
-    momento.delay(300)
-
-    async def tasks() -> None:
-        waiting = [asyncio.ensure_future(cache.aget(f"m:{number}")) for number in range(3)]
-        while not momento.calls.total():  # noqa: ASYNC110 - the server is in another thread
-            await asyncio.sleep(0.01)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-
-    try:
-        asyncio.run(tasks())
-    finally:
-        momento.delay()
-    assert len(seen) == 3
-    assert_equal(seen, momento)
-
-
-@pytest.mark.parametrize("face", ["sync", "async"])
-def test_calls_that_time_out_equal_the_count_at_the_server(
-    face: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
-) -> None:
-    """Nothing is charged for a call whose caller has gone."""
-    cache = make_cache(OPTIONS={"CLIENT_TIMEOUT": 0.3})
-    call(face, cache, "get", "warm")
-    call(face, cache, "get_many", ["warm"])
-    seen.clear()
-    momento.reset_calls()
-    momento.delay(800)
-    for verb, arguments in (("get", ("k",)), ("set", ("k", BIG)), ("get_many", (["a", "b"],))):
-        with pytest.raises(MomentoCacheError):
-            call(face, cache, verb, *arguments)
-    momento.delay()
-    time.sleep(1)  # Longer than the delay, so that the server has charged whatever it will charge.
-
-    assert len(seen) == 3
-    assert all(event.error for event in seen)
-    assert sum(event.operations for event in seen) == momento.operations.total()
 
 
 class _Queryset:
