@@ -2,102 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView, LogoutView
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.backends.cache import SessionStore as DjangoStore
 from django.core.cache import caches
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
-from django.urls import path
 
 from django_momento.cache import MomentoCache
 from django_momento.exceptions import LimitExceeded
 from django_momento.local import LocalServer
-from django_momento.policies import versions
-from django_momento.sessions import SessionStore, alog_out_everywhere, log_out_everywhere, user_tag
-from tests.conftest import CACHE_NAME, local_options
-from tests.ecosystem.conftest import PASSWORD, Configure
+from django_momento.sessions import SessionStore, log_out_everywhere
+from tests.ecosystem import session_site
+from tests.ecosystem.conftest import Configure
+from tests.ecosystem.session_site import ENGINE, FACES, Session, log_in, store_key, visit
 from tests.kit.clock import Clock
 from tests.kit.tables import table
 
-ENGINE = "django_momento.sessions"
+engine_of_sessions = session_site.engine_of_sessions
 
 
-def visits(request: HttpRequest) -> HttpResponse:
-    request.session["visits"] = request.session.get("visits", 0) + 1
-    return HttpResponse(f"{request.user}: {request.session['visits']}")
-
-
-async def avisits(request: HttpRequest) -> HttpResponse:
-    number = await request.session.aget("visits", 0) + 1
-    await request.session.aset("visits", number)
-    return HttpResponse(str(number))
-
-
-def look(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(f"{request.user}: {request.session.get('visits')}")
-
-
-def append(request: HttpRequest) -> HttpResponse:
-    """Change a value in place, which Django does not notice."""
-    request.session.setdefault("cart", []).append("tea")
-    return HttpResponse(str(len(request.session["cart"])))
-
-
-def append_only(request: HttpRequest) -> HttpResponse:
-    request.session["cart"].append("tea")
-    return HttpResponse(str(len(request.session["cart"])))
-
-
-def everywhere(request: HttpRequest) -> HttpResponse:
-    log_out_everywhere(request.user)
-    if "keep" in request.GET:
-        request.session.cycle_key()
-    return HttpResponse()
-
-
-urlpatterns = [
-    path("visits/", visits),
-    path("avisits/", avisits),
-    path("look/", look),
-    path("append/", append),
-    path("append-only/", append_only),
-    path("everywhere/", everywhere),
-    path("login/", LoginView.as_view(next_page="/look/")),
-    path("logout/", LogoutView.as_view(next_page="/look/")),
-]
-pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db]
-
-
-@pytest.fixture(autouse=True)
-def _engine(settings: Any) -> None:
-    settings.SESSION_ENGINE = ENGINE
-    settings.SESSION_COOKIE_AGE = 1000
-
-
-def visit(client: Client, url: str = "/visits/") -> str:
-    response = client.get(url)
-    assert response.status_code == 200
-    return response.content.decode()
-
-
-def log_in(client: Client, name: str = "ada") -> Client:
-    assert client.post("/login/", {"username": name, "password": PASSWORD}).status_code == 302
-    return client
-
-
-def store_key(client: Client) -> str:
-    return f"django.contrib.sessions.cache{client.cookies['sessionid'].value}"
+pytestmark = [pytest.mark.urls("tests.ecosystem.session_site"), pytest.mark.django_db]
 
 
 def test_a_session_lasts_from_request_to_request(client: Client) -> None:
@@ -125,6 +56,8 @@ def test_login_moves_the_session_to_a_new_key_and_logout_ends_it(client: Client,
 
 
 Request = Callable[[Client], object]
+
+
 # What is sent for a request that a client makes after another, by Django's engine and by ours.
 CALLS: dict[str, tuple[Request, Request, bool, dict[str, int], dict[str, int]]] = {
     "a new session": (lambda _: None, visit, False, {"KeysExist": 1, "SetIfNotExists": 1}, {"Set": 1}),
@@ -192,30 +125,6 @@ def test_a_value_that_is_changed_in_place_is_saved_if_every_request_is(client: C
     assert ["5", "5"] == [visit(client, "/append-only/") for _ in range(2)]
 
 
-async def run(result: Any) -> Any:
-    return await result if inspect.isawaitable(result) else result
-
-
-FACES = pytest.mark.parametrize("prefix", ["", "a"])
-
-
-class Session:
-    """A session of either face."""
-
-    def __init__(self, prefix: str, key: str | None = None) -> None:
-        self.store = SessionStore(key)
-        self._prefix = prefix
-
-    def call(self, method: str, *args: Any) -> Any:
-        return asyncio.run(run(getattr(self.store, self._prefix + method)(*args)))
-
-    def change(self) -> None:
-        if self._prefix:
-            self.call("set", "x", 1)
-        else:
-            self.store["x"] = 1
-
-
 @FACES
 @pytest.mark.parametrize("is_changed", [False, True])
 def test_a_session_that_was_deleted_meanwhile_is_not_brought_back(
@@ -263,80 +172,6 @@ def test_sessions_are_those_of_djangos_engine(prefix: str) -> None:
     assert {"x": 1, "_auth_user_id": "7"} == dict(again.items())
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-def test_a_user_is_logged_out_everywhere_and_nobody_else(user: User, is_async: bool) -> None:
-    """By one call, on every device."""
-    other = User.objects.create_user("bob", password=PASSWORD)
-    devices = [log_in(Client()) for _ in range(2)]
-    others, visitor = log_in(Client(), "bob"), Client()
-    visit(visitor)
-    if is_async:
-        asyncio.run(alog_out_everywhere(user))
-    else:
-        log_out_everywhere(user)
-
-    assert ["AnonymousUser: None"] * 2 == [visit(device, "/look/") for device in devices]
-    assert visit(others) == "bob: 1"
-    assert visit(visitor) == "AnonymousUser: 2"
-    assert visit(log_in(devices[0])) == "ada: 1"
-    log_out_everywhere(other)
-    assert visit(devices[0]) == "ada: 2"
-
-
-@pytest.mark.usefixtures("user")
-def test_the_session_that_logs_out_the_others_may_go_on() -> None:
-    """With a new key."""
-    mine, other = log_in(Client()), log_in(Client())
-    visit(mine, "/everywhere/?keep")
-    assert visit(mine, "/look/") == "ada: None"
-    assert visit(other, "/look/") == "AnonymousUser: None"
-    visit(mine, "/everywhere/")
-    assert visit(mine, "/look/") == "AnonymousUser: None"
-
-
-@FACES
-def test_a_request_in_flight_does_not_log_its_user_in_again(
-    user: User, monkeypatch: pytest.MonkeyPatch, prefix: str, configure: Configure
-) -> None:
-    """It saves the session with the version of its tag that it has loaded, also if it ends much later."""
-    configure(TAG_SECONDS=0.001)
-    key = log_in(Client()).cookies["sessionid"].value
-    late = Session(prefix, key)
-    assert late.call("get", "_auth_user_id") == str(user.pk)
-    log_out_everywhere(user)
-    late.change()
-    late.call("save")
-    assert {} == Session(prefix, key).call("load")
-
-
-@FACES
-def test_a_login_right_after_the_end_of_all_sessions_lasts(
-    user: User, momento: LocalServer, prefix: str
-) -> None:
-    """Although this process still knows the version of the tag that another process has replaced."""
-    log_in(Client())
-    another = MomentoCache(CACHE_NAME, {"OPTIONS": local_options(momento, CLIENT_TIMEOUT=9)})
-    another.invalidate_tags(user_tag(user.pk))
-    session = Session(prefix)
-    session.call("update", {"_auth_user_id": str(user.pk)})
-    session.call("save")
-    versions.versions.forget()
-    assert {"_auth_user_id": str(user.pk)} == Session(prefix, session.store.session_key).call("load")
-
-
-@FACES
-def test_a_session_that_moved_before_its_user_was_logged_out_everywhere_ends_too(
-    user: User, prefix: str
-) -> None:
-    """A request that saves it again does not log its user in again."""
-    session = Session(prefix, log_in(Client()).cookies["sessionid"].value)
-    session.call("cycle_key")
-    log_out_everywhere(user)
-    session.change()
-    session.call("save")
-    assert {} == Session(prefix, session.store.session_key).call("load")
-
-
 def test_an_async_session_may_hold_a_queryset(user: User) -> None:
     """Pickling evaluates it, which Django refuses to do in an event loop."""
 
@@ -348,19 +183,6 @@ def test_an_async_session_may_hold_a_queryset(user: User) -> None:
         return session.session_key
 
     assert [user] == list(SessionStore(async_to_sync(store)())["users"])
-
-
-def test_the_version_of_a_tag_lives_as_long_as_the_sessions(
-    user: User, client: Client, momento: LocalServer, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A session that is only read and kept alive renews it."""
-    settings.SESSION_SAVE_EVERY_REQUEST = True
-    log_in(client)
-    visit(client, "/look/")
-    monkeypatch.setattr(versions, "RENEWAL", 0.0)
-    momento.reset_calls()
-    visit(client, "/look/")
-    assert momento.calls["UpdateTtl"] == 2
 
 
 def test_an_outage_is_an_error_and_logs_nobody_out(client: Client, momento: LocalServer, user: User) -> None:
