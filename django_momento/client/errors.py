@@ -254,18 +254,3 @@ def _limit(details: str, err: str | None) -> str:
         if code == err or (not err and word in details.lower()):
             return limit
     return "unknown"
-
-
-def describe_item(call: Any) -> str:
-    """Return the key and the size of the largest item of a call, for a message."""
-    items: list[tuple[bytes, int]] = []
-    if hasattr(call, "key"):
-        items = [(call.key, len(call.key) + len(getattr(call, "value", b"")))]
-    elif hasattr(call, "keys"):
-        items = [(key, len(key)) for key in call.keys]
-    elif hasattr(call, "items"):
-        items = [(key, len(key) + len(value)) for key, value in call.items]
-    if not items:
-        return "no key"
-    key, size = max(items, key=lambda item: item[1])
-    return f"key {quote(key, 80)!r} ({size:,} bytes)"

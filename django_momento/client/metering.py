@@ -12,6 +12,7 @@ from typing import Any
 
 from ..exceptions import InvalidArgument, MomentoCacheError, ValueTooLarge
 from ..local.metering import CHARGED_STATUSES, READS, SET_IF_FACTOR, item_operations, read_factor
+from .call_items import items_of
 from .calls import RESERVED, Call, Get, GetBatch, ItemGetTtl, KeysExist, Recount, SetIfAbsent, UpdateTtl
 
 
@@ -156,13 +157,8 @@ def _first_key(request: Any) -> bytes:
 
 def _sizes(call: Any) -> tuple[int, list[int]]:
     """Return the size of all keys of a call, and the size of each of its values."""
-    if hasattr(call, "key"):
-        value = getattr(call, "value", None)
-        return len(call.key), [] if value is None else [len(value)]
-    if hasattr(call, "keys"):
-        return sum(map(len, call.keys)), []
-    items = getattr(call, "items", ())
-    return sum(len(key) for key, _ in items), [len(value) for _, value in items]
+    items = items_of(call)
+    return sum(len(key) for key, _ in items), [len(value) for _, value in items if value is not None]
 
 
 def _one_item(call: Any) -> int:

@@ -23,11 +23,12 @@ from ..exceptions import CallTimedOut, MomentoCacheError
 from . import sdk
 from .batching import GetBatchers
 from .breaker import Breakers, CircuitBreaker
+from .call_items import describe_item
 from .calls import PROBE, WARM_UP, Call, Get, Request
 from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
 from .deadlines import MAX_DIFFERENCE, grpc_clock
 from .decoding import UnreadableResponse, check_readable
-from .errors import Sent, describe_item, is_to_pass, map_error
+from .errors import Sent, is_to_pass, map_error
 from .fork_gate import Passage, gate
 from .futures import wait_for
 from .interrupts import is_foreign, release_interrupted_locks

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from ..client.calls import (
-    RESERVED,
-)
+from ..client.calls import RESERVED
 from ..clock import monotonic
 from ..exceptions import (
     AuthenticationFailed,
@@ -155,12 +153,3 @@ def view_remaining(entry: Entry, now: float) -> Any:
 
 def _mark_stale(response: Any) -> Any:
     return StaleBytes(response) if type(response) is bytes else response
-
-
-def keys_of(call: Any) -> Sequence[bytes]:
-    """Return the keys that a call names."""
-    if hasattr(call, "key"):
-        return (call.key,)
-    if hasattr(call, "keys"):
-        return tuple(call.keys)
-    return tuple(key for key, _ in getattr(call, "items", ()))

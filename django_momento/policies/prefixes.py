@@ -11,6 +11,7 @@ from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any, TypeVar, cast
 
+from ..client.call_items import keys_of
 from ..client.calls import RESERVED, Call, Operation, Request
 from ..client.client import Client
 from ..client.metering import Tally
@@ -147,13 +148,7 @@ def with_generation(operation: Operation[T], generation: Generation) -> Operatio
 
 
 def _needs_generation(call: Any) -> bool:
-    return isinstance(call, Call) and any(not key.startswith(RESERVED) for key in _keys(call))
-
-
-def _keys(call: Any) -> list[bytes]:
-    if hasattr(call, "key"):
-        return [call.key]
-    return [*getattr(call, "keys", ()), *(key for key, _ in getattr(call, "items", ()))]
+    return isinstance(call, Call) and any(not key.startswith(RESERVED) for key in keys_of(call))
 
 
 def _with_prefix(call: Any, prefix: bytes) -> Any:

@@ -14,13 +14,14 @@ from collections.abc import Iterable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..client.call_items import keys_of
 from ..client.calls import Call, Delete, FlushCache, Get, GetBatch, ItemGetTtl, KeysExist, Operation
 from ..client.retry import Backoff
 from ..clock import monotonic
 from ..events import events
 from ..exceptions import MomentoCacheError
 from .near_store import REPLICA_SECONDS, Name, NearStore
-from .passage import Passage, is_outage, keys_of
+from .passage import Passage, is_outage
 
 if TYPE_CHECKING:
     from ..client.client import Client

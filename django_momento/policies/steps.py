@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..client.call_items import keys_of
 from ..client.calls import (
     RESERVED,
     Call,
@@ -28,7 +29,7 @@ from ..client.calls import (
 from ..clock import monotonic
 from ..exceptions import MomentoCacheError
 from .near_store import PRESENT, Data, Name
-from .passage import UNKNOWN, Passage, View, is_outage, keys_of, view_presence, view_remaining, view_value
+from .passage import UNKNOWN, Passage, View, is_outage, view_presence, view_remaining, view_value
 
 
 class Step:
