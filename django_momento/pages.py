@@ -214,7 +214,7 @@ class _Page:
             response = yield from self._look_up(given)
             if response is not None and not self._is_stale:
                 return response
-            if response is None and not self._request._cache_update_cache:  # noqa: SLF001
+            if response is None and not self._request._cache_update_cache:
                 return (yield Compute(self._view))  # neither GET nor HEAD
             key = self._flight_key()
             if response is not None:
@@ -223,7 +223,7 @@ class _Page:
                     self._record("stale_served")
                     return response
                 # The middleware has taken the page for one that need not be stored again.
-                self._request._cache_update_cache = True  # noqa: SLF001
+                self._request._cache_update_cache = True
                 return (yield from self._lead(flight, tick))
             if not self.cache.options.single_flight or _uncacheable.get(key):
                 return (yield from self._produce(None))
@@ -246,8 +246,8 @@ class _Page:
         page = outcome.load()
         if outcome.attributes is None:
             return {key: page}
-        momento_key = self.cache._momento_key(key, None)  # noqa: SLF001
-        current = self.cache._resolve_tags(momento_key, page, None)  # noqa: SLF001
+        momento_key = self.cache._momento_key(key, None)
+        current = self.cache._resolve_tags(momento_key, page, None)
         page = yield from perform(self.cache, Operate("snapshot", (key,), current, page.value))
         return {} if page is None else {key: page}
 
@@ -275,7 +275,7 @@ class _Page:
             return headers
         if not self._stale:
             return (yield from perform(self.cache, Verb("get", key)))
-        momento_key = self.cache._momento_key(key, None)  # noqa: SLF001
+        momento_key = self.cache._momento_key(key, None)
         operation = find(self.cache, momento_key)
         found: Found = yield from perform(self.cache, Operate("get", (key,), operation, MISSING))
         self._is_stale = found.is_stale
@@ -310,8 +310,8 @@ class _Page:
         self._generation = yield from find_generation(self.cache, self._key)
         started = monotonic()
         if self._tags and not callable(self._tags):
-            names = self.cache._check_tags(self._tags)  # noqa: SLF001
-            self._tagged = yield from self._snapshot(self.cache._tags.snapshot(names))  # noqa: SLF001
+            names = self.cache._check_tags(self._tags)
+            self._tagged = yield from self._snapshot(self.cache._tags.snapshot(names))
         response = yield Compute(self._view)
         if iscoroutine(response):
             response.close()
@@ -339,8 +339,8 @@ class _Page:
             response = self._middleware.process_response(self._request, response)
         writes = self._lookups.writes
         if writes and callable(self._tags):
-            names = self.cache._check_tags(self._tags(self._request, response))  # noqa: SLF001
-            self._tagged = yield from self._snapshot(self.cache._tags.snapshot_afterwards(names, started))  # noqa: SLF001
+            names = self.cache._check_tags(self._tags(self._request, response))
+            self._tagged = yield from self._snapshot(self.cache._tags.snapshot_afterwards(names, started))
         if self._tagged is None:
             writes.clear()
         make_outcome = partial(self._seal, *writes[-1][:2]) if writes else None
@@ -370,17 +370,17 @@ class _Page:
             try:
                 yield from perform(self.cache, Store("set", (key,), operations.set, encode, None))
             except ValueTooLarge as error:
-                self.cache._record_copy_or_raise(error, key, value)  # noqa: SLF001
+                self.cache._record_copy_or_raise(error, key, value)
 
     def _encode(self, key: str, response: Any, timeout: float) -> tuple[bytes, bytes, int]:
         return encode_stale(self.cache, key, None, response, timeout, self._stale, self._tagged or ())
 
     def _seal(self, key: str, response: Any) -> tuple[str, Any]:
-        momento_key = self.cache._momento_key(key, None)  # noqa: SLF001
+        momento_key = self.cache._momento_key(key, None)
         return key, seal(self.cache, momento_key, response, self._tagged or ())
 
     def _name(self, key: str) -> tuple[object, ...]:
-        return name_flight(self.cache, self.cache._momento_key(key, None))  # noqa: SLF001
+        return name_flight(self.cache, self.cache._momento_key(key, None))
 
     def _flight_key(self) -> tuple[object, ...]:
         return "page", self._request.method, *self._name(self._key)

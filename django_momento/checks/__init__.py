@@ -5,4 +5,4 @@ network or imports an SDK. ``docs/checks.md`` has the cause and the fix of every
 """
 
 # Each registers its checks.
-from . import deployment, migration, near, pages, process, recorder, sessions, settings  # noqa: F401
+from . import deployment, migration, near, pages, process, recorder, sessions, settings  # noqa: F401 - they register

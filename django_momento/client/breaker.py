@@ -61,7 +61,7 @@ class Probe:
 
     def end(self, *, has_succeeded: bool, was_late: bool = False) -> None:
         """Record the outcome. Any response, an error of Momento's too, closes the breaker."""
-        self._breaker._end_probe(self._number, self.began, has_succeeded, was_late)  # noqa: SLF001
+        self._breaker._end_probe(self._number, self.began, has_succeeded, was_late)  # noqa: SLF001 - its own breaker
 
 
 class CircuitBreaker:

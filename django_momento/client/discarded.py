@@ -78,7 +78,7 @@ def serve_waiting() -> None:
 
 
 def _serve(channel: Any, timeout: float) -> None:
-    calls, state = channel._channel, channel._call_state  # noqa: SLF001
+    calls, state = channel._channel, channel._call_state  # noqa: SLF001 - see _NAMES
     grpc, us, has_ended = _internals(), get_ident(), False
 
     def end(_: object) -> bool:

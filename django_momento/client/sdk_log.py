@@ -71,7 +71,7 @@ def install() -> None:
 def _replacement(write: Callable[..., None], *, is_throttled: bool) -> Callable[..., None]:
     def log(message: object, *args: Any, **options: Any) -> None:
         error = sys.exc_info()[1]
-        if error is not None and _is_error_of_a_call(error, sys._getframe(1)):  # noqa: SLF001
+        if error is not None and _is_error_of_a_call(error, sys._getframe(1)):  # noqa: SLF001 - its one name
             if not isinstance(error, TRANSPORT_ERRORS):
                 raise error
             if is_throttled:
@@ -87,7 +87,7 @@ def _replacement(write: Callable[..., None], *, is_throttled: bool) -> Callable[
 def _grpc_replacement(write: Callable[..., None]) -> Callable[..., None]:
     def log(message: object, *args: Any, **options: Any) -> None:
         error = sys.exc_info()[1]
-        if error is not None and _is_called_by_us(sys._getframe(1)):  # noqa: SLF001
+        if error is not None and _is_called_by_us(sys._getframe(1)):  # noqa: SLF001 - its one name
             if is_foreign(error):
                 raise error
             note(error)

@@ -310,7 +310,7 @@ class Transport:
 
     def _close(self, successor: Transport | None) -> None:
         self._sdk.close()
-        if successor is None or successor._cache is not self._cache:  # noqa: SLF001
+        if successor is None or successor._cache is not self._cache:  # noqa: SLF001 - of this very class
             self._cache.close()
             self._control.close()
 

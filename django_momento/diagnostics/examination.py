@@ -229,7 +229,7 @@ class _Examination:
 
     def _generation_bytes(self) -> int:
         """Return the length of the text that CLEAR=prefix puts before each key."""
-        generation = self._cache._generation  # noqa: SLF001
+        generation = self._cache._generation  # noqa: SLF001 - no public way
         return 0 if generation is None else len(self._run(generation.get()))
 
     def _probe_key(self) -> bytes:
@@ -237,7 +237,7 @@ class _Examination:
 
     def _run(self, operation: Operation[Any]) -> Any:
         # The cache's own, which puts the generation before a key with CLEAR=prefix.
-        client = self._cache._client  # noqa: SLF001
+        client = self._cache._client  # noqa: SLF001 - no public way
         return client.run(self._cache.options.cache_name, operation, self._tally)
 
 

@@ -91,7 +91,7 @@ class SimulatedStore:
         """Let an item end so many seconds from now."""
         item = self._items.get(key)
         if item is not None:
-            stored: Stored = item.value  # type: ignore[assignment]
+            stored: Stored = item.value  # type: ignore[assignment]  # put() stores no other
             stored.timeout, stored.written_at = timeout, self.now
             stored.ends = FOREVER if timeout is None else self.now + timeout * 1000
             stored.assumed = False

@@ -116,7 +116,7 @@ def run(plan: Plan[T], migration: Migration) -> T:
                 _end(migration, step, started, None)
                 step = plan.send(result)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+        return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
 
 async def arun(plan: Plan[T], migration: Migration) -> T:
@@ -146,7 +146,7 @@ async def arun(plan: Plan[T], migration: Migration) -> T:
                 _end(migration, step, started, None)
                 step = plan.send(result)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+        return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
 
 async def phase_of(migration: Migration) -> str:
@@ -210,5 +210,5 @@ def _make_loud(cache: Any) -> bool | None:
     ignores = getattr(cache, "_ignore_exceptions", None)
     if not isinstance(ignores, bool):
         return None
-    cache._ignore_exceptions = False  # noqa: SLF001
+    cache._ignore_exceptions = False  # noqa: SLF001 - django-redis's switch
     return ignores

@@ -37,7 +37,7 @@ def time_left(cache: Any, key: object, version: int | None) -> TimeLeft:
         return _in_file(cache, key, version)
     if isinstance(cache, RedisCache):
         full_key = cache.make_and_validate_key(key, version=version)
-        return _of_redis(cache._cache.get_client(full_key).pttl(full_key))  # noqa: SLF001
+        return _of_redis(cache._cache.get_client(full_key).pttl(full_key))  # noqa: SLF001 - no public way
     if callable(getattr(cache, "pttl", None)):
         return _of_redis(cache.pttl(key, version=version))
     if callable(getattr(cache, "ttl", None)):
@@ -71,14 +71,14 @@ def _in_memory(cache: Any, key: object, version: int | None) -> TimeLeft:
     full_key = cache.make_and_validate_key(key, version=version)
     # By Django's own clock, which decides whether a value has ended.
     with cache._lock:  # noqa: SLF001 - Django has no public way
-        expires_at = cache._expire_info.get(full_key, UNKNOWN)  # noqa: SLF001
+        expires_at = cache._expire_info.get(full_key, UNKNOWN)  # noqa: SLF001 - no public way
     return None if expires_at is None else _positive(expires_at - time.time())
 
 
 def _in_file(cache: Any, key: object, version: int | None) -> TimeLeft:
     """Read the first of the two pickles in the file of a value, as Django does for each ``get``."""
     try:
-        with Path(cache._key_to_file(key, version)).open("rb") as file:  # noqa: SLF001
+        with Path(cache._key_to_file(key, version)).open("rb") as file:  # noqa: SLF001 - no public way
             expires_at = pickle.load(file)  # noqa: S301 - the file of Django's own backend
     except FileNotFoundError:
         return UNKNOWN

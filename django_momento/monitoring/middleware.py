@@ -85,12 +85,12 @@ class CacheTimingMiddleware:
         if self._is_async:
             return self._acall(request)
         with request_totals() as totals:
-            request.cache_totals = totals  # type: ignore[attr-defined]
+            request.cache_totals = totals  # type: ignore[attr-defined]  # ours
             return _with_header(self._get_response(request), totals)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         with request_totals() as totals:
-            request.cache_totals = totals  # type: ignore[attr-defined]
+            request.cache_totals = totals  # type: ignore[attr-defined]  # ours
             return _with_header(await self._get_response(request), totals)
 
 

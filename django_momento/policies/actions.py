@@ -60,10 +60,10 @@ class Operate:
         self._arguments = verb, keys, operation, fallback
 
     def run(self, cache: Any) -> Any:
-        return cache._run(*self._arguments)  # noqa: SLF001 - policies belong to the cache
+        return cache._run(*self._arguments)
 
     async def arun(self, cache: Any) -> Any:
-        return await cache._arun(*self._arguments)  # noqa: SLF001
+        return await cache._arun(*self._arguments)
 
 
 class Store:
@@ -80,10 +80,10 @@ class Store:
         self._arguments = verb, keys, store, encode, fallback
 
     def run(self, cache: Any) -> Any:
-        return cache._store(*self._arguments)  # noqa: SLF001
+        return cache._store(*self._arguments)
 
     async def arun(self, cache: Any) -> Any:
-        return await cache._astore(*self._arguments)  # noqa: SLF001
+        return await cache._astore(*self._arguments)
 
 
 class Compute:

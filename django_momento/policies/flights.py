@@ -180,7 +180,7 @@ class Flights:
 
 def name_flight(cache: Any, key: bytes) -> tuple[object, ...]:
     """Return a name that all callers of a full key share, until a clear() of its prefix."""
-    options, generation = cache.options, cache._generation  # noqa: SLF001
+    options, generation = cache.options, cache._generation
     place = id(clients.get(options.connection)), options.cache_name, key
     return place if generation is None else (*place, generation.peek())
 

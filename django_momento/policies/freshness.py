@@ -59,21 +59,21 @@ def find(cache: Any, key: bytes) -> Operation[Found]:
     if data is None:
         return MISSING
     try:
-        stored = cache._codec.decode(key, data)  # noqa: SLF001
+        stored = cache._codec.decode(key, data)
     except UnreadableValue as error:
-        cache._record_unreadable(key, error)  # noqa: SLF001
+        cache._record_unreadable(key, error)
         yield Recount(1)
         return MISSING
     if type(stored) is not Attributed:
         return Found(stored)
     value = stored.value
     if stored.attributes.tags:
-        value = yield from cache._resolve_tags(key, stored, _NOTHING)  # noqa: SLF001
+        value = yield from cache._resolve_tags(key, stored, _NOTHING)
         if value is _NOTHING:
             return MISSING
     if not is_stale(data, stored):
         return Found(value)
-    cache._note_outdated(key)  # noqa: SLF001
+    cache._note_outdated(key)
     yield Recount(1)
     return Found(value, is_stale=True)
 
@@ -83,7 +83,7 @@ def perform(cache: Any, action: Any) -> Actions[Any]:
 
     In an outage, a cache with a shield keeps the value in this process.
     """
-    if cache._client.memory is None:  # noqa: SLF001
+    if cache._client.memory is None:
         return (yield action)
     from .passage import computing
 
@@ -108,11 +108,11 @@ def encode_stale(
 
     The TTL covers the time to be stale, which is in milliseconds.
     """
-    momento_key = cache._momento_key(key, version)  # noqa: SLF001
-    fresh: int = cache._ttl(key, timeout)  # noqa: SLF001
+    momento_key = cache._momento_key(key, version)
+    fresh: int = cache._ttl(key, timeout)
     ttl = min(fresh + stale, round(cache.options.max_ttl * 1000)) if fresh > 0 else 0
     attributes = Attributes(round(wall() * 1000) + fresh if ttl > fresh else None, tags)
-    return momento_key, cache._encode(momento_key, key, value, attributes), ttl  # noqa: SLF001
+    return momento_key, cache._encode(momento_key, key, value, attributes), ttl
 
 
 def wait_for_outcome(flight: Flight, waiter: Waiter, deadline: float) -> Actions[Any]:
@@ -143,7 +143,7 @@ def land(flight: Flight, make_outcome: Callable[[], object] | None) -> Actions[N
 
 def seal(cache: Any, key: bytes, value: Any, tags: Tagged = ()) -> Opened:
     """Return a value encoded, so that each waiter of a flight loads a copy of its own."""
-    codec = cache._codec  # noqa: SLF001
+    codec = cache._codec
     sealed: Opened = codec.open(key, codec.encode(key, value, Attributes(tags=tags)))
     return sealed
 
@@ -179,7 +179,7 @@ class GetOrSet:
         self._stale = round(to_limited_seconds("stale", stale, max_ttl) * 1000)
         self._lease = round(to_limited_seconds("lease", lease, max_ttl) * 1000)
         self._deadline = monotonic() + to_limited_seconds("wait", wait, max_ttl)
-        self._tags: tuple[str, ...] = cache._check_tags(tags) if tags != () else ()  # noqa: SLF001
+        self._tags: tuple[str, ...] = cache._check_tags(tags) if tags != () else ()
         # A value that was computed and not stored.
         self._computed = _NOTHING
         # The tags that the value was computed with.
@@ -189,7 +189,7 @@ class GetOrSet:
 
     @cached_property
     def _momento_key(self) -> bytes:
-        key: bytes = self._cache._momento_key(self._key, self._version)  # noqa: SLF001
+        key: bytes = self._cache._momento_key(self._key, self._version)
         return key
 
     def actions(self) -> Actions[Any]:
@@ -240,7 +240,7 @@ class GetOrSet:
             return MISSING
         if outcome.attributes is None:
             return Found(value)
-        current = self._cache._resolve_tags(self._momento_key, value, _NOTHING)  # noqa: SLF001
+        current = self._cache._resolve_tags(self._momento_key, value, _NOTHING)
         return Found((yield Operate("snapshot", (self._key,), current, value.value)))
 
     def _lead(self, flight: Flight, tick: int, found: Found) -> Actions[Any]:
@@ -322,7 +322,7 @@ class GetOrSet:
         """Compute the value, store it, and return it, or return the one that another caller has stored."""
         if self._tags:
             # Before the default runs: an invalidation meanwhile must concern the value.
-            snapshot = self._cache._tags.snapshot(self._tags)  # noqa: SLF001
+            snapshot = self._cache._tags.snapshot(self._tags)
             self._tagged = yield Operate("snapshot", (self._key,), snapshot, ())
         # A clear() meanwhile must forget the value too.
         generation = yield from find_generation(self._cache, self._key)
@@ -340,7 +340,7 @@ class GetOrSet:
 
     def _write(self, value: Any, generation: bytes | None) -> Actions[Any]:
         cache, key, version = self._cache, self._key, self._version
-        replaces: bool = cache._has_outdated_value(self._momento_key)  # noqa: SLF001
+        replaces: bool = cache._has_outdated_value(self._momento_key)
         verb = "set" if replaces else "add"
         if self._stale or self._tagged:
             store = operations.set if replaces else operations.add
@@ -370,7 +370,7 @@ class GetOrSet:
 
     def _read_from_momento(self) -> Actions[Found]:
         """Return the value that another process may have stored, although memory had another or none."""
-        memory = self._cache._client.memory  # noqa: SLF001
+        memory = self._cache._client.memory
         if memory is not None:
             generation = yield from find_generation(self._cache, self._key)
             memory.ask_again((self._cache.options.cache_name, (generation or b"") + self._momento_key))

@@ -41,7 +41,7 @@ T = TypeVar("T")
 MAX_WAIT = 5.0
 
 # The memos of the current thread or task, by the memory of the client and the name of the cache.
-memos: ContextVar[Mapping[tuple[Near, str], NearStore]] = ContextVar("django_momento_memos", default={})  # noqa: B039
+memos: ContextVar[Mapping[tuple[Near, str], NearStore]] = ContextVar("django_momento_memos", default={})  # noqa: B039 - it is never changed
 
 
 class Near:

@@ -90,7 +90,7 @@ class Generation:
 
 def find_generation(cache: Any, key: object) -> Actions[bytes | None]:
     """Return the generation of a cache's keys, or None if it has none. ``key`` is the one of the call."""
-    generation: Generation | None = cache._generation  # noqa: SLF001 - policies belong to the cache
+    generation: Generation | None = cache._generation
     if generation is None:
         return None
     text: bytes | None = generation.recall()
@@ -99,7 +99,7 @@ def find_generation(cache: Any, key: object) -> Actions[bytes | None]:
 
 def within(cache: Any, text: bytes | None, actions: Actions[T]) -> Actions[T]:
     """Perform actions in the generation with that text, if there is one: a clear() meanwhile forgets them."""
-    generation: Generation | None = cache._generation  # noqa: SLF001
+    generation: Generation | None = cache._generation
     if generation is None or text is None:
         return (yield from actions)
     token = generation.pin(text)

@@ -115,4 +115,4 @@ def show_default_timeout(backend: type, default: object) -> None:
                 given.replace(default=_DefaultTimeout()) if given is parameter else given
                 for given in signature.parameters.values()
             ]
-            function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+            function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # as PEP 362 allows

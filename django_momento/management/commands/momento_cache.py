@@ -73,7 +73,7 @@ class Command(BaseCommand):
                 return
             key = _momento_key(cache, names[0], options)
             # A raw key has the generation of CLEAR="prefix" in it, which the client of a cache puts there.
-            client = clients.get(cache.options.connection) if options["raw"] else cache._client  # noqa: SLF001
+            client = clients.get(cache.options.connection) if options["raw"] else cache._client  # noqa: SLF001 - no public way
             run = partial(client.run, cache.options.cache_name)
             lines = self._act(cache, action, key, options, run)
         except MomentoCacheError as error:
@@ -201,7 +201,7 @@ def _size(key: bytes, data: bytes) -> str:
 
 def _load(cache: MomentoCache, key: bytes, data: bytes) -> tuple[Any, Attributes]:
     # The codec, because a read by the cache would turn the reason into a miss.
-    value = cache._codec.decode(key, data)  # noqa: SLF001
+    value = cache._codec.decode(key, data)  # noqa: SLF001 - no public way
     return value if isinstance(value, Attributed) else (value, Attributes())
 
 
