@@ -11,6 +11,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
+from typing import Any
 
 import django
 
@@ -21,7 +22,7 @@ from django.core.cache import caches  # noqa: E402 - once there are settings
 from django_momento.policies.flights import flights  # noqa: E402 - once there are settings
 
 # Not Django's proxy: asgiref's lock below it may stay locked when it is interrupted.
-cache = caches["default"]
+cache: Any = caches["default"]
 
 KEYS = 3
 
