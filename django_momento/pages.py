@@ -44,6 +44,7 @@ from .policies.freshness import (
     to_limited_seconds,
     wait_for_outcome,
 )
+from .policies.page_facts import headers_of_pages, uncacheable_pages
 from .policies.prefixes import find_generation, within
 from .policies.tags import Tagged, check_tags
 from .policies.timeouts import Timeout
@@ -52,12 +53,6 @@ from .policies.unstored import forbids_storing
 View = TypeVar("View", bound=Callable[..., Any])
 # A list of tags, or a function of request and response that returns one.
 Tags: TypeAlias = Iterable[str] | Callable[[Any, Any], Iterable[str]]
-
-# Seconds for which this process remembers the headers on which a page depends, and that a page is not stored.
-HEADERS_SECONDS = 10.0
-UNCACHEABLE_SECONDS = 10.0
-# The pages of which that is remembered.
-MAX_PAGES = 1000
 
 _HEADERS = "views.decorators.cache.cache_header."
 
@@ -154,30 +149,6 @@ class _Middleware(CacheMiddleware):
         return twin
 
 
-class _Memory:
-    """Facts about pages that this process keeps for some seconds, by key."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._facts: dict[object, tuple[float, Any]] = {}
-
-    def get(self, key: object) -> Any:
-        until, fact = self._facts.get(key, (0.0, None))
-        return fact if monotonic() < until else None
-
-    def set(self, key: object, fact: Any) -> None:
-        if len(self._facts) >= MAX_PAGES:
-            self._facts.clear()
-        self._facts[key] = (monotonic() + self._seconds, fact)
-
-    def forget(self, key: object) -> None:
-        self._facts.pop(key, None)
-
-
-_headers = _Memory(HEADERS_SECONDS)
-_uncacheable = _Memory(UNCACHEABLE_SECONDS)
-
-
 class _Page:
     """One request of a page."""
 
@@ -225,7 +196,7 @@ class _Page:
                 # The middleware has taken the page for one that need not be stored again.
                 self._request._cache_update_cache = True
                 return (yield from self._lead(flight, tick))
-            if not self.cache.options.single_flight or _uncacheable.get(key):
+            if not self.cache.options.single_flight or uncacheable_pages.get(key):
                 return (yield from self._produce(None))
             flight, waiter = flights.join(key, self, self._is_async)
             if flight is None:
@@ -267,11 +238,11 @@ class _Page:
     def _read(self, key: str) -> Actions[Any]:
         if key.startswith(_HEADERS):
             name = self._name(key)
-            headers = _headers.get(name)
+            headers = headers_of_pages.get(name)
             if headers is None:
                 headers = yield from perform(self.cache, Verb("get", key))
                 if headers is not None:
-                    _headers.set(name, headers)
+                    headers_of_pages.set(name, headers)
             return headers
         if not self._stale:
             return (yield from perform(self.cache, Verb("get", key)))
@@ -295,7 +266,7 @@ class _Page:
         except Exception:
             # An error is the response of this request alone. The others need not wait for it one by one.
             if not flight.has_landed:
-                _uncacheable.set(flight.key, True)
+                uncacheable_pages.set(flight.key, True)
                 yield from land(flight, None)
             raise
         except BaseException:
@@ -353,15 +324,15 @@ class _Page:
             raise
         if flight is not None:
             if writes:
-                _uncacheable.forget(flight.key)
+                uncacheable_pages.discard(flight.key)
             else:
-                _uncacheable.set(flight.key, True)
+                uncacheable_pages.set(flight.key, True)
             yield from land(flight, make_outcome)
         return response
 
     def _write(self, key: str, value: Any, timeout: float) -> Actions[None]:
         if key.startswith(_HEADERS):
-            _headers.set(self._name(key), value)
+            headers_of_pages.set(self._name(key), value)
             yield from perform(self.cache, Verb("set", key, value, timeout + self._stale / 1000))
         elif not self._stale and not self._tagged:
             yield from perform(self.cache, Verb("set", key, value, timeout))

@@ -19,12 +19,12 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import cache_page as django_cache_page
 
-from django_momento import pages
 from django_momento.events import events
 from django_momento.exceptions import ConfigurationError
 from django_momento.local import LocalServer
 from django_momento.pages import cache_page
 from django_momento.policies.flights import flights
+from django_momento.policies.page_facts import headers_of_pages, uncacheable_pages
 from tests.conftest import MakeCache
 from tests.kit.at_once import at_once
 from tests.kit.faces import FACES
@@ -37,8 +37,8 @@ post = RequestFactory().post
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> None:
-    pages._headers.__init__(pages.HEADERS_SECONDS)  # type: ignore[misc]
-    pages._uncacheable.__init__(pages.UNCACHEABLE_SECONDS)  # type: ignore[misc]
+    headers_of_pages.forget()
+    uncacheable_pages.forget()
 
 
 class Site:
@@ -216,9 +216,11 @@ def test_those_who_wait_for_a_page_that_is_not_stored_run_their_views_together(
 def test_waiters_whose_headers_differ_get_pages_of_their_own(make_cache: MakeCache, face: str) -> None:
     """Also if nobody knew on which headers the page depends."""
     make_cache()
+    is_unknown = [True]
 
     def view(request: HttpRequest) -> HttpResponse:
-        if not pages._headers._facts:
+        if is_unknown:
+            is_unknown.clear()
             eventually(lambda: events.counts("default").get("joined") == 7)
         response = HttpResponse(request.headers["X-Shop"])
         patch_vary_headers(response, ["X-Shop"])
