@@ -51,7 +51,8 @@ def test_every_argument_is_documented() -> None:
     parser = Command().create_parser("manage.py", "momento_check")
     ours = {"--create", "--requests", "--watch", "--deploy", "--json", "--no-color", "--force-color"}
 
-    assert ours <= {option for action in parser._actions for option in action.option_strings}
+    actions = parser._actions  # noqa: SLF001 - argparse has no public name for them
+    assert ours <= {option for action in actions for option in action.option_strings}
     assert [] == [option for option in ours if option not in COMMAND]
 
 

@@ -117,6 +117,11 @@ class Client:
         }
 
     @property
+    def is_fetching_key(self) -> bool:
+        """Whether a fetch of the API key is going on."""
+        return self._rotation.is_fetching
+
+    @property
     def is_circuit_open(self) -> bool:
         """Whether the circuit breaker of one of the connections is open."""
         return self._breakers.is_open

@@ -38,6 +38,11 @@ class Threads:
         # An entry for each idle thread. Whoever removes one may put a function into the queue.
         self._idle: deque[None] = deque()
 
+    @property
+    def idle(self) -> int:
+        """The number of threads that have nothing to run."""
+        return len(self._idle)
+
     def run(self, function: Work) -> None:
         """Run a function, which must not raise. Raises RuntimeError if no thread can be started."""
         try:

@@ -75,6 +75,11 @@ class Rotation:
         self.replaced = 0
         self.due_at = NEVER
 
+    @property
+    def is_fetching(self) -> bool:
+        """Whether a fetch is going on."""
+        return self._flight.is_running
+
     def refresh(self, cache: str, *, is_urgent: bool = False) -> None:
         """Fetch the key on this thread, or wait for the fetch that another has begun.
 

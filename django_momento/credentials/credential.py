@@ -78,7 +78,7 @@ def fetch(options: ConnectionOptions, refresh: bool = False) -> Credential:
     if options.credentials in _IMMEDIATE_SOURCES:
         immediate = partial(_IMMEDIATE_SOURCES[options.credentials], options)
         return boundary.run_here(f"CREDENTIALS {options.credentials!r}", immediate)
-    source = _SOURCES.get(options.credentials, _from_callable)
+    source = SOURCES.get(options.credentials, _from_callable)
     name, hint = _describe(options)
     return boundary.run_source(name, partial(source, options, refresh), hint)
 
@@ -218,7 +218,8 @@ def _from_embedded(options: ConnectionOptions) -> Credential:
     return Credential(key, "opaque", "the embedded server of this process", host, host, port)
 
 
-_SOURCES: dict[str, Callable[[ConnectionOptions, bool], Credential]] = {
+# By the name in CREDENTIALS. A source takes the options, and whether the key was refused or expires.
+SOURCES: dict[str, Callable[[ConnectionOptions, bool], Credential]] = {
     "secretsmanager": _from_secrets_manager,
     "agent": _from_agent,
     "file": _from_file,

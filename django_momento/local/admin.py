@@ -45,7 +45,7 @@ class Admin:
         self._server: asyncio.Server | None = None
         self._requests: set[asyncio.Task[None]] = set()
         self._port = 0
-        self._actions: dict[str, Action] = {
+        self.actions: dict[str, Action] = {
             "/block": lambda body: proxy.block(),
             "/unblock": lambda body: proxy.unblock(),
             "/drop": lambda body: {"dropped": proxy.drop()},
@@ -90,9 +90,9 @@ class Admin:
     def _respond(self, request: Request) -> bytes:
         if reason := self._foreign_reason(request):
             return _response("403 Forbidden", {"error": reason})
-        action = self._actions.get(request.path)
+        action = self.actions.get(request.path)
         if action is None:
-            return _response("404 Not Found", {"paths": sorted(self._actions)})
+            return _response("404 Not Found", {"paths": sorted(self.actions)})
         try:
             return _response("200 OK", action(request.body) or {})
         except ValueError as error:

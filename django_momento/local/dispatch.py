@@ -93,7 +93,7 @@ class Dispatcher:
 
         def bind(rpc: str, method: Method) -> Handler:
             def handle(metadata: Metadata, request: Any) -> Any:
-                self._authenticate(metadata)
+                self.authenticate(metadata)
                 if self._rate_limit is not None:
                     self._rate_limit.check()
                 response = None
@@ -113,7 +113,7 @@ class Dispatcher:
 
         def bind(rpc: str, method: Method) -> Handler:
             def handle(metadata: Metadata, request: Any) -> Any:
-                self._authenticate(metadata)
+                self.authenticate(metadata)
                 return method(request)
 
             return handle
@@ -157,12 +157,13 @@ class Dispatcher:
 
     def _refusal(self, method: str) -> Handler:
         def handle(metadata: Metadata, request: Any) -> Any:
-            self._authenticate(metadata)
+            self.authenticate(metadata)
             raise NotImplementedHere(method)
 
         return handle
 
-    def _authenticate(self, metadata: Metadata) -> None:
+    def authenticate(self, metadata: Metadata) -> None:
+        """Raise Unauthenticated unless the API key of a call is one of those that are accepted."""
         key = metadata.get("authorization", "").encode()
         if self._api_keys and not any(hmac.compare_digest(key, accepted) for accepted in self._api_keys):
             raise Unauthenticated

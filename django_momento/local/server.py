@@ -101,6 +101,11 @@ class LocalServer:
         return format_address(self.host, self.port)
 
     @property
+    def is_running(self) -> bool:
+        """Whether the server was started and not stopped since."""
+        return self._thread is not None
+
+    @property
     def calls(self) -> Counter[str]:
         """Return how often each RPC was called, by its name on the wire. Refused calls are included."""
         return self._dispatcher.calls

@@ -21,7 +21,7 @@ def away(site: str, cache_server: LocalServer) -> Iterator[LocalServer]:
     """The cache's server, stopped until the test or its end starts it again."""
     cache_server.stop()
     yield cache_server
-    if cache_server._thread is None:
+    if not cache_server.is_running:
         cache_server.start()
 
 

@@ -64,14 +64,28 @@ def test_nothing_is_opened_before_the_first_call() -> None:
     ours.close()
 
 
-def test_keepalive_that_is_off_stays_off() -> None:
+def test_keepalive_that_is_off_stays_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lambda's preset has none, and an option that is left out is not one of zero."""
-    assert channel(1, NO_KEEPALIVE)._keepalive() == []
-    assert {name: value for name, value in channel(1)._options(0) if "keepalive" in name} == {
-        "grpc.keepalive_permit_without_calls": 1,
-        "grpc.keepalive_time_ms": 5000,
-        "grpc.keepalive_timeout_ms": 1000,
-    }
+    opened: list[dict[str, Any]] = []
+    open_channel = grpc.insecure_channel
+
+    def insecure_channel(target: str, options: list[tuple[str, Any]]) -> grpc.Channel:
+        opened.append({name: value for name, value in options if "keepalive" in name})
+        return open_channel(target, options)
+
+    monkeypatch.setattr(grpc, "insecure_channel", insecure_channel)
+    for configuration in (NO_KEEPALIVE, PATIENT):
+        ours = channel(1, configuration)
+        ours.connection.get()
+        ours.close()
+    assert opened == [
+        {},
+        {
+            "grpc.keepalive_permit_without_calls": 1,
+            "grpc.keepalive_time_ms": 5000,
+            "grpc.keepalive_timeout_ms": 1000,
+        },
+    ]
 
 
 def test_the_port_of_tls_means_tls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +100,6 @@ def test_the_port_of_tls_means_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grpc, "secure_channel", secure_channel)
     credential = Credential(SecretStr("a-key"), "v2", "test", "cache.example.com", "control.example.com")
     configuration = StaticGrpcConfiguration(timedelta(seconds=1), root_certificates_pem=b"roots")
-    Channel(CACHE, credential, configuration)._open(0)
-    Channel(CONTROL, credential, configuration)._open(0)
+    for service in (CACHE, CONTROL):
+        Channel(service, credential, configuration).connection.get()
     assert opened == [("cache.example.com", ("tls", b"roots")), ("control.example.com", ("tls", b"roots"))]

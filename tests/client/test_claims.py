@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from momento_wire_types import cacheclient_pb2
 
 from django_momento.client.calls import SetIf, Wait
 from django_momento.client.claims import PAUSES, Claim, Release, Renewal, claim, release, renew
@@ -39,7 +40,7 @@ def drive(operation: Any, *outcomes: Any) -> tuple[list[Any], Any]:
 def test_every_call_is_a_set_if(call: SetIf, same: SetIf) -> None:
     """A release lasts a millisecond."""
     assert "SetIf" == call.rpc
-    assert same._fields() == call._fields()
+    assert same.request(cacheclient_pb2) == call.request(cacheclient_pb2)
 
 
 def test_calls_that_change_nothing_the_second_time_may_be_repeated() -> None:

@@ -172,7 +172,7 @@ def test_what_fails_inside_the_sdk_is_a_server_error(
     ours = client(server.port)
     ours.get_credential()
     refused = CacheGet.Error(UnknownException("something odd"))
-    monkeypatch.setattr(ours.transport._sdk.get(), "get", lambda *args: refused)
+    monkeypatch.setattr(ours.transport.cache_client, "get", lambda *args: refused)
     with pytest.raises(ServerError, match="SDK refused the call: something odd"):
         ours.run("tests", operations.get(b"k"))
 

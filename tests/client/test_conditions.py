@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from django_momento.client.calls import Get, Operation, Set, SetIf
-from django_momento.client.client import Client
+from django_momento.client.registry import clients
 from tests.conftest import MakeCache
 
 STORED = {"same": b"old", "other": b"another"}
@@ -31,7 +31,7 @@ def store(key: bytes, value: bytes) -> Operation[None]:
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("face", ["sync", "async"])
 def test_a_value_is_stored_if_the_condition_holds(make_cache: MakeCache, face: str, condition: str) -> None:
-    client: Client = make_cache()._client
+    client = clients.get(make_cache().options.connection)
     for key, expected in CONDITIONS[condition].items():
         name = f"{condition} {key}".encode()
         if key in STORED:

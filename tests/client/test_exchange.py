@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from django_momento.client import channel, operations
+from django_momento.client import channel, operations, rotation
 from django_momento.client.channel import MAX_IDLE
 from django_momento.exceptions import AuthenticationFailed, CredentialError
 from django_momento.local import LocalServer
+from django_momento.local.dispatch import Dispatcher
 from django_momento.local.errors import InjectedFault
 from tests.kit import sites as fixtures
 from tests.kit.clock import Clock
@@ -57,15 +58,15 @@ def test_calls_together_are_answered_with_the_new_key_if_some_were_refused(
     run(site.client, operations.set(b"k", b"v", 60_000))
     site.move(server, "new")
     keys: list[str] = []
-    authenticate = server._dispatcher._authenticate
+    authenticate = Dispatcher.authenticate
 
-    def change_its_mind(metadata: dict[str, str]) -> None:
+    def change_its_mind(dispatcher: Dispatcher, metadata: dict[str, str]) -> None:
         keys.append(metadata["authorization"])
         if len(keys) == 2:
             server.accept_only("new")
-        authenticate(metadata)
+        authenticate(dispatcher, metadata)
 
-    monkeypatch.setattr(server._dispatcher, "_authenticate", change_its_mind)
+    monkeypatch.setattr(Dispatcher, "authenticate", change_its_mind)
     asked = [b"k", *(b"%d" % number for number in range(3000))]
     assert {b"k": b"v"} == run(site.client, operations.get_many(asked))
     # Four chunks of which one was answered, the first use of the new key, and the three others again.
@@ -75,9 +76,10 @@ def test_calls_together_are_answered_with_the_new_key_if_some_were_refused(
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_key_without_a_successor_is_refused_at_the_price_of_one_fetch(
-    server: LocalServer, site: Site, run: Run, verb: str
+    server: LocalServer, site: Site, run: Run, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error stands, and Secrets Manager is left alone while the cool-down lasts."""
+    monkeypatch.setattr(rotation, "monotonic", Clock())  # however long the calls take
     server.accept_only("new")
     for _ in range(20):
         with pytest.raises(AuthenticationFailed, match="refused the API key"):
@@ -161,15 +163,15 @@ def test_a_call_with_the_new_key_is_retried_like_any_other(
     use(site, run)
     site.move(server, "new")
     server.accept_only("new")
-    authenticate = server._dispatcher._authenticate
+    authenticate = Dispatcher.authenticate
     failures = [InjectedFault(grpc.StatusCode.UNAVAILABLE)]
 
-    def refuse_once(metadata: dict[str, str]) -> None:
-        authenticate(metadata)
+    def refuse_once(dispatcher: Dispatcher, metadata: dict[str, str]) -> None:
+        authenticate(dispatcher, metadata)
         if failures and site.client.counts["keys_replaced"]:
             raise failures.pop()
 
-    monkeypatch.setattr(server._dispatcher, "_authenticate", refuse_once)
+    monkeypatch.setattr(Dispatcher, "authenticate", refuse_once)
     run(site.client, VERBS[verb]())
     assert ([], 1) == (failures, site.fetches)
 
@@ -177,10 +179,11 @@ def test_a_call_with_the_new_key_is_retried_like_any_other(
 def test_a_fetch_that_ends_after_close_puts_nothing_to_use(server: LocalServer, site: Site, run: Run) -> None:
     """A fetch that began before the end connects to nothing; the next call fetches for itself."""
     use(site, run)
-    rotation = site.client._rotation
+    refresh = site.client.refresh("tests")
     site.client.close()
     site.move(server, "new")
-    rotation.refresh("tests")
+    refresh.run()
+    assert 1 == site.fetches
     assert site.client.credential is None
     gc.collect()
     eventually(lambda: connected(server) == 0)

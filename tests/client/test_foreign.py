@@ -11,14 +11,19 @@ from typing import Any
 
 import pytest
 
-from django_momento.client import operations
+from django_momento.client import breaker, operations
+from django_momento.client.breaker import Breakers
 from django_momento.client.calls import Operation
 from django_momento.client.client import Client
+from django_momento.client.metering import BackgroundRequests
+from django_momento.client.recovery import Recovery
 from django_momento.client.sdk_log import LOGGER
 from django_momento.conf.options import ConnectionOptions
 from django_momento.endpoint import Endpoint
+from django_momento.exceptions import CallTimedOut
 from django_momento.local import LocalServer
 from tests.kit.clients import make_client
+from tests.kit.clock import Clock
 
 VERBS: dict[str, Callable[[], Operation[Any]]] = {
     "get": lambda: operations.get(b"k"),
@@ -77,13 +82,16 @@ def interrupted(client: Client, operation: Operation[Any]) -> None:
 @pytest.mark.parametrize("level", [logging.NOTSET, logging.CRITICAL])
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
 def test_a_time_limit_comes_out_of_every_verb(
-    client: Client, verb: Callable[[], Operation[Any]], level: int, monkeypatch: pytest.MonkeyPatch
+    client: Client, verb: Callable[[], Operation[Any]], level: int
 ) -> None:
     """The SDK turns every exception into an error response, whatever its logger is set to."""
-    monkeypatch.setattr(LOGGER, "level", level)
-    LOGGER.manager._clear_cache()  # type: ignore[attr-defined]
-    with pytest.raises(TimeLimitExceeded):
-        interrupted(client, verb())
+    before = LOGGER.level
+    LOGGER.setLevel(level)
+    try:
+        with pytest.raises(TimeLimitExceeded):
+            interrupted(client, verb())
+    finally:
+        LOGGER.setLevel(before)
 
 
 @pytest.mark.parametrize("message", ["SerializeToString", "FromString"])
@@ -114,28 +122,36 @@ def test_a_time_limit_comes_out_of_a_serializer(verb: str, message: str) -> None
         client.close()
 
 
-def test_a_time_limit_comes_out_of_the_probe_of_a_caller(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A caller whose process was frozen probes on its own thread. The probe is over then."""
-    ends: list[bool] = []
+def test_a_time_limit_comes_out_of_the_probe_of_a_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller whose process was frozen probes on its own thread. The probe is over then, without success."""
 
-    class Ended:
-        began = 0.0
+    class InUse:
+        credential = None
+        probe_timeout = 1.0
 
-        def end(self, *, has_succeeded: bool, was_late: bool) -> None:
-            ends.append(has_succeeded)
+        def reconnected(self) -> None:
+            signal.raise_signal(signal.SIGALRM)
 
     def handler(signum: int, frame: object) -> None:
         raise TimeLimitExceeded
 
-    client.get_credential()
-    recovery: Any = client._recovery
-    monkeypatch.setattr(recovery, "_has_recovered", lambda cache: signal.raise_signal(signal.SIGALRM))
+    clock, breakers, suspected = Clock(), Breakers(), list[str]()
+    monkeypatch.setattr(breaker, "monotonic", clock)
+    in_use: Any = InUse()
+    recovery = Recovery(
+        breakers, lambda: in_use, lambda old, fresh: None, suspected.append, BackgroundRequests()
+    )
+    breakers.own.record_failure(CallTimedOut("late"), clock.now)
+    clock.advance(60)
     before = signal.signal(signal.SIGALRM, handler)
     try:
-        with pytest.raises(TimeLimitExceeded):
-            recovery._run(Ended(), "tests")
+        with pytest.raises(TimeLimitExceeded) as interrupted:
+            recovery.check(breakers.own, "tests")
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert [False] == ends
+    assert breakers.own.is_open
+    assert ["tests"] == suspected
+    # The frames of the exception keep the probe. The next one is not due so soon if that one has not ended.
+    assert interrupted.tb
+    clock.advance(breaker.MAX_BACKOFF)
+    assert breakers.own.half_open()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import _GeneratorContextManager, contextmanager
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -13,9 +14,9 @@ import pytest
 
 from django_momento.client.interrupts import hidden_interruption, release_interrupted_locks
 from tests.kit.tables import table
-from tests.kit.waiting import eventually
+from tests.kit.waiting import HANG_GUARD
 
-MANAGERS = (threading.Condition, _GeneratorContextManager)
+MANAGERS = (threading.Condition, type(contextmanager(lambda: iter([None]))()))
 MANAGER_CODE = [function.__code__ for each in MANAGERS for function in (each.__enter__, each.__exit__)]
 
 
@@ -138,17 +139,22 @@ def test_an_exception_that_a_started_thread_hides_is_found(monkeypatch: pytest.M
     class TimeLimit(Exception):
         pass
 
-    def handler(signum: int, frame: FrameType) -> None:
+    def handler(signum: int, frame: FrameType | None) -> None:
         raise TimeLimit
+
+    def target() -> None:
+        is_begun.set()
+        is_over.wait()
 
     def start_and_interrupt(*arguments: Any, **options: Any) -> None:
         start(*arguments, **options)
-        eventually(lambda: thread in threading._active.values())  # type: ignore[attr-defined]
-        handler(14, sys._getframe())
+        assert is_begun.wait(HANG_GUARD)
+        handler(14, inspect.currentframe())
 
+    # Where CPython starts a thread. No public function lies between that and the end of Thread.start().
     name = "_start_new_thread" if sys.version_info < (3, 13) else "_start_joinable_thread"
-    start, is_over = getattr(threading, name), threading.Event()
-    thread = threading.Thread(target=is_over.wait)
+    start, is_begun, is_over = getattr(threading, name), threading.Event(), threading.Event()
+    thread = threading.Thread(target=target)
     monkeypatch.setattr(threading, name, start_and_interrupt)
     with pytest.raises(KeyError) as caught:
         thread.start()

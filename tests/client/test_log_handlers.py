@@ -14,7 +14,6 @@ from django_momento.client import operations
 from django_momento.client.channel import Recycled
 from django_momento.client.client import Client
 from django_momento.client.rotation import Rotation
-from django_momento.client.single_flight import SingleFlight
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials import boundary
 from django_momento.credentials import credential as credentials
@@ -151,14 +150,13 @@ def test_the_line_about_a_new_key_is_written_after_the_fetch(
             key = SecretStr(next(keys))
             return Credential(key, "opaque", "the test", "127.0.0.1", "127.0.0.1", server.port)
 
-        credentials._SOURCES["log handlers"] = fetch
+        credentials.SOURCES["log handlers"] = fetch
         client = Client(ConnectionOptions("log handlers", configuration="laptop"))
         client.run("tests", operations.get(b"k"))
         server.accept_only("new")
-        flights: list[bool] = []
-        flight: SingleFlight[None] = client._rotation._flight
-        listen("django_momento", Handler(lambda record: flights.append(flight.is_running)))
+        fetches: list[bool] = []
+        listen("django_momento", Handler(lambda record: fetches.append(client.is_fetching_key)))
         client.run("tests", operations.get(b"k"))
-        assert flights
-        assert not any(flights)
+        assert fetches
+        assert not any(fetches)
         client.close()

@@ -31,7 +31,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
 def idle(threads: Threads, count: int) -> None:
     """Wait until so many threads are idle."""
     deadline = time.monotonic() + HANG_GUARD
-    while len(threads._idle) != count:
+    while threads.idle != count:
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
@@ -108,9 +108,10 @@ def test_a_function_that_waits_can_be_cancelled(threads: Threads) -> None:
 
 
 @pytest.mark.parametrize("is_late", [True, False])
-def test_a_thread_waits_for_a_function_that_is_on_its_way(is_late: bool) -> None:
+def test_a_thread_waits_for_a_function_that_is_on_its_way(
+    monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
     """Somebody may choose a thread just before it would have ended. If no function comes, it ends then."""
-    threads = Threads()
     called: list[threading.Thread] = []
 
     class Queue:
@@ -118,18 +119,25 @@ def test_a_thread_waits_for_a_function_that_is_on_its_way(is_late: bool) -> None
 
         gets = 0
 
+        def put(self, function: Any) -> None:
+            self.function = function
+
         def get(self, timeout: float) -> Any:
             self.gets += 1
             if self.gets == 1:
-                threads._idle.pop()
+                threads.run(call)
                 raise Empty
             if self.gets == 2 and is_late:
-                return lambda: called.append(threading.current_thread())
+                return self.function
             raise Empty
 
-    queue: Any = Queue()
-    threads._work = queue
-    threads.run(lambda: called.append(threading.current_thread()))
+    def call() -> None:
+        called.append(threading.current_thread())
+
+    queue = Queue()
+    monkeypatch.setattr(readers, "SimpleQueue", lambda: queue)
+    threads = Threads()
+    threads.run(call)
     deadline = time.monotonic() + HANG_GUARD
     while not called or called[0].is_alive():
         assert time.monotonic() < deadline

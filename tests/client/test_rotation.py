@@ -115,12 +115,17 @@ def test_a_new_key_makes_the_cool_down_short_again(
 
 def test_the_cool_downs_of_two_processes_differ(clock: Clock) -> None:
     """A fleet whose key was refused does not ask Secrets Manager in step."""
-    pauses = []
-    for _ in range(100):
-        ours = make_rotation(Source(), Holder("old"))
-        ours.refresh("tests")
-        pauses.append(ours._not_before - clock.now)
-    assert INITIAL_BACKOFF / 2 <= min(pauses) < max(pauses) <= INITIAL_BACKOFF
+    fleet = [Source() for _ in range(100)]
+    rotations = [make_rotation(source, Holder("old")) for source in fleet]
+    asked = []
+    began = clock.now
+    for share in (0, 0.499, 0.75, 1):
+        clock.now = began + share * INITIAL_BACKOFF
+        for rotation in rotations:
+            rotation.refresh("tests")
+        asked.append(sum(source.fetches == 2 for source in fleet))
+    assert (0, 0, 100) == (*asked[:2], asked[3])
+    assert 0 < asked[2] < 100
 
 
 @pytest.mark.parametrize("where", ["fetch", "use"])

@@ -57,12 +57,13 @@ def test_a_handler_calls_while_its_thread_holds_the_lock_of_the_channel(
     def profile(frame: FrameType, event: str, _: object) -> None:
         if event == "call" and frame.f_code.co_name == "_run_channel_spin_thread":
             sys.setprofile(None)
-            running = asyncio._get_running_loop()
-            asyncio._set_running_loop(None)
+            # asyncio documents both names, which are for implementers of event loops.
+            running = asyncio._get_running_loop()  # noqa: SLF001 - see above
+            asyncio._set_running_loop(None)  # noqa: SLF001 - see above
             try:
                 handler(client)
             finally:
-                asyncio._set_running_loop(running)
+                asyncio._set_running_loop(running)  # noqa: SLF001 - see above
             handled.append("yes")
 
     def run() -> None:

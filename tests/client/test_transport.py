@@ -64,7 +64,10 @@ def test_a_transport_with_another_key_goes_on_over_the_same_connections(
     use(fresh)
     use(transport)
     assert before == accepted(server)
-    assert (fresh._sdk.generation, fresh._cache) == (transport._sdk.generation, transport._cache)
+    breakers = transport.breaker_of(Get(b"k")), transport.breaker_of(KeysExist((b"k",)))
+    of_the_sdk, ours = (fresh.connection_of(breaker) for breaker in breakers)
+    assert of_the_sdk.generation == transport.connection_of(breakers[0]).generation
+    assert ours is transport.connection_of(breakers[1])
 
 
 def test_a_transport_with_another_key_uses_its_own_key(server: LocalServer, transport: Transport) -> None:

@@ -94,7 +94,7 @@ def test_the_agent_forgets_after_five_minutes(aws: SecretsManager) -> None:
     for now in (1000.0, 1299.9, 1300.0):  # noqa: B007 - the agent's clock reads it
         agent.answer(request)
         fetches.append(agent.fetches)
-    agent._server.server_close()
+    agent.close()
     assert [1, 1, 2] == fetches
 
 

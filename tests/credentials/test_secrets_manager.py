@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import boto3.session
 import pytest
 
-from django_momento.credentials import secrets_manager
 from django_momento.credentials.secrets_manager import get_secret_value
 from django_momento.redaction import SecretStr
 from tests.kit import aws as fixtures
@@ -127,13 +128,24 @@ def test_no_log_record_holds_the_secret(aws: SecretsManager, caplog: pytest.LogC
     assert [] == shown_of(V2_KEY, caplog.text)
 
 
-def test_the_logs_of_other_threads_are_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_logs_of_other_threads_are_left_alone(
+    aws: SecretsManager, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A site's other uses of AWS may be what it debugs at that moment."""
     logger = logging.getLogger("botocore.parsers")
-    with caplog.at_level(logging.DEBUG), ThreadPoolExecutor(1) as elsewhere:
-        with secrets_manager._without_secrets_in_logs():
+    aws.create("momento", V2_KEY)
+
+    class Session(boto3.session.Session):
+        def client(self, *args: Any, **kwargs: Any) -> Any:
             logger.debug("here")
             elsewhere.submit(logger.debug, "elsewhere").result()
+            return super().client(*args, **kwargs)
+
+    monkeypatch.setattr(boto3.session, "Session", Session)
+    with caplog.at_level(logging.DEBUG), ThreadPoolExecutor(1) as elsewhere:
+        get_secret_value("momento", "AWSCURRENT", REGION)
         logger.debug("after")
 
-    assert ["elsewhere", "after"] == caplog.messages
+    assert ["elsewhere", "after"] == [
+        record.getMessage() for record in caplog.records if record.name == logger.name
+    ]

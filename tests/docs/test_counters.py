@@ -86,7 +86,7 @@ def kinds_of_events() -> set[str]:
         if path.parent.name != "migration"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
-        and getattr(node.func, "attr", getattr(node.func, "id", "")) in ("record", "_record", "count")
+        and getattr(node.func, "attr", getattr(node.func, "id", "")).strip("_") in ("record", "count")
         for argument in node.args[:2]
         if isinstance(argument, ast.Constant) and re.fullmatch("[a-z_]+", str(argument.value))
     }

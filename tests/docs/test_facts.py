@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.cache import cache
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from django_momento import events
@@ -40,6 +38,9 @@ from django_momento.monitoring.prometheus import COUNTERS, MomentoCollector
 from django_momento.monitoring.statistics import Calls, Stats
 from tests.docs.conftest import Apply
 from tests.docs.pages import PAGES, ROOT, table
+from tests.kit import telemetry as fixtures
+
+exporter = fixtures.exporter
 
 MIB = 1024 * 1024
 
@@ -255,7 +256,7 @@ def test_the_admin_commands_are_all_there() -> None:
     documented = {
         path for cell, _ in table("reference/commands.md", "path") for path in re.findall("`(/.*?)`", cell)
     }
-    assert {*Admin(None, None)._actions} == documented  # type: ignore[arg-type]
+    assert {*Admin(None, None).actions} == documented  # type: ignore[arg-type]
 
 
 def test_every_credential_source_has_a_place_to_be_chosen() -> None:
@@ -309,12 +310,8 @@ def test_a_metric_that_is_documented_is_one_that_is_scraped() -> None:
     assert scraped - {("momento_cache_errors_total", "alias", "error", "verb")} == expected
 
 
-def test_the_attributes_of_a_span_are_those_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_attributes_of_a_span_are_those_of_the_table(exporter: InMemorySpanExporter) -> None:
     """Of a batch that failed, which has all of them."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(opentelemetry, "_tracer", provider.get_tracer("tests"))
     opentelemetry.observe(events.CallEvent("default", "get_many", "page", keys=2, error="CallTimedOut"))
     (span,) = exporter.get_finished_spans()
     documented = [name.strip("`") for name, _ in table("reference/monitoring.md", "span attribute")]

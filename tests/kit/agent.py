@@ -77,6 +77,10 @@ class SecretsManagerAgent:
     def stop(self) -> None:
         self._server.shutdown()
         self._thread.join()
+        self.close()
+
+    def close(self) -> None:
+        """Give up the port of an agent that was not started."""
         self._server.server_close()
 
     def answer(self, request: Request) -> str:

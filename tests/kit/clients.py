@@ -18,5 +18,5 @@ def make_client(port: int, api_key: str = "key", **options: Any) -> Client:
     """Return a client of a local server whose credential says that it comes from the test."""
     credential = Credential(SecretStr(api_key), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
     source = f"client {next(_numbers)}"
-    credentials._SOURCES[source] = lambda options, refresh: credential
+    credentials.SOURCES[source] = lambda options, refresh: credential
     return Client(ConnectionOptions(source, **{"configuration": "laptop", **options}))

@@ -13,6 +13,7 @@ from django_momento.local import LocalServer
 from django_momento.policies.near import Near
 from django_momento.policies.shield import Repairs
 from tests.conftest import CACHE_NAME, local_options
+from tests.kit.raw import find_memory
 from tests.kit.waiting import eventually
 
 
@@ -49,9 +50,7 @@ class Momento:
 
     @property
     def near(self) -> Near:
-        near = self.cache._client.memory
-        assert isinstance(near, Near)
-        return near
+        return find_memory(self.cache)
 
     @property
     def repairs(self) -> Repairs | list[object]:

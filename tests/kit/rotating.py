@@ -81,7 +81,7 @@ def make_rotation(
 def landed(rotation: Rotation) -> None:
     """Wait for a fetch in the background, if there is one."""
     for _ in patience():
-        if not rotation._flight.is_running:
+        if not rotation.is_fetching:
             return
     pytest.fail("the fetch does not end")
 

@@ -30,6 +30,10 @@ class Blocking:
         self._client = client
         self._loop = loop
 
+    def close(self) -> None:
+        self._loop.run_until_complete(self._client.__aexit__(None, None, None))
+        self._loop.close()
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._client, name)
 
@@ -50,8 +54,7 @@ def blocking(make: Callable[[], Any]) -> Iterator[Blocking]:
     try:
         yield client
     finally:
-        loop.run_until_complete(client._client.__aexit__(None, None, None))
-        loop.close()
+        client.close()
 
 
 @contextmanager

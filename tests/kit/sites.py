@@ -54,7 +54,7 @@ class Site:
         self.error: CredentialError | None = None
         self.move(server, "old")
         source = f"site {next(_numbers)}"
-        credential_module._SOURCES[source] = lambda options, refresh: self._fetch()
+        credential_module.SOURCES[source] = lambda options, refresh: self._fetch()
         options = {"client_timeout": 30.0, "configuration": "laptop", **options}
         self.client = Client(ConnectionOptions(source, **options))
         self.fetches = 0
