@@ -25,9 +25,17 @@ Handler = Callable[[], object]
 forking_threads: list[int] = []
 """The identifiers of the threads that are inside ``os.fork`` now. Read it, never change it."""
 
-_before: list[Handler] = []
-_after_in_parent: list[Handler] = []
-_after_in_child: list[Handler] = []
+
+class Handlers:
+    """The handlers of fork, in the order in which they run."""
+
+    def __init__(self) -> None:
+        self.before: list[Handler] = []
+        self.after_in_parent: list[Handler] = []
+        self.after_in_child: list[Handler] = []
+
+
+handlers = Handlers()
 
 
 def register(
@@ -38,29 +46,29 @@ def register(
 ) -> None:
     """Add handlers of fork. One that is interrupted after a fork is called again, which must do no harm."""
     if before is not None:
-        _before.insert(0, before)
+        handlers.before.insert(0, before)
     if after_in_parent is not None:
-        _after_in_parent.append(after_in_parent)
+        handlers.after_in_parent.append(after_in_parent)
     if after_in_child is not None:
-        _after_in_child.append(after_in_child)
+        handlers.after_in_child.append(after_in_child)
 
 
 def _run_before() -> None:
-    for handler in _before:
+    for handler in handlers.before:
         handler()
 
 
 def _run_after_in_parent() -> None:
-    _run_all(_after_in_parent)
+    _run_all(handlers.after_in_parent)
 
 
 def _run_after_in_child() -> None:
-    _run_all(_after_in_child)
+    _run_all(handlers.after_in_child)
 
 
-def _run_all(handlers: list[Handler]) -> None:
+def _run_all(all_of_them: list[Handler]) -> None:
     """Run each handler to its end: a child with half of its resets could wait for its parent's locks."""
-    for handler in handlers:
+    for handler in all_of_them:
         try:
             handler()
         except BaseException:

@@ -98,13 +98,20 @@ def test_threads_that_note_together_are_all_counted(clock: Clock, caplog: pytest
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_counts_for_itself() -> None:
     """Also if a thread of its parent, which it does not have, was just writing."""
-    events.record("default", "ignored_exceptions")
     locked, forked = threading.Event(), threading.Event()
 
-    def write() -> None:
-        with events._lock:
+    class Alias(str):
+        """A name that is looked up for as long as a fork takes."""
+
+        __slots__ = ()
+
+        def __hash__(self) -> int:
             locked.set()
             assert forked.wait(60)
+            return super().__hash__()
+
+    def write() -> None:
+        events.record(Alias("default"), "ignored_exceptions")
 
     writer = threading.Thread(target=write)
     writer.start()

@@ -15,8 +15,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 @pytest.fixture(autouse=True)
 def only_those_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_before", "_after_in_parent", "_after_in_child"):
-        monkeypatch.setattr(forking, name, [])
+    monkeypatch.setattr(forking, "handlers", forking.Handlers())
 
 
 def child_status() -> int:

@@ -95,13 +95,13 @@ class Interrupted(LocMemCache):
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
-        side = super().__getattribute__("_cache_side")
+        side = super().__getattribute__("cache_side")
         if name in VERBS and side in Interrupted.is_armed:
             return lambda *args, **more: interrupt()
         return found
 
     def __init__(self, name: str, params: Any) -> None:
-        self._cache_side = name
+        self.cache_side = name
         super().__init__(name, params)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
+from django_momento.clock import monotonic
 from django_momento.traces import writer as writing
 from django_momento.traces.reading import Trace, find_files
 from django_momento.traces.writer import flush_all
@@ -128,7 +129,7 @@ def test_a_disk_that_refuses_costs_the_trace_and_no_call(
 
     monkeypatch.undo()
     folder.mkdir(exist_ok=True)
-    writing.find_writer(trace, 1.0, 256 * 1024 * 1024)._retry_at = 0.0
+    monkeypatch.setattr(writing, "monotonic", lambda: monotonic() + writing.PAUSE_AFTER_ERROR)
     cache.get("k")
     assert [each.verb for each in recorded(trace)] == ["get"]
     assert Trace(find_files([str(trace)])).files[0].header.sample == 1.0

@@ -12,12 +12,13 @@ from django_momento.client import operations
 from django_momento.codec.attributes import Attributed, Attributes
 from tests.conftest import MakeCache
 from tests.kit.faces import FACES, call
+from tests.kit.raw import decode, encode, find_client
 
 
 def store(cache: MomentoCache, key: str, value: Any, attributes: Attributes) -> None:
     momento_key = f":1:{key}".encode()
-    data = cache._codec.encode(momento_key, value, attributes)
-    cache._client.run(cache.options.cache_name, operations.set(momento_key, data, 60_000))
+    data = encode(cache, momento_key, value, attributes)
+    find_client(cache).run(cache.options.cache_name, operations.set(momento_key, data, 60_000))
 
 
 def in_seconds(seconds: float) -> Attributes:
@@ -60,5 +61,5 @@ def test_a_value_keeps_its_attributes_under_another_version(make_cache: MakeCach
 
     assert call(cache, face, "incr_version", "key") == 2
 
-    data = cache._client.run(cache.options.cache_name, operations.get(b":2:key"))
-    assert cache._codec.decode(b":2:key", data) == Attributed(5, attributes)
+    data = find_client(cache).run(cache.options.cache_name, operations.get(b":2:key"))
+    assert decode(cache, b":2:key", data) == Attributed(5, attributes)

@@ -44,14 +44,14 @@ def report(pair: Pair, phase: str) -> Plan[None]:
 
 def _write(side: Side, migration: Migration, text: str) -> Plan[None]:
     if migration.slot is not None:
-        key = _key(migration.alias, migration.slot)
+        key = report_key(migration.alias, migration.slot)
         owner = _parse((yield side.step("get", key, None)))
         if owner is None or owner["process"] == process_name(migration):
             yield side.step("set", key, text, LIFETIME)
             return
         migration.slot = None  # another process took it after a clear()
     for slot in sample(range(SLOTS), ATTEMPTS):
-        if (yield side.step("add", _key(migration.alias, slot), text, LIFETIME)):
+        if (yield side.step("add", report_key(migration.alias, slot), text, LIFETIME)):
             migration.slot = slot
             return
 
@@ -61,7 +61,7 @@ def find_report(pair: Pair, side: Side) -> Plan[int | None]:
     migration = pair.migration
     if side.name != OLD or migration.slot is None:
         return None
-    data = _parse((yield side.step("get", _key(migration.alias, migration.slot), None)))
+    data = _parse((yield side.step("get", report_key(migration.alias, migration.slot), None)))
     is_ours = data is not None and data["process"] == process_name(migration)
     return int(data["number"]) if data is not None and is_ours else None
 
@@ -88,7 +88,7 @@ def process_name(migration: Migration) -> str:
 
 def read_reports(pair: Pair) -> tuple[list[dict[str, Any]], dict[str, Exception]]:
     """Return the newest report of each process, and the failure of each side that cannot be read."""
-    keys = [_key(pair.migration.alias, slot) for slot in range(SLOTS)]
+    keys = [report_key(pair.migration.alias, slot) for slot in range(SLOTS)]
     found: dict[str, dict[str, Any]] = {}
     failures: dict[str, Exception] = {}
     for side in pair.sides:
@@ -104,7 +104,8 @@ def read_reports(pair: Pair) -> tuple[list[dict[str, Any]], dict[str, Exception]
     return sorted(found.values(), key=lambda data: data["process"]), failures
 
 
-def _key(alias: str, slot: int) -> str:
+def report_key(alias: str, slot: int) -> str:
+    """Return the reserved key of the reports of one process."""
     return f"django_momento.migration:{alias}:{slot}"
 
 

@@ -108,6 +108,11 @@ class NearStore:
         """The bytes of all keys and values and of the objects around them."""
         return self._bytes + getsizeof(self._entries) + WRITTEN_BYTES * len(self._written)
 
+    @property
+    def in_flight(self) -> int:
+        """The number of keys that reads and writes in flight are about."""
+        return len(self._readings) + len(self._writings)
+
     def find(self, name: Name) -> Entry | None:
         """Return the entry of a key, however old, as the most recently used one."""
         entry = self._entries.get(name)

@@ -261,11 +261,13 @@ def test_open_refuses_what_decode_refuses() -> None:
             codec.open(KEY, data)
 
 
-def test_a_payload_that_cannot_be_deserialized_is_found_when_it_is_loaded() -> None:
-    codec = Configuration("pickle", "SIGN").codec()
-    writer = Configuration("pickle", "SIGN").codec()
-    writer._dumps = lambda value: pickle.dumps(value)[:-1]
-    stored = writer.encode(KEY, "value", ATTRIBUTES)
+def test_a_payload_that_cannot_be_deserialized_is_found_when_it_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    codec, dumps = Configuration("pickle", "SIGN").codec(), pickle.dumps
+    with monkeypatch.context() as patched:
+        patched.setattr(pickle, "dumps", lambda *args: dumps(*args)[:-1])
+        stored = codec.encode(KEY, "value", ATTRIBUTES)
 
     opened = codec.open(KEY, stored)
 

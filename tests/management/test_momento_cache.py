@@ -16,6 +16,7 @@ from django_momento.codec.attributes import Attributes
 from django_momento.local import LocalServer
 from django_momento.policies.versions import generation_key, versions
 from tests.conftest import MakeCache
+from tests.kit.raw import encode
 
 SECRET = "a value that nobody should see"
 
@@ -58,7 +59,7 @@ def test_get_names_the_attributes_of_a_value(cache: MomentoCache) -> None:
     """A value past its time to be fresh is still readable, for those who take stale values."""
     for key, fresh_until in {"fresh": 2**63, "stale": 1}.items():
         attributes = Attributes(fresh_until, (("products", b"8 bytes."), ("a\nb", b"8 bytes!")))
-        data = cache._codec.encode(f":1:{key}".encode(), 5, attributes)
+        data = encode(cache, f":1:{key}".encode(), 5, attributes)
         run_operation(cache, operations.set(f":1:{key}".encode(), data, 60_000))
 
     fresh, stale = run("get", "fresh", "--value"), run("get", "stale")
@@ -204,7 +205,7 @@ def test_clear_empties_what_the_alias_says(make_cache: MakeCache) -> None:
 def test_a_raw_key_has_its_generation_and_its_value_can_be_read(make_cache: MakeCache) -> None:
     cache = make_cache(OPTIONS={"CLEAR": "prefix"})
     cache.set("k", "text")
-    generation = versions.get(cache.options)._known[generation_key("")].version
+    generation = versions.get(cache.options).peek(generation_key(""))
     assert generation is not None
     found = run("get", f"{generation.hex()}::1:k", "--raw", "--value")
     assert "readable    yes\n" in found

@@ -41,6 +41,9 @@ class Interrupted(LocMemCache):
     events: dict[tuple[str, int], Callable[[], object]] = {}
     counts: dict[str, int] = {}
     is_out = False
+    # Django's, which the stubs for it do not have.
+    _cache: dict[Any, Any]
+    _expire_info: dict[Any, Any]
 
     def _begin(self, verb: str) -> None:
         if type(self).is_out:
@@ -49,6 +52,16 @@ class Interrupted(LocMemCache):
         event = self.events.pop((verb, self.counts[verb]), None)
         if event is not None:
             event()
+
+    def take_snapshot(self) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """Return all values and the ends of their times, as Redis saves them."""
+        return {**self._cache}, {**self._expire_info}
+
+    def load_snapshot(self, snapshot: tuple[dict[Any, Any], dict[Any, Any]]) -> None:
+        """Load what take_snapshot() has returned, as Redis does when it starts."""
+        values, ends = snapshot
+        self._cache.update(values)
+        self._expire_info.update(ends)
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         self._begin("get")

@@ -9,13 +9,25 @@ import pytest
 from django.core.cache import caches
 
 from django_momento.events import events
+from django_momento.migration import cache as migration
 from django_momento.migration import ledger as ledger_module
-from django_momento.migration.state import NEW, OLD
+from django_momento.migration import reports, state
+from django_momento.migration.state import NEW, OLD, REST
+from tests.kit.clock import Clock
 from tests.kit.faces import FACES, call
 from tests.kit.redis import RedisServer
 from tests.migration.backends import Interrupted, New
 
 BACKENDS = "tests.migration.backends"
+# The time of rests and of maintenance, which goes on when a test says so.
+clock = Clock()
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch):
+    """Put the clock in place, and do maintenance more rarely than a side is tried again."""
+    monkeypatch.setattr(state, "monotonic", clock)
+    monkeypatch.setattr(migration, "PAUSE", 10 * REST)
 
 
 @pytest.fixture
@@ -40,13 +52,13 @@ def _repair_at_once(monkeypatch):
 
 def maintain(cache: Any) -> None:
     """Let the next call do the work that calls do now and then."""
-    cache.migration._maintained_at = -1000.0
+    clock.advance(10 * REST)
     cache.get("any")
 
 
 def report(cache: Any) -> None:
     """Let this process write its report now."""
-    cache.migration._reported_at = -1000.0
+    clock.advance(reports.PAUSE)
     maintain(cache)
 
 
@@ -232,7 +244,7 @@ def test_a_side_that_may_have_lost_its_values_gets_them_back(make, phases, tmp_p
         cache.delete("none")
     Interrupted.is_out = False
     caches["old"].clear()
-    cache.migration.health[OLD]._resting_until = 0.0
+    clock.advance(REST)
     cache.delete("none")
     maintain(cache)
     assert dict.fromkeys(keys, "value") == cache.get_many(keys)
@@ -248,7 +260,7 @@ def test_a_side_that_comes_back_with_older_values_is_not_read_until_it_is_emptie
     cache.set("key", "value")
     report(cache)
     old: Any = caches["old"]
-    values, ends = dict(old._cache), dict(old._expire_info)
+    snapshot = old.take_snapshot()
     report(cache)
     cache.delete("key")
     Interrupted.is_out = True
@@ -256,9 +268,8 @@ def test_a_side_that_comes_back_with_older_values_is_not_read_until_it_is_emptie
         cache.delete("none")
     Interrupted.is_out = False
     old.clear()
-    old._cache.update(values)
-    old._expire_info.update(ends)
-    cache.migration.health[OLD]._resting_until = 0.0
+    old.load_snapshot(snapshot)
+    clock.advance(REST)
     cache.delete("none")
     assert (None, "value") == (cache.get("key"), caches["old"].get("key"))
     maintain(cache)

@@ -6,14 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from io import StringIO
+from math import nan
 from typing import Any
 
 import pytest
 from django.core.cache import caches
 from django.core.management import CommandError, call_command
 
-from django_momento.migration import reports
+from django_momento.migration import reports, state
 from django_momento.migration.figures import WINDOW
 from django_momento.migration.state import NEW, OLD
 from tests.kit.clock import Clock
@@ -21,6 +23,13 @@ from tests.kit.processes import ROOT
 from tests.migration.backends import Interrupted, New
 
 BACKENDS = "tests.migration.backends"
+# The time of maintenance and of reports, which goes on when a test says so.
+clock = Clock()
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch):
+    monkeypatch.setattr(state, "monotonic", clock)
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +44,8 @@ def cache(make_dual):
 
 def report(cache: Any) -> None:
     """Let this process write its report now, as it does every few seconds."""
-    cache.migration._maintained_at = cache.migration._reported_at = -1000.0
+    assert cache.migration  # so that its time has begun
+    clock.advance(reports.PAUSE)
     cache.get("any")
 
 
@@ -108,7 +118,8 @@ def spoil_missing(cache: Any) -> None:
 
 def spoil_refused(cache: Any) -> None:
     caches["new"].clear()
-    cache._calls._writes._count_refusal([None, TypeError("no JSON")], "set")
+    with suppress(ValueError):
+        cache.set("key", "value", timeout=nan)
     fill(cache)
 
 
@@ -193,8 +204,10 @@ django.setup()
 from django.conf import settings
 settings.CACHES = {caches!r}
 from django.core.cache import cache
+from django_momento.migration import reports, state
 cache.set("key", "value")
-cache.migration._maintained_at = cache.migration._reported_at = -1000.0
+monotonic = state.monotonic
+state.monotonic = lambda: monotonic() + reports.PAUSE
 cache.get("key")
 """
 
@@ -224,14 +237,13 @@ def test_a_process_keeps_its_place_and_finds_another_after_a_clear(cache):
     slot = cache.migration.slot
     cache.clear()
     foreign = json.dumps({**reports.show(cache.migration, "shadow"), "process": "another"})
-    caches["old"].set(reports._key("default", slot), foreign)
+    caches["old"].set(reports.report_key("default", slot), foreign)
     report(cache)
 
     assert 2 == ask()[0]["processes"]
 
 
 def test_only_the_last_minutes_count(cache, monkeypatch):
-    clock = Clock(1000.0)
     monkeypatch.setattr("django_momento.migration.figures.monotonic", clock)
     cache.migration.figures.__init__()
     cache.get("a")

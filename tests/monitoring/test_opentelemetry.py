@@ -6,7 +6,6 @@ import asyncio
 import socket
 import threading
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,17 +14,18 @@ from django.core.asgi import get_asgi_application
 from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
-from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry import trace
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from django_momento.exceptions import MomentoCacheError
 from django_momento.local import LocalServer
 from tests.conftest import MakeCache
+from tests.kit import telemetry as fixtures
 from tests.kit.waiting import eventually
+
+exporter, reader = fixtures.exporter, fixtures.reader
 
 OBSERVED = {"OBSERVERS": "django_momento.monitoring.opentelemetry.observe"}
 BIG = b"x" * 3000
@@ -38,24 +38,6 @@ async def view(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [path("", view)]
-
-
-@pytest.fixture(scope="session")
-def sdk() -> tuple[InMemorySpanExporter, InMemoryMetricReader]:
-    """Set up the SDK, which a process can do only once."""
-    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    metrics.set_meter_provider(MeterProvider([reader]))
-    return exporter, reader
-
-
-@pytest.fixture
-def exporter(sdk: tuple[InMemorySpanExporter, InMemoryMetricReader]) -> Iterator[InMemorySpanExporter]:
-    sdk[0].clear()
-    yield sdk[0]
-    sdk[0].clear()
 
 
 def points(reader: InMemoryMetricReader, name: str, alias: str) -> list[Any]:
@@ -114,7 +96,7 @@ def test_a_failed_call_is_a_failed_span_without_a_key(
 
 
 def test_the_metrics_equal_the_count_at_the_server(
-    make_cache: MakeCache, momento: LocalServer, sdk: tuple[InMemorySpanExporter, InMemoryMetricReader]
+    make_cache: MakeCache, momento: LocalServer, reader: InMemoryMetricReader
 ) -> None:
     cache = make_cache(alias="metered", OPTIONS=OBSERVED)
     momento.reset_calls()
@@ -123,16 +105,16 @@ def test_the_metrics_equal_the_count_at_the_server(
         cache.get(key)
 
     def total(name: str) -> int:
-        return sum(point.value for point in points(sdk[1], name, "metered"))
+        return sum(point.value for point in points(reader, name, "metered"))
 
     assert total("momento.client.operations") == momento.operations.total()
     assert (total("cache.client.hits"), total("cache.client.misses")) == (2, 1)
-    durations = points(sdk[1], "db.client.operation.duration", "metered")
+    durations = points(reader, "db.client.operation.duration", "metered")
     assert sum(point.count for point in durations) == 4
 
 
 def test_a_throttled_call_is_counted(
-    make_cache: MakeCache, momento: LocalServer, sdk: tuple[InMemorySpanExporter, InMemoryMetricReader]
+    make_cache: MakeCache, momento: LocalServer, reader: InMemoryMetricReader
 ) -> None:
     cache = make_cache(alias="throttled", OPTIONS=OBSERVED)
     momento.fail("resource_exhausted")
@@ -141,7 +123,7 @@ def test_a_throttled_call_is_counted(
             cache.get("k")
     finally:
         momento.fail()
-    (point,) = points(sdk[1], "momento.client.throttles", "throttled")
+    (point,) = points(reader, "momento.client.throttles", "throttled")
     assert point.value == 1
 
 

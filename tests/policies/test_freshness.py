@@ -21,6 +21,7 @@ from django_momento.policies import freshness, leases
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.at_once import at_once
 from tests.kit.faces import FACES, call
+from tests.kit.raw import decode, encode, find_client
 from tests.kit.waiting import aeventually, eventually
 
 LONG = 60.0
@@ -28,7 +29,7 @@ KEY = b":1:key"
 
 
 def send(cache: MomentoCache, operation: Operation[Any]) -> Any:
-    return cache._client.run(cache.options.cache_name, operation)
+    return find_client(cache).run(cache.options.cache_name, operation)
 
 
 def stored(cache: MomentoCache) -> Any:
@@ -38,12 +39,12 @@ def stored(cache: MomentoCache) -> Any:
 
     data, ttl = send(cache, look())
     assert data is not None
-    return cache._codec.decode(KEY, data), ttl
+    return decode(cache, KEY, data), ttl
 
 
 def store_stale(cache: MomentoCache, value: Any) -> None:
     """Store a value that was fresh until a second ago."""
-    data = cache._codec.encode(KEY, value, Attributes(round(time.time() * 1000) - 1000))
+    data = encode(cache, KEY, value, Attributes(round(time.time() * 1000) - 1000))
     send(cache, operations.set(KEY, data, 600_000))
 
 
@@ -284,7 +285,7 @@ def test_a_task_that_is_cancelled_while_it_gets_the_lease_releases_it(
     async def main() -> None:
         task = asyncio.create_task(cache.aget_or_set("key", pytest.fail, lease=LONG))
         await aeventually(lambda: stall.is_reached)
-        assert not await cache._client.arun(CACHE_NAME, leases.acquire(KEY, bytes(16), 60_000))
+        assert not await find_client(cache).arun(CACHE_NAME, leases.acquire(KEY, bytes(16), 60_000))
         task.cancel()
         await asyncio.wait([task])
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from django_momento.cache import MomentoCache
-from django_momento.client import operations
-from django_momento.codec.attributes import Attributes
 from django_momento.events import events
 from django_momento.local import LocalServer
 from django_momento.policies import leases
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.at_once import at_once
 from tests.kit.faces import FACES, call
+from tests.kit.raw import find_client
 from tests.kit.waiting import eventually
 
 KEY = b":1:key"
@@ -26,8 +24,8 @@ FRESHNESS: list[dict[str, Any]] = [{}, {"stale": 600}, {"lease": 60}, {"stale": 
 
 
 def store_stale(cache: MomentoCache, value: Any) -> None:
-    data = cache._codec.encode(KEY, value, Attributes(round(time.time() * 1000) - 1000))
-    cache._run("set", ("key",), operations.set(KEY, data, 600_000), None)
+    cache.get_or_set("key", lambda: value, 0.001, stale=600)
+    eventually(lambda: cache.get("key") is None)
 
 
 @FACES
@@ -138,7 +136,7 @@ def test_a_value_that_another_process_stored_under_its_lease_is_not_hidden_by_me
 
         assert call(cache, face, "get", "other") is None
         token = bytes(16)
-        elsewhere._run("lease", (), leases.acquire(b":1:other", token, 60_000), None)
+        find_client(elsewhere).run(CACHE_NAME, leases.acquire(b":1:other", token, 60_000))
 
         def store() -> None:
             eventually(lambda: events.counts("default").get("leases_waited"))

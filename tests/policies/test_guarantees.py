@@ -17,6 +17,7 @@ from django_momento.exceptions import MomentoCacheError
 from django_momento.local import LocalServer
 from django_momento.policies.near import Near
 from tests.conftest import CACHE_NAME, local_options
+from tests.kit.raw import find_client
 from tests.kit.waiting import eventually
 
 KEYS = ["a", "b", "c"]
@@ -91,14 +92,14 @@ class World:
 
     def look(self, process: int) -> Before:
         """Return the state of a process before a call."""
-        near = self.caches[process]._client.memory
+        near = find_client(self.caches[process]).memory
         repairs = near.repairs if isinstance(near, Near) else None
         failed = {key for key in KEYS if repairs and repairs.covers((CACHE_NAME, f":1:{key}".encode()))}
         return Before(monotonic(), self.is_shielded(process), failed)
 
     def is_shielded(self, process: int) -> bool:
         """Return whether a process knows, or may soon know, that Momento cannot answer."""
-        return self.is_out or self.caches[process]._client.is_circuit_open
+        return self.is_out or find_client(self.caches[process]).is_circuit_open
 
     def check(self, process: int, key: str, value: Any, before: Before) -> None:
         """Check that a value that a read has returned was not replaced too long before the read began."""
@@ -182,8 +183,9 @@ def _is_repaired(cache: MomentoCache) -> bool:
         cache.touch("probe", 50)
     except MomentoCacheError:
         return False
-    near = cache._client.memory
-    return not cache._client.is_circuit_open and not (isinstance(near, Near) and near.repairs)
+    client = find_client(cache)
+    near = client.memory
+    return not client.is_circuit_open and not (isinstance(near, Near) and near.repairs)
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from django_momento.cache import MomentoCache
-from django_momento.client.claims import Claim
 from django_momento.exceptions import (
     LockNotOwned,
 )
+from django_momento.local import LocalServer
 from django_momento.policies.locks import AsyncLock
 from tests.conftest import MakeCache
 from tests.kit import holders as fixtures
@@ -27,21 +27,29 @@ clock, timed, in_doubt = fixtures.clock, fixtures.timed, fixtures.in_doubt
 hold, holders = fixtures.hold, fixtures.holders
 
 
-def test_waiting_begins_with_a_quarter_of_a_second_and_backs_off(make_cache: MakeCache) -> None:
+class EnoughWaiting(Exception):
+    pass
+
+
+def test_waiting_begins_with_a_quarter_of_a_second_and_backs_off(
+    make_cache: MakeCache, momento: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At random, up to a second, and never beyond the time to wait."""
-    lock = make_cache().lock("job", 60)
-    steps = lock._acquire(None, None)
-    attempts = 0
+    cache = make_cache()
+    assert cache.lock("job", 60).acquire()
+    momento.reset_calls()
     pauses: list[float] = []
-    step = next(steps)
-    while len(pauses) < 6:
-        if isinstance(step, float):
-            pauses.append(step)
-        else:
-            assert isinstance(next(step), Claim)
-            attempts += 1
-        step = steps.send(False)
-    assert attempts == 6
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        assert momento.calls == {"SetIf": len(pauses)}
+        if len(pauses) == 6:
+            raise EnoughWaiting
+
+    with monkeypatch.context() as patched:
+        patched.setattr("time.sleep", sleep)
+        with pytest.raises(EnoughWaiting):
+            cache.lock("job", 60).acquire()
     for pause, longest in zip(pauses, [0.25, 0.5, 1, 1, 1, 1], strict=True):
         assert longest / 2 <= pause <= longest
     assert len({*pauses}) > 1

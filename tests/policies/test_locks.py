@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from django_momento.cache import MomentoCache
+from django_momento.client.calls import Operation
 from django_momento.client.claims import Release
 from django_momento.events import events
 from django_momento.exceptions import (
@@ -17,7 +18,7 @@ from django_momento.exceptions import (
     MomentoCacheError,
 )
 from django_momento.local import LocalServer
-from django_momento.policies.locks import Lock
+from django_momento.policies.locks import Lock, LockOptions
 from tests.conftest import MakeCache
 from tests.kit import holders as fixtures
 from tests.kit.clock import Clock
@@ -238,16 +239,23 @@ def test_a_wrong_argument_of_acquire_is_refused(make_cache: MakeCache, face: str
     assert holder.acquire(True, 10**400)  # Longer than any float of seconds.
 
 
-def test_a_release_ends_after_the_millisecond_in_which_its_token_stays(make_cache: MakeCache) -> None:
+def test_a_release_ends_after_the_millisecond_in_which_its_token_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """So the lock is free for an attempt that does not wait as well."""
-    lock = make_cache().lock("job", 3600)
+    steps: list[Any] = []
+
+    def send_one_call(verb: str, operation: Operation[bool]) -> bool:
+        steps.append(next(operation))
+        return True
+
+    options = LockOptions("job", b":1:job", "tests", 3_600_000, 86_400, True, None, 0.25)
+    lock = Lock(options, send_one_call, pytest.fail)
     assert lock.acquire()
-    steps = lock._release()
-    step = next(steps)
-    assert not isinstance(step, float)
-    assert isinstance(next(step), Release)
-    pause = steps.send(True)
-    assert isinstance(pause, float)
+    monkeypatch.setattr("time.sleep", steps.append)
+    lock.release()
+    _, call, pause = steps
+    assert isinstance(call, Release)
     assert pause >= MILLISECOND
     assert not lock.owned()
 

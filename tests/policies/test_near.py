@@ -22,6 +22,7 @@ from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.at_once import at_once
 from tests.kit.clock import Clock
 from tests.kit.faces import FACES, call
+from tests.kit.raw import encode, find_memory
 from tests.kit.tables import table
 
 SECONDS = 10.0
@@ -55,9 +56,7 @@ def elsewhere(momento: LocalServer) -> MomentoCache:
 
 
 def memory_of(cache: MomentoCache) -> Near:
-    near = cache._client.memory
-    assert isinstance(near, Near)
-    return near
+    return find_memory(cache)
 
 
 @FACES
@@ -188,7 +187,7 @@ def test_a_read_in_flight_does_not_bring_back_the_value_before_a_write(cache: Mo
     for verb, begin in reads.items():
         for write, expected in [(lambda: cache.set("k", "new"), "new"), (lambda: cache.delete("k"), None)]:
             cache.set("k", "old")
-            old = cache._codec.encode(key, "old")
+            old = encode(cache, key, "old")
             near.forget()
             in_flight = near.intercept(cache.options, verb, begin())
             request = next(in_flight)
@@ -210,7 +209,7 @@ def test_two_writes_at_the_same_time_leave_no_value_in_memory(cache: MomentoCach
             write.send(None)
 
     assert near.store.find((CACHE_NAME, b":1:k")) is None
-    assert not near.store._writings
+    assert near.store.in_flight == 0
 
 
 @table(
@@ -236,8 +235,7 @@ def test_a_replica_that_lags_behind_does_not_bring_back_the_value_before_a_write
     assert cache.get("k") == expected
 
     # Not even if the memory has no room for the value that was written.
-    near.store.max_bytes = 0
-    near.store._evict()
+    near.store.close()
     near.store.max_bytes = 10_000
     read = near.intercept(cache.options, "incr", operations.get(b":1:k"))
     next(read)
@@ -259,8 +257,7 @@ def test_a_cancelled_call_leaves_nothing_in_flight(cache: MomentoCache) -> None:
         in_flight.close()
 
     assert near.store.find((CACHE_NAME, b":1:k")) is None
-    assert not near.store._writings
-    assert not near.store._readings
+    assert near.store.in_flight == 0
 
 
 @FACES
@@ -310,15 +307,29 @@ def test_the_memory_is_bounded_to_5_percent() -> None:
 
 def test_the_least_recently_used_value_makes_room() -> None:
     """A value larger than the whole memory is not kept at all."""
-    store = NearStore(10_000)
-    for key in (b"a", b"b", b"c", b"d"):
-        store.put(("tests", key), b"x" * 100, 0.0)
-    store.max_bytes = store.bytes
-    assert store.find(("tests", b"a")) is not None
-    store.put(("tests", b"e"), b"x" * 100, 0.0)
-    store.put(("tests", b"f"), b"x" * store.max_bytes, 0.0)
 
-    assert [b"c", b"d", b"a", b"e"] == [key for _, key in store._entries]
+    def keep_some(more: int) -> list[bytes]:
+        """Return the keys that are left of the first ones after so many more values were put."""
+        store, value = NearStore(100_000), b"x" * 10_000
+        for key in (b"a", b"b", b"c", b"d"):
+            store.put(("tests", key), value, 0.0)
+        # So that there is room for four values, however much the dict of a fifth takes.
+        store.max_bytes = store.bytes + 5000
+        assert store.find(("tests", b"a")) is not None
+        store.put(("tests", b"e"), value, 0.0)
+        store.put(("tests", b"f"), b"x" * store.max_bytes, 0.0)
+        for number in range(more):
+            store.put(("tests", b"%d" % number), value, 0.0)
+        assert len(store) == 4
+        return [key for key in (b"c", b"d", b"a", b"e", b"b", b"f") if store.find(("tests", key))]
+
+    assert [keep_some(more) for more in range(5)] == [
+        [b"c", b"d", b"a", b"e"],
+        [b"d", b"a", b"e"],
+        [b"a", b"e"],
+        [b"e"],
+        [],
+    ]
 
 
 def test_aliases_that_share_a_client_share_the_memory(settings: Any, momento: LocalServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,8 +33,16 @@ def momento(settings: Any) -> Iterator[Momento]:
 
 @pytest.fixture
 def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread repairs keys, as in a container that is frozen between calls."""
-    monkeypatch.setattr(Repairs, "_start", lambda self: None)
+    """No thread repairs keys, as in a process that has no more threads, nor a caller until a test says so."""
+    start = threading.Thread.start
+
+    def start_unless_it_repairs(thread: threading.Thread) -> None:
+        if thread.name == "momento-repair":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_unless_it_repairs)
+    monkeypatch.setattr(shield, "KEYS_OF_A_CALLER", 0)
 
 
 @FACES
@@ -147,7 +156,9 @@ def test_a_write_that_failed_holds_in_this_process_and_is_repaired(
     assert momento.cache.get("k") is None
 
 
-def test_a_process_without_a_thread_repairs_with_its_next_call(momento: Momento, no_thread: None) -> None:
+def test_a_process_without_a_thread_repairs_with_its_next_call(
+    momento: Momento, no_thread: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Any call, of any key. Until then its own reads do not trust the value at Momento."""
     momento.cache.set_many({"gone": 1, "changed": 1, "kept": 1})
     momento.fail()
@@ -155,13 +166,11 @@ def test_a_process_without_a_thread_repairs_with_its_next_call(momento: Momento,
         momento.cache.delete("gone")
     with pytest.raises(MomentoCacheError):
         momento.cache.set("changed", 2)
-    assert momento.near.repairs is not None
-    momento.near.repairs._due_at = float("inf")
     momento.answer()
     assert momento.elsewhere.get_many(["gone", "changed"]) == {"gone": 1, "changed": 1}
     assert momento.cache.get_many(["gone", "changed"]) == {"changed": 2}
 
-    momento.near.repairs._due_at = 0.0
+    monkeypatch.setattr(shield, "KEYS_OF_A_CALLER", 16)
     assert momento.cache.get("kept") == 1
     assert momento.elsewhere.get_many(["gone", "changed", "kept"]) == {"kept": 1}
 
@@ -174,8 +183,6 @@ def test_a_write_that_depends_on_the_value_at_momento_repairs_it_first(
     momento.fail()
     with pytest.raises(MomentoCacheError):
         momento.cache.delete_many(["added", "counted", "touched"])
-    assert momento.near.repairs is not None
-    momento.near.repairs._due_at = float("inf")
     momento.answer()
 
     assert momento.cache.add("added", "new")
@@ -193,14 +200,14 @@ def test_a_key_that_was_written_since_is_not_repaired(momento: Momento, no_threa
         momento.cache.delete_many(["set", "deleted", "cleared"])
     repairs = momento.near.repairs
     assert repairs is not None
-    repairs._due_at = float("inf")
     momento.answer()
 
     assert momento.cache.set_many({"set": 2}) == []
     momento.cache.delete("deleted")
-    assert [key for _, key in repairs._failed] == [b":1:cleared"]
+    assert len(repairs) == 1
+    assert repairs.covers((CACHE_NAME, b":1:cleared"))
     momento.cache.clear()
-    assert not repairs._failed
+    assert len(repairs) == 0
 
 
 def test_add_and_incr_stay_honest_in_an_outage(momento: Momento) -> None:

@@ -250,7 +250,8 @@ def test_a_value_that_waiters_cannot_be_given_is_read_or_computed(make_cache: Ma
         def add(self, key: Any, value: Any, *args: Any, **kwargs: Any) -> bool:
             return super().add(key, value.__doc__, *args, **kwargs)
 
-    cache = Functions("tests", {"OPTIONS": dict(make_cache()._settings.params["OPTIONS"])})
+    make_cache()
+    cache = Functions("tests", {"OPTIONS": dict(caches.settings["default"]["OPTIONS"])})
     gate = Gate(3, cache.options.alias)
 
     def default() -> Any:

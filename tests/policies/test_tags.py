@@ -12,6 +12,8 @@ import pytest
 from django.core.cache import CacheKeyWarning
 from momento_wire_types import cacheclient_pb2 as pb
 
+from django_momento.client import operations
+from django_momento.client.calls import SetBatchOnce
 from django_momento.events import events
 from django_momento.exceptions import ServerUnavailable
 from django_momento.local import LocalServer
@@ -288,15 +290,15 @@ def test_of_two_creators_of_a_version_the_first_one_holds(
 ) -> None:
     """Both have seen that there is none."""
     cache = make_cache(OPTIONS=ALWAYS)
-    fetch = module.Versions._fetch
+    get_many = operations.get_many
 
-    def fetch_and_lose_the_race(self: Any, keys: list[bytes]) -> Any:
-        found = yield from fetch(self, keys)
-        monkeypatch.setattr(module.Versions, "_fetch", fetch)
+    def get_many_and_lose_the_race(keys: list[bytes]) -> Any:
+        monkeypatch.setattr(operations, "get_many", get_many)
+        found = yield from get_many(keys)
         invalidate_elsewhere(momento, "t")
         return found
 
-    monkeypatch.setattr(module.Versions, "_fetch", fetch_and_lose_the_race)
+    monkeypatch.setattr(operations, "get_many", get_many_and_lose_the_race)
     call(cache, face, "set", "k", 1, tags=["t"])
     assert call(cache, face, "get", "k") == 1
     invalidate_elsewhere(momento, "t", b"a third!")
@@ -310,14 +312,13 @@ def test_an_invalidation_is_tried_again_with_another_version(
     """A copy of the first attempt that arrives late would otherwise bring back the values of its time."""
     cache = make_cache()
     tried: list[bytes] = []
-    store = module.Versions._store
 
-    def store_after_two_failures(self: Any, items: Any, ttl: int) -> Any:
+    def store_after_two_failures(items: Any, ttl: int) -> SetBatchOnce:
         tried.extend(version for _, version in items)
         momento.fail("UNAVAILABLE" if len(tried) < 3 else "")
-        return store(self, items, ttl)
+        return SetBatchOnce(items, ttl)
 
-    monkeypatch.setattr(module.Versions, "_store", store_after_two_failures)
+    monkeypatch.setattr(module, "SetBatchOnce", store_after_two_failures)
     call(cache, face, "invalidate_tags", "t")
     assert len(set(tried)) == 3
     assert momento.calls["SetBatch"] == 3
@@ -383,8 +384,8 @@ def test_a_forked_child_asks_for_versions_of_its_own(momento: LocalServer, make_
     """And waits for no question of its parent."""
     cache = make_cache(OPTIONS=KEPT)
     cache.set("k", 1, tags=["t"])
-    known = versions.get(cache.options)
-    known._flights[tag_key("", "t")] = module._Flight()
+    question = versions.get(cache.options).ask([tag_key("", "t")], 0)
+    next(question)
     invalidate_elsewhere(momento, "t")
     reading, writing = os.pipe()
     child = os.fork()
@@ -395,3 +396,4 @@ def test_a_forked_child_asks_for_versions_of_its_own(momento: LocalServer, make_
 
     assert os.read(reading, 10) == b"None"
     assert cache.get("k") == 1
+    question.close()

@@ -19,6 +19,7 @@ from django_momento.policies.versions import tag_key, versions
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.clock import Clock
 from tests.kit.faces import FACES, call
+from tests.kit.raw import find_client
 
 KEYS = ["a", "b", "c"]
 INVALIDATIONS = 60
@@ -122,7 +123,7 @@ class Slow:
 
     def __init__(self, cache: Any, operation: Operation[Any]) -> None:
         self._operation = operation
-        self._response = cache._client.run(CACHE_NAME, self._send(next(operation)))
+        self._response = find_client(cache).run(CACHE_NAME, self._send(next(operation)))
 
     def _send(self, request: Any) -> Operation[Any]:
         return (yield request)

@@ -21,6 +21,7 @@ from django_momento.policies import versions as module
 from django_momento.policies.versions import versions
 from tests.conftest import local_options
 from tests.kit.clock import Clock
+from tests.kit.raw import find_memory
 
 TAG_SECONDS = 1.0
 # Seconds that a value and a version live.
@@ -97,7 +98,7 @@ class NearProcess(PrefixedProcess):
 
     def crash(self) -> None:
         super().crash()
-        self._cache._client.memory.forget()
+        find_memory(self._cache).forget()
 
 
 class CountingProcess:
