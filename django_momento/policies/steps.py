@@ -7,6 +7,7 @@ ended with the outcome and returns the response that the operation receives, or 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 from ..client.call_items import keys_of
@@ -206,10 +207,11 @@ class SetStep(Write):
 
 class SetBatchStep(Write):
     def values(self, outcome: Any, started: float) -> dict[Name, tuple[Data, float | None]]:
-        until = started + self.call.ttl / 1000
+        ttl = self.call.ttl
+        ttls = ttl if isinstance(ttl, tuple) else repeat(ttl, len(self.call.items))
         return {
-            (self.passage.cache, key): (value, until)
-            for (key, value), is_stored in zip(self.call.items, outcome, strict=True)
+            (self.passage.cache, key): (value, started + ttl / 1000)
+            for (key, value), ttl, is_stored in zip(self.call.items, ttls, outcome, strict=True)
             if is_stored
         }
 

@@ -168,6 +168,23 @@ def test_the_timeout_of_a_value_ends_it_in_memory_too(cache: MomentoCache, clock
     assert fresh() == [False] * 4
 
 
+@FACES
+def test_each_item_of_a_batch_ends_in_memory_by_its_own_timeout(
+    make_cache: MakeCache, clock: Clock, face: str
+) -> None:
+    """With TTL_JITTER the items of one set_many() have timeouts of their own."""
+    cache = make_cache(OPTIONS={"NEAR_SECONDS": 100, "STALE_IF_ERROR": 100, "TTL_JITTER": 0.5})
+    numbers = {f"k{number}": number for number in range(50)}
+
+    assert call(cache, face, "set_many", numbers, 60) == []
+
+    assert cache.get_many(numbers) == numbers
+    entries = [memory_of(cache).store.find((CACHE_NAME, f":1:{key}".encode())) for key in numbers]
+    left = {round(entry.until - clock(), 3) for entry in entries if entry is not None and entry.until}
+    assert len(left) > 10
+    assert all(30 <= seconds <= 60 for seconds in left)
+
+
 def test_callers_cannot_change_the_value_of_each_other(cache: MomentoCache) -> None:
     """Each gets an object of its own, and so does the memory."""
     value = {"list": [1]}

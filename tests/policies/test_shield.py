@@ -105,6 +105,19 @@ def test_an_alias_that_fails_open_returns_the_default_only_for_unknown_keys(
     assert call(cache, face, "get_many", ["unknown"]) == {}
 
 
+@FACES
+def test_items_with_timeouts_of_their_own_are_kept_in_an_outage(momento: Momento, face: str) -> None:
+    """Their caller gets the error of the outage, and this process reads the new values."""
+    cache = momento.make(TTL_JITTER=0.5)
+    cache.set_many({"a": 1, "b": 1})
+    momento.fail()
+
+    with pytest.raises(MomentoCacheError):
+        call(cache, face, "set_many", {"a": 2, "b": 3}, 60)
+
+    assert call(cache, face, "get_many", ["a", "b"]) == {"a": 2, "b": 3}
+
+
 def test_a_value_is_served_for_stale_if_error_seconds_and_no_longer(
     momento: Momento, monkeypatch: pytest.MonkeyPatch
 ) -> None:
