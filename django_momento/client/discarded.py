@@ -15,7 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from threading import get_ident
+from threading import Event, get_ident
 from typing import Any
 
 from .. import forking
@@ -78,26 +78,44 @@ def serve_waiting() -> None:
 
 
 def _serve(channel: Any, timeout: float) -> None:
+    """Deliver the ends of calls until none can be left, and close the channel."""
+    if not _deliver(channel, timeout + GRACE):
+        # gRPC's own thread, if there is one after all, still waits for events, and would print an error if
+        # the channel were closed now. Nobody else waits for the next event, so that thread receives it.
+        _deliver(channel, 0, pause=GRACE)
+    channel.close()
+    ctypes.pythonapi.Py_DecRef(ctypes.py_object(channel))
+
+
+def _deliver(channel: Any, seconds: float, pause: float = 0.0) -> bool:
+    """Deliver the ends of calls for some seconds. Return whether a thread of gRPC's own was ended meanwhile.
+
+    Begin after a pause in seconds, unless that thread has ended before.
+    """
     calls, state = channel._channel, channel._call_state  # noqa: SLF001 - see _NAMES
-    grpc, us, has_ended = _internals(), get_ident(), False
+    grpc, us, has_ended, is_theirs = _internals(), get_ident(), False, Event()
 
     def end(_: object) -> bool:
         nonlocal has_ended
-        has_ended = get_ident() == us
-        if not has_ended:
-            # A thread of gRPC's own took the event, and this one still waits for the next.
-            _set_alarm(calls, GRACE, end)
-        return False
+        if get_ident() == us:
+            has_ended = True
+            return False
+        # A thread of gRPC's own took the event, and this one waits for the next. The other ends after the
+        # event that completes the last of its calls.
+        _set_alarm(calls, 0, end)
+        state.managed_calls = 1
+        is_theirs.set()
+        return True
 
-    _set_alarm(calls, timeout + GRACE, end)
+    _set_alarm(calls, seconds, end)
+    is_theirs.wait(pause)
     while not has_ended:
         grpc.block_if_fork_in_progress(state)
         # An event of a call that was interrupted while it began has no handler, which is an error.
         with suppress(Exception):
             event = calls.next_call_event()
             event.tag(event)
-    channel.close()
-    ctypes.pythonapi.Py_DecRef(ctypes.py_object(channel))
+    return is_theirs.is_set()
 
 
 def _set_alarm(calls: Any, seconds: float, handle: Callable[[Any], bool]) -> None:

@@ -8,8 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 
 CHUNK = 64 * 1024
+
+# Seconds. A connection that was aborted ends in the next turns of the loop.
+ABORT_TIMEOUT = 5.0
+
+
+class Connections:
+    """The ends of connections that are not closed yet, also those with bytes left to send."""
+
+    def __init__(self) -> None:
+        self._ends: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    def add(self, writer: asyncio.StreamWriter) -> None:
+        end = asyncio.get_running_loop().create_task(self._wait_closed(writer))
+        self._ends[end] = writer
+        end.add_done_callback(self._ends.pop)
+
+    def __iter__(self) -> Iterator[asyncio.StreamWriter]:
+        return iter(list(self._ends.values()))
+
+    async def abort(self) -> None:
+        """Close them all at once, also with bytes left to send, and wait until their sockets are closed."""
+        for writer in self:
+            writer.transport.abort()
+        if self._ends:
+            await asyncio.wait(self._ends, timeout=ABORT_TIMEOUT)
+
+    @staticmethod
+    async def _wait_closed(writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 class Proxy:
@@ -21,6 +52,7 @@ class Proxy:
         self._open = asyncio.Event()
         self._open.set()
         self._connections: set[asyncio.Task[None]] = set()
+        self._ends = Connections()
         self._server: asyncio.Server | None = None
         self._is_stopped = False
         self._backend_port = 0
@@ -42,6 +74,7 @@ class Proxy:
             self._server.close()
             self.drop()
             await asyncio.gather(*self._connections, return_exceptions=True)
+            await self._ends.abort()
 
     def block(self) -> None:
         self._open.clear()
@@ -62,6 +95,7 @@ class Proxy:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # No coroutine, because asyncio reports an error if its own task is cancelled.
+        self._ends.add(writer)
         if self._is_stopped:
             writer.transport.abort()
             return
@@ -76,6 +110,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             await asyncio.sleep(self._delay)
             back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._backend_port)
+            self._ends.add(back_writer)
             with contextlib.closing(back_writer):
                 directions = [
                     asyncio.create_task(self._pass(reader, back_writer)),

@@ -77,6 +77,25 @@ def test_the_calls_of_other_threads_on_the_channel_are_delivered(
     eventually(lambda: established(os.getpid(), server.address) == 0)
 
 
+def test_the_thread_of_grpc_ends_without_an_error(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have started before a signal's handler raised an exception: it waits for events as well."""
+    errors: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    threads = threading.active_count()
+    channel = grpc.insecure_channel(server.address)
+    delete = cacheclient_pb2_grpc.ScsStub(channel).Delete.future
+    server.delay(500)
+    pending = delete(cacheclient_pb2._DeleteRequest(cache_key=b"k"), timeout=HANG_GUARD, metadata=METADATA)
+    discarded.discard(channel, 1)
+    server.delay(0)
+    assert isinstance(pending.result(HANG_GUARD), cacheclient_pb2._DeleteResponse)
+    eventually(lambda: established(os.getpid(), server.address) == 0)
+    eventually(lambda: threads >= threading.active_count())
+    assert [] == errors
+
+
 def test_the_installed_grpc_has_all_names(server: LocalServer) -> None:
     """CI runs it with the newest version, so that a renamed one is known before it reaches a site."""
     with grpc.insecure_channel(server.address) as channel:

@@ -10,6 +10,8 @@ import threading
 from concurrent.futures import Future
 from types import TracebackType
 
+from django_momento.local.proxy import Connections
+
 # Closing a socket with this option resets the connection.
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
@@ -28,8 +30,7 @@ class TcpProxy:
         self.is_silent = False
         self.bytes_per_second = float("inf")
         self.connections = 0
-        # The closed ones too: one with bytes left to send ends only when it is aborted.
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._ends = Connections()
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -51,7 +52,7 @@ class TcpProxy:
         """Reset all connections, as a load balancer does that has forgotten them."""
 
         async def reset() -> None:
-            for writer in list(self._writers):
+            for writer in self._ends:
                 raw: socket.socket = writer.get_extra_info("socket")
                 with contextlib.suppress(OSError):
                     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
@@ -65,16 +66,18 @@ class TcpProxy:
         self._begun.set_result((asyncio.get_running_loop(), ended, server.sockets[0].getsockname()[1]))
         await ended.wait()
         server.close()
-        # The handler of a new connection begins, and then each transport ends, in later turns of the loop.
+        # The handler of a connection that was accepted begins in a later turn of the loop.
         for _ in range(20):
             await asyncio.sleep(0)
-            for writer in list(self._writers):
-                writer.transport.abort()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._ends.abort()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # No coroutine: one that is cancelled before it starts closes nothing.
         self.connections += 1
-        self._writers.add(writer)
+        self._ends.add(writer)
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -84,7 +87,7 @@ class TcpProxy:
         try:
             await asyncio.sleep(self.connect_seconds)
             there, back = await asyncio.open_connection(*self._target)
-            self._writers.add(back)
+            self._ends.add(back)
             try:
                 await asyncio.gather(self._forward(reader, back), self._return(there, writer))
             finally:

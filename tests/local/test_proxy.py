@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
+import warnings
 
 from django_momento.local.proxy import Proxy
 from tests.kit.waiting import HANG_GUARD
@@ -28,3 +31,29 @@ def test_a_connection_that_is_dropped_at_once_is_closed() -> None:
         backend.close()
 
     asyncio.run(main())
+
+
+def test_a_connection_whose_client_reads_nothing_ends_with_the_proxy() -> None:
+    """Bytes that are left to send keep no socket open."""
+
+    async def main() -> socket.socket:
+        def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(bytes(64 * 1024 * 1024))
+            writer.close()
+
+        backend = await asyncio.start_server(flood, "127.0.0.1", 0)
+        proxy = Proxy()
+        port = await proxy.start("127.0.0.1", 0, backend.sockets[0].getsockname()[1])
+        client = socket.create_connection(("127.0.0.1", port))
+        while not proxy.connections:  # noqa: ASYNC110 - it is the proxy's own turn
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        await proxy.stop()
+        backend.close()
+        return client
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with asyncio.run(main()):
+            gc.collect()
+    assert [] == [str(each.message) for each in caught if "transport" in str(each.message)]
