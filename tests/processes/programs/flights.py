@@ -53,7 +53,8 @@ def compute(chance: random.Random) -> list[int]:
 
 def get(chance: random.Random) -> list[int]:
     key = f"key{chance.randrange(KEYS)}"
-    return cache.get_or_set(key, lambda: compute(chance), chance.choice([0.01, 0.03]), wait=30)
+    value: list[int] = cache.get_or_set(key, lambda: compute(chance), chance.choice([0.01, 0.03]), wait=30)
+    return value
 
 
 def call_often(seed: int, calls: int) -> int:
