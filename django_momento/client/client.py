@@ -24,6 +24,7 @@ from ..exceptions import (
     ServerError,
     TransportError,
 )
+from ..interruption import hidden_interruption
 from .breaker import Breakers
 from .calls import WARM_UP, Operation, Request, Wait
 from .connecting import connect
@@ -182,6 +183,8 @@ class Client:
         except BaseException as error:
             # From a signal's handler, perhaps, which interrupted a lock of any library.
             release_interrupted_locks(error)
+            if (interruption := hidden_interruption(error)) is not None:
+                raise interruption from None
             raise
 
     async def arun(self, cache: str, operation: Operation[T], tally: Tally | None = None) -> T:

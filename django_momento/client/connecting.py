@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import monotonic
 from ..exceptions import MomentoCacheError
+from ..interruption import is_foreign
 from .calls import Call, Get, KeysExist, Request
-from .interrupts import is_foreign
 from .metering import BackgroundRequests, Tally
 from .retry import Connected, Policy, Send, Sent, recover
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .interrupts import is_foreign
+from ..interruption import is_foreign
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 gRPC's errors and the errors of Momento's SDK are mapped by their status, so both have the same texts. Other
 exceptions that are raised inside a call, such as a thread that cannot be started, become ``ServerError``. An
-exception that is raised from outside the call is not mapped: see ``interrupts.is_foreign``.
+exception that is raised from outside the call is not mapped: see ``interruption.is_foreign``.
 
 Source: the SDKs' mapping of status codes, and their ``err`` metadata for the limits.
 """
@@ -18,9 +18,9 @@ from momento.errors import InvalidArgumentException, SdkException
 
 from .. import exceptions
 from ..exceptions import InvalidArgument, LimitExceeded, MomentoCacheError, ServerError, ValueTooLarge
+from ..interruption import hidden_interruption, is_foreign
 from ..redaction import quote
 from .decoding import UnreadableResponse, find_cause
-from .interrupts import hidden_interruption, is_foreign
 from .leaving import hold_thread
 from .obstacles import find_fix
 

@@ -1,4 +1,4 @@
-"""Exceptions from the handlers of signals: which they are, and the locks that they left locked.
+"""Locks that an exception from the handler of a signal left locked.
 
 Such an exception may come between two instructions of ``threading.Condition.__enter__``, when the lock is
 taken and its ``with`` block is not entered yet, or of ``__exit__`` before the lock is released. The lock then
@@ -6,7 +6,8 @@ stays locked. gRPC guards a channel with a condition, and a future has one too, 
 calls would wait for ever. The traceback of the exception shows the condition.
 
 The same holds for a context manager that is a generator: until the generator is closed, its locks stay
-locked. gRPC has one such lock for all calls of the process.
+locked. gRPC has one such lock for all calls of the process. And a call that was interrupted before its frame
+could end it stays in flight for as long as the traceback is kept.
 """
 
 from __future__ import annotations
@@ -15,17 +16,12 @@ import sys
 import threading
 from contextlib import _GeneratorContextManager, suppress
 from functools import cache
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType
 
-from ..interruption import is_interruption
-
-# Packages whose code runs inside a call. Exceptions of their own types come from the call itself.
-_LIBRARIES = sys.stdlib_module_names | {"django_momento", "google", "grpc", "momento", "momento_wire_types"}
+from .fork_gate import Passage
 
 # The attribute of an exception with the traceback whose locks were released already.
 _RELEASED = "_django_momento_released"
-
-_LOCK_ERRORS = ("release unlocked lock", "cannot release un-acquired lock")
 
 _REENTRANT = type(threading.RLock())
 _ENTER: CodeType = threading.Condition.__enter__.__code__
@@ -36,6 +32,7 @@ _GENERATORS = (_GeneratorContextManager.__enter__.__code__, _GeneratorContextMan
 def release_interrupted_locks(error: BaseException) -> None:
     """Release the locks of each ``with`` that this thread was entering or leaving when an exception came.
 
+    The calls in flight that the frames of the traceback hold are ended too.
     To be called as near to gRPC as can be: on the way out a destructor of gRPC's may wait for a lock, which
     another thread holds that waits for one of these.
     """
@@ -48,6 +45,9 @@ def release_interrupted_locks(error: BaseException) -> None:
         if traceback is not None and traceback.tb_frame is frame:
             continue
         code = frame.f_code
+        for value in list(frame.f_locals.values()):
+            if type(value) is Passage:
+                value.leave()
         if code in _GENERATORS:
             # Not left to the end of its last reference: whoever keeps the traceback has one, and a lock can
             # be released by this thread only.
@@ -69,47 +69,6 @@ def _last_call(code: CodeType) -> int:
     import dis  # here, because it is seldom needed
 
     return max(step.offset for step in dis.get_instructions(code) if step.opname.startswith("CALL"))
-
-
-def is_foreign(error: BaseException) -> bool:
-    """Return whether an exception comes from outside the call that it ended.
-
-    The handler of a signal raises such an exception, for example for a time limit of Celery or RQ. Another
-    thread raises one by ``PyThreadState_SetAsyncExc``. Such exceptions belong to the caller.
-    """
-    if not isinstance(error, Exception):
-        return True
-    frame = _innermost_frame(error.__traceback__)
-    if frame is not None and _is_of_a_library(frame):
-        package = type(error).__module__.partition(".")[0]
-        if package not in _LIBRARIES:
-            return True
-    return is_interruption(error)
-
-
-def hidden_interruption(error: BaseException) -> BaseException | None:
-    """Return the exception from outside that a lock's own error has taken the place of, if there is one.
-
-    If ``Condition.wait`` is interrupted at its start, its lock is free already, and its ``with`` block fails
-    to release it. If ``Thread.start`` is interrupted, it fails to remove the thread from a table.
-    """
-    context = error.__context__
-    is_of_lock = isinstance(error, RuntimeError) and str(error) in _LOCK_ERRORS
-    is_of_thread = isinstance(error, KeyError) and isinstance(error.args[0], threading.Thread)
-    if (is_of_lock or is_of_thread) and context is not None:
-        return context if is_foreign(context) else None
-    return None
-
-
-def _innermost_frame(traceback: TracebackType | None) -> FrameType | None:
-    frame = None
-    while traceback is not None:
-        frame, traceback = traceback.tb_frame, traceback.tb_next
-    return frame
-
-
-def _is_of_a_library(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _LIBRARIES
 
 
 def is_inside_grpc() -> bool:

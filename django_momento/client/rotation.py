@@ -15,7 +15,7 @@ from ..clock import monotonic, wall
 from ..credentials import boundary
 from ..credentials.credential import Credential, log_warnings
 from ..exceptions import CredentialError, MomentoCacheError
-from .interrupts import is_foreign
+from ..interruption import raise_foreign
 from .retry import Backoff
 from .single_flight import Overdue, OwnFlight, SingleFlight
 
@@ -103,7 +103,7 @@ class Rotation:
                 raise self._own_flight_error() from None
             except Overdue:
                 raise self._overdue_error() from None
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 raise CredentialError(f"No thread could be started to fetch the API key: {error}.") from error
 
     def refresh_if_due(self, cache: str) -> None:
@@ -111,8 +111,13 @@ class Rotation:
         if not self._is_due():
             self.due_at = self._next_look()
         elif self._may_refresh(False):
+            has_begun = False
             self.due_at = NEVER  # Until the fetch has ended.
-            self._flight.run_in_background(cache)
+            try:
+                has_begun = self._flight.run_in_background(cache)
+            finally:
+                if not has_begun:
+                    self.due_at = wall() + LOOK_EVERY
 
     def refresh_in_background(self, cache: str) -> None:
         """Begin a fetch because calls fail as they do if the source names a wrong endpoint.
@@ -147,39 +152,48 @@ class Rotation:
         """Fetch the key and put it to use.
 
         Raises the error of a fetch only if there is no key to use, or if the fetch used the cache itself: a
-        callable that does so is a fault of the program, which a log line alone would hide.
+        callable that does so is a fault of the program, which a log line alone would hide. An interruption
+        is raised as it is, and no pause follows it, because it says nothing of the source.
         """
-        has_replaced, was_first = False, not self._has_credential
+        was_first, is_fetched = not self._has_credential, False
         self._has_used_itself = False
-        problem: Exception | None = None
         try:
-            # Read before the fetch: a change during it is then seen again.
-            version = self._source_version() if self._source_version is not None else None
-            credential = self._fetch(self._has_credential)
-            if credential.warnings:
-                self._flight.after(partial(log_warnings, credential))
-            self._seen_version = version
-            has_replaced = self._use(credential, cache)
-            self._has_credential = True
-            self._ahead_at = _ahead_of(credential.expires_at)
-        except Exception as error:
-            if is_foreign(error):
-                raise  # It interrupted the fetch, and says nothing of the source.
-            problem = error
-            if was_first or self._has_used_itself:
-                raise
-        finally:
-            if is_suspicion and not has_replaced:
-                self._not_suspected_before = monotonic() + self._suspicion_backoff.next()
-                self._last_error = problem
-                if problem is not None:
-                    self._log(problem)
-            else:
-                self._suspicion_backoff.reset()
-                self._finish_refresh(has_replaced, problem, was_first)
+            has_replaced, problem = False, None
+            try:
+                # Read before the fetch: a change during it is then seen again.
+                version = self._source_version() if self._source_version is not None else None
+                credential = self._fetch(self._has_credential)
+                is_fetched = True
+                if credential.warnings:
+                    self._flight.after(partial(log_warnings, credential))
+                self._seen_version = version
+                has_replaced = self._use(credential, cache)
+                self._has_credential = True
+                self._ahead_at = _ahead_of(credential.expires_at)
+            except Exception as error:  # noqa: BLE001 - it is raised or logged
+                raise_foreign(error)
+                problem = error
+            self._finish_refresh(has_replaced, problem, was_first, is_suspicion)
+        except BaseException:
+            if is_fetched:
+                # The key may be in use without having been recorded. The next call fetches it once more.
+                self._ahead_at = 0.0
+            self.due_at = self._next_look()
+            raise
+        if problem is not None and (was_first or self._has_used_itself):
+            raise problem
 
-    def _finish_refresh(self, has_replaced: bool, problem: Exception | None, was_first: bool) -> None:
+    def _finish_refresh(
+        self, has_replaced: bool, problem: Exception | None, was_first: bool, is_suspicion: bool
+    ) -> None:
+        """Record the end of a fetch, and the pause until the next."""
         self._last_error = problem
+        if is_suspicion and not has_replaced:
+            self._not_suspected_before = monotonic() + self._suspicion_backoff.next()
+            if problem is not None:
+                self._log(problem)
+            return
+        self._suspicion_backoff.reset()
         if has_replaced:
             self.replaced += 1
         if has_replaced or (was_first and problem is None):

@@ -19,9 +19,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..clock import monotonic
+from ..interruption import is_foreign
 from .decoding import note
 from .errors import TRANSPORT_ERRORS
-from .interrupts import is_foreign
 
 LOGGER = logging.getLogger("momentosdk")
 GRPC_LOGGER = logging.getLogger("grpc._common")

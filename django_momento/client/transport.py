@@ -20,6 +20,7 @@ from ..clock import monotonic, wall
 from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
 from ..exceptions import CallTimedOut, MomentoCacheError
+from ..interruption import is_foreign
 from . import sdk
 from .batching import GetBatchers
 from .breaker import Breakers, CircuitBreaker
@@ -31,7 +32,7 @@ from .decoding import UnreadableResponse, check_readable
 from .errors import Sent, is_to_pass, map_error
 from .fork_gate import Passage, gate
 from .futures import wait_for
-from .interrupts import is_foreign, release_interrupted_locks
+from .interrupts import release_interrupted_locks
 from .metering import Tally
 from .proxies import bypass_proxies
 from .readers import threads

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from .. import forking
 from ..exceptions import CredentialError
+from ..interruption import raise_foreign
 from ..redaction import quote, redact
 
 T = TypeVar("T")
@@ -55,18 +56,20 @@ class _Fetch(Generic[T]):
         self._name = name
         self._source = source
 
-    def run(self, expected: type[BaseException] = BaseException) -> None:
-        _running.add(self)
+    def run(self, *, is_on_own_thread: bool = True) -> None:
         try:
+            _running.add(self)
             self.result = self._source()
         except CredentialError as error:
             self.error = error
-        except expected as error:
+        except BaseException as error:  # noqa: BLE001 - the caller raises it
+            if not is_on_own_thread:
+                raise_foreign(error)
             # Explained here, because the frames of an error that is raised must not hold the foreign error.
             self.error = _explain(self._name, error)
         finally:
-            self._is_running.release()
             _running.discard(self)
+            self._is_running.release()
 
     def wait(self, seconds: float) -> bool:
         """Return whether the run has ended, after some seconds at most."""
@@ -113,10 +116,11 @@ def run_source(name: str, source: Callable[[], T], hint: str) -> T:
 def run_here(name: str, source: Callable[[], T]) -> T:
     """Return the result of ``source``, called on this thread. Raises CredentialError for every Exception.
 
-    An interruption of this thread, such as KeyboardInterrupt, comes out as it is.
+    An interruption of this thread, such as KeyboardInterrupt or the exception of a signal's handler, comes
+    out as it is.
     """
     fetch: _Fetch[T] = _Fetch(name, source)
-    fetch.run(Exception)
+    fetch.run(is_on_own_thread=False)
     return fetch.get()
 
 
@@ -129,6 +133,7 @@ def _start(fetch: _Fetch[T], name: str) -> None:
     try:
         thread.start()
     except Exception as error:
+        raise_foreign(error)
         raise CredentialError(
             f"{name} cannot be read, because no thread can start: {quote(error)}.",
             "Raise the limit of processes and threads of this user or container, or find what leaks threads.",

@@ -14,7 +14,6 @@ from momento.internal.services import Service
 
 from django_momento import exceptions
 from django_momento.client.errors import Sent, map_error
-from django_momento.client.interrupts import is_foreign
 from django_momento.exceptions import (
     InvalidArgument,
     LimitExceeded,
@@ -22,6 +21,7 @@ from django_momento.exceptions import (
     ServerError,
     ValueTooLarge,
 )
+from django_momento.interruption import is_foreign
 from tests.kit.tables import table
 
 SENT = Sent(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from importlib import import_module
+from pathlib import Path
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
 
-from django_momento.client.interrupts import hidden_interruption, release_interrupted_locks
+from django_momento.client.interrupts import release_interrupted_locks
+from django_momento.interruption import hidden_interruption
 from tests.kit.tables import table
 from tests.kit.waiting import HANG_GUARD
 
@@ -160,3 +164,41 @@ def test_an_exception_that_a_started_thread_hides_is_found(monkeypatch: pytest.M
         thread.start()
     is_over.set()
     assert isinstance(hidden_interruption(caught.value), TimeLimit)
+
+
+def test_an_exception_that_an_interrupted_import_hides_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to Python 3.11 a thread has one place in a table, which an import of the handler frees."""
+
+    class TimeLimit(Exception):
+        pass
+
+    def handler(signum: int, frame: FrameType | None) -> None:
+        import_module("momento_other_module")
+        raise TimeLimit
+
+    events: Any = ModuleType("momento_events")
+    events.is_begun, events.is_over = threading.Event(), threading.Event()
+    monkeypatch.setitem(sys.modules, "momento_events", events)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "momento_other_module.py").touch()
+    (tmp_path / "momento_slow_module.py").write_text(
+        f"import momento_events as events\nevents.is_begun.set()\nevents.is_over.wait({HANG_GUARD})\n"
+    )
+    thread = threading.Thread(target=import_module, args=("momento_slow_module",))
+    before = signal.signal(signal.SIGALRM, handler)
+    thread.start()
+    try:
+        assert events.is_begun.wait(HANG_GUARD)
+        # It comes while this thread waits for the other one's import.
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises((KeyError, TimeLimit)) as caught:
+            import_module("momento_slow_module")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        events.is_over.set()
+        thread.join()
+    assert isinstance(hidden_interruption(caught.value) or caught.value, TimeLimit)
+    assert hidden_interruption(KeyError(threading.get_ident())) is None
