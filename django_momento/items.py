@@ -51,6 +51,19 @@ _VALIDATE_KEY = BaseCache.validate_key
 _MAKE_AND_VALIDATE_KEY = BaseCache.make_and_validate_key
 
 
+def _replacements_of_keys(params: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return what to use in place of each API key that stands where the text or the making of keys is set.
+
+    The first use refuses it. Until then it would be part of keys, which warnings and frames show.
+    """
+    replacements = {"KEY_PREFIX": MASK, "VERSION": MASK, "KEY_FUNCTION": None}
+    return {
+        name: replacement
+        for name, replacement in replacements.items()
+        if name in params and looks_like_a_key(str(params[name]))
+    }
+
+
 class ItemCache(BaseCache):
     """The settings of a cache, and the items that it makes of keys, values and timeouts. It sends no call."""
 
@@ -61,12 +74,9 @@ class ItemCache(BaseCache):
         # error here would end `manage.py check` before the checks of this package could explain it.
         self._settings = Settings(location, params)
         # OPTIONS is hidden from the base class, which would look for MAX_ENTRIES and the like in it.
-        super().__init__({**params, "OPTIONS": {}})
+        super().__init__({**params, **_replacements_of_keys(params), "OPTIONS": {}})
         if isinstance(timeout := params.get("TIMEOUT", params.get("timeout")), timedelta):
             self.default_timeout: float = to_seconds(timeout)  # Django would make it 300 seconds.
-        if looks_like_a_key(str(self.key_prefix)):
-            # The first use refuses it. Until then it would be part of keys, which warnings and frames show.
-            self.key_prefix = MASK
         # The default timeout, and the TTL that it was turned into.
         self._default_ttl: tuple[object, int] = (object(), 0)
         self._outdated: set[bytes] = set()

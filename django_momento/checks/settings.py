@@ -176,7 +176,8 @@ def _keyspace(cache: MomentoCache) -> tuple[object, ...]:
     connection = cache.options.connection
     account = (connection.credentials, connection.secret_id, connection.region, connection.endpoint)
     source = (connection.api_key_variable, connection.api_key_file)
-    keys = (cache.key_prefix, cache.version, cache.key_func, cache.options.clear)
+    # Both are part of the text of a key, and may be of any type.
+    keys = (str(cache.key_prefix), str(cache.version), cache.key_func, cache.options.clear)
     return account, source, cache.options.cache_name, *keys
 
 

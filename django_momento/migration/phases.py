@@ -15,7 +15,7 @@ from ..clock import monotonic
 from ..codec.imports import OptionError, import_dotted
 from ..events import events
 from ..exceptions import ConfigurationError
-from ..redaction import quote, redacted_repr
+from ..redaction import looks_like_a_key, quote, redacted_repr
 
 SHADOW = "shadow"
 DUAL = "dual"
@@ -50,7 +50,8 @@ class PhaseSource:
             self._call: Callable[[], object] = spelling
             self.in_thread = True
             return
-        if not isinstance(spelling, str):
+        # An API key in the wrong place, which the frames of a failed reading would show.
+        if not isinstance(spelling, str) or looks_like_a_key(spelling):
             raise self._refuse(redacted_repr(spelling))
         kind, colon, rest = spelling.partition(":")
         if spelling in PHASES:

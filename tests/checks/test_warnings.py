@@ -139,6 +139,8 @@ def test_sessions_in_a_cache_that_fails_open_are_remarked(found: Found) -> None:
         ({"SERIALIZER": "json"}, ["W005"]),
         ({"location": "other"}, []),
         ({"key_prefix": "other"}, []),
+        ({"key_prefix": ["other"]}, []),
+        ({"version": {"any": "object"}}, []),
         ({"version": 2}, []),
         ({"CLEAR": "prefix"}, []),
         ({"key_function": "tests.kit.checking.alias"}, []),

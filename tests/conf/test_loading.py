@@ -130,6 +130,9 @@ VALID_KEY = "c2l4dGVlbiBieXRlcyEhIQ=="
     [
         (KEYS[0], {"LOCATION": KEYS[0]}),
         (KEYS[1], {"KEY_PREFIX": KEYS[1]}),
+        (KEYS[0], {"VERSION": KEYS[0]}),
+        (KEYS[2], {"VERSION": [KEYS[2]]}),
+        (KEYS[3], {"KEY_FUNCTION": KEYS[3]}),
         (KEYS[2], {"OPTIONS": {"CREDENTIALS": "env", "REGION": KEYS[2]}}),
         (KEYS[3], {"OPTIONS": {"SECRET_ID": [KEYS[3]]}}),
         (ENCRYPTION_KEY, {"OPTIONS": {"CREDENTIALS": "env", "ENCRYPTION_KEY": ENCRYPTION_KEY}}),
@@ -142,7 +145,7 @@ VALID_KEY = "c2l4dGVlbiBieXRlcyEhIQ=="
     ],
     ids=str,
 )
-@pytest.mark.parametrize("verb", ["set", "aset", "set_many", "check_settings"])
+@pytest.mark.parametrize("verb", ["set", "aset", "get", "set_many", "check_settings"])
 def test_no_frame_of_a_refused_alias_shows_a_secret(
     settings: Any, secret: str, config: dict[str, Any], verb: str
 ) -> None:
@@ -153,6 +156,8 @@ def test_no_frame_of_a_refused_alias_shows_a_secret(
     verbs: dict[str, Callable[[], object]] = {
         "set": lambda: caches["default"].set("key", "value"),
         "aset": lambda: asyncio.run(cache().aset("key", "value")),
+        # A missing key is not decoded, so a serializer that cannot be imported is not missed either.
+        "get": lambda: (caches["default"].get("key"), cache().check_settings()),
         "set_many": lambda: caches["default"].set_many({"key": "value"}),
         "check_settings": lambda: cache().check_settings("default"),
     }

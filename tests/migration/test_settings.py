@@ -9,7 +9,9 @@ from django.core.cache import caches
 from django.core.checks import run_checks
 
 from django_momento.checks.aliases import TAG
+from django_momento.conf.loading import mask_secrets
 from django_momento.exceptions import ConfigurationError
+from tests.kit.aws import KEYS, report, shown_of
 
 DUAL = "django_momento.migration.DualCache"
 MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -69,6 +71,18 @@ def test_a_mistake_is_named_with_its_fix(configure, mistake):
 
     assert message in str(caught.value)
     assert message in " ".join(f"{problem.msg} {problem.hint}" for problem in messages)
+
+
+@pytest.mark.parametrize("phase", ["{}", "file:{}", "env:{}"])
+def test_no_frame_shows_an_api_key_in_place_of_a_phase(configure, settings, phase):
+    """Error trackers print the local variables of each frame, those of reading a file included."""
+    configure({"OLD": "old", "NEW": "new", "PHASE": phase.format(KEYS[0])})
+    mask_secrets(settings.CACHES)  # as the app does when a site starts
+
+    with pytest.raises(ConfigurationError) as caught:
+        caches["default"].get("key")
+
+    assert [] == shown_of(KEYS[0], report(caught.value))
 
 
 def test_all_mistakes_are_named_at_once(configure):
