@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from django_momento.cache import MomentoCache
 from django_momento.client.registry import clients
-from django_momento.exceptions import CallTimedOut, CircuitOpen
+from django_momento.exceptions import CallTimedOut, CircuitOpen, ServerUnavailable
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache
 from tests.kit.freezing import FREEZERS, FUTURE, PAST
 from tests.kit.waiting import eventually
+from tests.kit.wire import HANG_GUARD
 
 pytestmark = pytest.mark.parametrize("freeze", FREEZERS.values(), ids=FREEZERS)
 moments = pytest.mark.parametrize("moment", [PAST, FUTURE], ids=["past", "future"])
@@ -92,4 +95,61 @@ def test_a_silent_server_times_out_under_a_frozen_time(
                 get()
             server.delay()
             eventually(is_back)
+        cache.close()
+
+
+def in_another_thread(coroutine: Callable[[], Any]) -> Any:
+    """Run a coroutine. If it hangs, this test fails, and pytest goes on."""
+    outcome: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(asyncio.run(coroutine()))
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return outcome.result(HANG_GUARD)
+
+
+@moments
+def test_a_task_that_waits_goes_on_under_a_frozen_time(freeze: Freeze, moment: datetime.datetime) -> None:
+    """The event loop's own timers stand still: for a connection, a retry, a lock and a computed value."""
+    with LocalServer(caches=[CACHE_NAME]) as server:
+        options = {"CREDENTIALS": "local", "ENDPOINT": server.address, "CLIENT_TIMEOUT": HANG_GUARD}
+        cache = MomentoCache(CACHE_NAME, {"OPTIONS": options})
+        computing, may_end = threading.Event(), threading.Event()
+
+        async def first_call() -> Any:
+            return await cache.atouch("missing", 60)
+
+        async def retried() -> Any:
+            with pytest.raises(ServerUnavailable):
+                await cache.aget_many(["missing"])
+            return server.calls.total()
+
+        async def lock_of_another_holder() -> Any:
+            return await cache.alock("job", 60).acquire(blocking_timeout=0.3)
+
+        def compute() -> str:
+            computing.set()
+            may_end.wait(HANG_GUARD)
+            return "first"
+
+        async def value_that_another_computes() -> Any:
+            return await cache.aget_or_set("value", "second", 60, wait=0.1)
+
+        with freeze(moment):
+            assert in_another_thread(first_call) is False
+            cache.lock("job", 60).acquire()
+            assert in_another_thread(lock_of_another_holder) is False
+            leader = threading.Thread(target=cache.get_or_set, args=("value", compute, 60))
+            leader.start()
+            assert computing.wait(HANG_GUARD)
+            assert in_another_thread(value_that_another_computes) == "second"
+            may_end.set()
+            leader.join()
+            server.reset_calls()
+            server.fail("unavailable")
+            assert in_another_thread(retried) > 1
         cache.close()

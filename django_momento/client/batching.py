@@ -18,6 +18,7 @@ from ..exceptions import MomentoCacheError
 from .calls import Call, Get, GetBatch
 from .operations import chunks_of, may_be_of_one_key
 from .retry import share_pause
+from .timers import Timer, call_later
 
 if TYPE_CHECKING:
     from .metering import Tally
@@ -43,7 +44,7 @@ class GetBatcher:
         self._last: Get
         # Batches in flight, each with the time at which it is given up. One timer looks at all of them.
         self.in_flight: dict[_Batch, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def get(self, call: Get, tally: Tally | None = None) -> asyncio.Future[bytes | None]:
         """Return the future of a value, which fails with MomentoCacheError.
@@ -99,7 +100,7 @@ class GetBatcher:
         self.in_flight[batch] = batch.started + transport.timeout + transport.grace
         batch.sent[0].add_done_callback(batch.schedule_delivery)
         if self._timer is None:
-            self._timer = self.loop.call_later(transport.bound(call), self._give_up)
+            self._timer = call_later(self.loop, transport.bound(call), self._give_up)
 
     def _give_up(self) -> None:
         """Give up the batches whose end is overdue, and look again when the next one may be."""
@@ -108,7 +109,7 @@ class GetBatcher:
             if now >= until:
                 batch.give_up()
         if self.in_flight:
-            self._timer = self.loop.call_later(min(self.in_flight.values()) - now, self._give_up)
+            self._timer = call_later(self.loop, min(self.in_flight.values()) - now, self._give_up)
 
 
 class _Batch:

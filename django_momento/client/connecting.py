@@ -7,7 +7,6 @@ they time out, they may have taken effect. So they are not sent before the conne
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from ..interruption import is_foreign
 from .calls import Call, Get, KeysExist, Request
 from .metering import BackgroundRequests, Tally
 from .retry import Connected, Policy, Send, Sent, recover
+from .timers import sleep
 
 if TYPE_CHECKING:
     from .breaker import CircuitBreaker
@@ -73,7 +73,7 @@ class _AwaitConnection:
         if waits is None:
             return _SAFE_CALLS[0]
         for seconds in waits:
-            await asyncio.sleep(seconds)
+            await sleep(seconds)
         return None
 
     def _waits(self, breaker: CircuitBreaker) -> Iterator[float] | None:

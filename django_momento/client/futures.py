@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from .readers import threads
+from .timers import call_later
 
 # Seconds to wait until calls are cancelled, which takes microseconds.
 _MAX_CANCELLING = 0.05
@@ -41,7 +42,7 @@ async def wait_for(futures: Sequence[Any], *, shared: bool = False, timeout: flo
     for future in futures:
         future.add_done_callback(arrived)
     # A bound of our own: gRPC's deadline is delivered by a thread of gRPC's, which may be missing.
-    timer = None if timeout is None else loop.call_later(timeout, _settle, waiter)
+    timer = None if timeout is None else call_later(loop, timeout, lambda: _settle(waiter))
     try:
         await waiter
     except asyncio.CancelledError:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..clock import monotonic
 from ..exceptions import AuthenticationFailed, CallTimedOut, MomentoCacheError
 from .calls import Call, Request
+from .timers import call_at
 
 if TYPE_CHECKING:
     from .metering import Tally
@@ -93,7 +94,7 @@ class Pause:
         loop = asyncio.get_running_loop()
         until = self._shared.setdefault("until", loop.time() + self._seconds)
         awake: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_at(until, _wake, awake)
+        timer = call_at(loop, until, lambda: _wake(awake))
         try:
             await awake
         finally:

@@ -5,7 +5,6 @@ The generator receives the result of each action, or the exception of the action
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Generator
 from inspect import isawaitable
@@ -16,6 +15,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from ..client.calls import Operation
 from ..client.futures import wait_for, wait_on_this_thread
+from ..client.timers import sleep
 
 T = TypeVar("T")
 
@@ -146,7 +146,7 @@ class Sleep:
         time.sleep(self._seconds)
 
     async def arun(self, cache: Any) -> None:
-        await asyncio.sleep(self._seconds)
+        await sleep(self._seconds)
 
 
 def run(cache: Any, actions: Actions[T]) -> T:

@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 from ..client.calls import Operation
 from ..client.claims import RELEASED, claim, release, renew
 from ..client.retry import Backoff
+from ..client.timers import sleep
 from ..clock import monotonic
 from ..exceptions import LockError, LockNotOwned, MomentoCacheError
 from ..redaction import quote
@@ -347,7 +348,7 @@ class AsyncLock(_Lock):
                 try:
                     result = False
                     if isinstance(step, float):
-                        await asyncio.sleep(step)
+                        await sleep(step)
                     else:
                         result = await self._run(verb, step)
                 except GeneratorExit:
