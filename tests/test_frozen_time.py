@@ -105,7 +105,7 @@ def in_another_thread(coroutine: Callable[[], Any]) -> Any:
     def run() -> None:
         try:
             outcome.set_result(asyncio.run(coroutine()))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the caller raises it
             outcome.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
