@@ -153,8 +153,8 @@ def test_a_changed_endpoint_fails_no_call_and_leaves_no_connection(
     site: Site, proxy: SecretsProxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The old server answers what it was asked until it refuses the key; then all calls go to the new one."""
-    # pytest keeps what is logged. The SDK logs a refused call with its error, and asyncio a slow callback with
-    # its future. Both hold frames, and these the connection.
+    # pytest keeps what is logged. The SDK logs a refused call with its error, and asyncio a slow callback
+    # with its future. Both hold frames, and these the connection.
     for logger in ("momentosdk", "asyncio"):
         caplog.set_level(logging.CRITICAL, logger)
     cache, old = site.cache(), site.momento
