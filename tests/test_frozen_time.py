@@ -153,3 +153,24 @@ def test_a_task_that_waits_goes_on_under_a_frozen_time(freeze: Freeze, moment: d
             server.fail("unavailable")
             assert in_another_thread(retried) > 1
         cache.close()
+
+
+@moments
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_lock_that_was_released_is_free_under_a_frozen_time(
+    freeze: Freeze, moment: datetime.datetime, face: str, make_cache: MakeCache
+) -> None:
+    """A release is a TTL of a millisecond, which a server in this process must see pass."""
+    cache = make_cache()
+
+    async def take_twice() -> None:
+        for _ in range(2):
+            async with cache.alock("job", 60, blocking_timeout=HANG_GUARD):
+                pass
+
+    with freeze(moment):
+        if face == "async":
+            in_another_thread(take_twice)
+        for _ in range(2):
+            with cache.lock("job", 60, blocking_timeout=HANG_GUARD):
+                pass
