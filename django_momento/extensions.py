@@ -19,10 +19,17 @@ from .events import events
 from .exceptions import MomentoCacheError
 from .execution import OperationCache
 from .items import Key, Value
-from .policies.timeouts import Timeout, show_default_timeout, to_duration, to_whole_seconds
+from .policies.timeouts import (
+    Timeout,
+    show_default_timeout,
+    to_blocking,
+    to_duration,
+    to_wait,
+    to_whole_seconds,
+)
 
 if TYPE_CHECKING:
-    from .client.calls import Operation
+    from .policies.actions import Actions
     from .policies.limits import Hit, Limit, OnOutage
     from .policies.locks import AsyncLock, Lock, LockOptions
 
@@ -230,7 +237,7 @@ class ExtendedCache(OperationCache):
         sleep: float | timedelta,
         version: int | None,
     ) -> LockOptions:
-        from .policies.locks import SUFFIX, LockOptions, to_blocking, to_wait
+        from .policies.locks import SUFFIX, LockOptions
 
         return LockOptions(
             str(key),
@@ -252,16 +259,21 @@ class ExtendedCache(OperationCache):
         The time begins with that call. If the cache fails open and cannot be asked, return False. delete() of
         the key lets the next caller run. Give each job a key that holds no value.
         """
-        return self._run("run_once", (key,), self._claim_once(key, every, version), False)
+        from .policies import actions
+
+        is_first: bool = actions.run(self, self._claim_once(key, every, version))
+        return is_first
 
     async def arun_once(self, key: Key, every: float | timedelta, version: int | None = None) -> bool:
         """See run_once()."""
-        return await self._arun("run_once", (key,), self._claim_once(key, every, version), False)
+        from .policies import actions
 
-    def _claim_once(self, key: Key, every: float | timedelta, version: int | None) -> Operation[bool]:
-        from .policies.once import claim_once
+        return await actions.arun(self, self._claim_once(key, every, version))
 
-        return claim_once(self._momento_key(key, version), every, self.options.max_ttl)
+    def _claim_once(self, key: Key, every: float | timedelta, version: int | None) -> Actions[bool]:
+        from .policies.once import run_once
+
+        return run_once(key, self._momento_key(key, version), every, self.options.max_ttl)
 
     @property
     def _place(self) -> tuple[object, str]:

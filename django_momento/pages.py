@@ -29,8 +29,9 @@ from .clock import monotonic
 from .codec.codec import Opened
 from .events import events
 from .exceptions import ConfigurationError, MomentoCacheError, ValueTooLarge
+from .interruption import is_foreign
 from .policies import actions
-from .policies.actions import Actions, Compute, Operate, Store, Verb
+from .policies.actions import Actions, Compute, Operate, Store, Verb, perform
 from .policies.flights import LEAD, RETRY, Flight, flights, leading, name_flight
 from .policies.freshness import (
     DEFAULT_WAIT,
@@ -39,7 +40,6 @@ from .policies.freshness import (
     encode_stale,
     find,
     land,
-    perform,
     seal,
     to_limited_seconds,
     wait_for_outcome,
@@ -176,9 +176,18 @@ class _Page:
         # The key that tells this page from others: its own, or that of its headers if they are unknown.
         self._key = ""
         self._is_stale = False
+        # The flight that this request leads.
+        self._flight: Flight | None = None
 
     def actions(self) -> Actions[Any]:
         """Return the response: the page that is stored, or a new one."""
+        try:
+            return (yield from self._respond())
+        except BaseException:
+            flights.abandon(self, self._flight)
+            raise
+
+    def _respond(self) -> Actions[Any]:
         given: dict[str, Any] = {}
         while True:
             tick = flights.tick
@@ -254,24 +263,29 @@ class _Page:
 
     def _lead(self, flight: Flight, tick: int) -> Actions[Any]:
         """Return a new page, for all who wait for the flight, unless one was stored meanwhile."""
-        is_stale = self._is_stale
+        self._flight = flight
         try:
-            with leading(flight, self._is_async):
-                if flights.has_landed_since(tick, flight.key):
-                    response = yield from self._look_up({})
-                    if response is not None and not self._is_stale:
-                        yield from land(flight, None)
-                        return response
-                response = yield from self._produce(flight)
-        except Exception:
+            return (yield from leading(flight, self._is_async, self._find_or_produce(flight, tick)))
+        except Exception as error:
             # An error is the response of this request alone. The others need not wait for it one by one.
-            if not flight.has_landed:
+            if is_foreign(error):
+                flights.hand_over(flight)
+            elif not flight.has_landed:
                 uncacheable_pages.set(flight.key, True)
                 yield from land(flight, None)
             raise
         except BaseException:
             flights.hand_over(flight)
             raise
+
+    def _find_or_produce(self, flight: Flight, tick: int) -> Actions[Any]:
+        is_stale = self._is_stale
+        if flights.has_landed_since(tick, flight.key):
+            response = yield from self._look_up({})
+            if response is not None and not self._is_stale:
+                yield from land(flight, None)
+                return response
+        response = yield from self._produce(flight)
         if is_stale:
             self._record("recomputed")
         return response
@@ -292,7 +306,7 @@ class _Page:
             )
         if callable(getattr(response, "render", None)) and not response.is_rendered:
             response.add_post_render_callback(
-                lambda rendered: actions.run(self.cache, self._finish(rendered, flight, started))
+                lambda rendered: actions.run(self.cache, self._finish_rendered(rendered, flight, started))
             )
             return response
         return (yield from self._finish(response, flight, started))
@@ -303,6 +317,13 @@ class _Page:
             self.cache, Operate("snapshot", (self._key,), snapshot, None)
         )
         return tagged
+
+    def _finish_rendered(self, response: Any, flight: Flight | None, started: float) -> Actions[Any]:
+        try:
+            return (yield from self._finish(response, flight, started))
+        except BaseException:
+            flights.abandon(self, self._flight)
+            raise
 
     def _finish(self, response: Any, flight: Flight | None, started: float) -> Actions[Any]:
         self._lookups.writes.clear()

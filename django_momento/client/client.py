@@ -32,7 +32,7 @@ from .fork_gate import gate
 from .interrupts import release_interrupted_locks
 from .metering import BackgroundRequests, Tally
 from .recovery import Recovery
-from .retry import Effect, PartialFailure, Policy, Sent, recover
+from .retry import Effect, PartialFailure, Policy, Sent, arun_policy, recover, run_policy
 from .rotation import Rotation
 
 if TYPE_CHECKING:
@@ -162,13 +162,13 @@ class Client:
                             or wall() >= self._rotation.due_at
                             or not getattr(request, "retryable", True)
                         ):
-                            transport = _run(self._prepare(cache, request))
+                            transport = run_policy(self._prepare(cache, request))
                         started = monotonic()
                         try:
                             response = transport.call(cache, request, tally)
                         except (MomentoCacheError, PartialFailure) as failure:
                             sent = Sent(transport, started, failure, tally)
-                            response = _run(recover(self, cache, request, sent))
+                            response = run_policy(recover(self, cache, request, sent))
                 except MomentoCacheError as error:
                     request = operation.throw(error)
                 else:
@@ -183,6 +183,7 @@ class Client:
         except BaseException as error:
             # From a signal's handler, perhaps, which interrupted a lock of any library.
             release_interrupted_locks(error)
+            operation.close()  # Not with the last reference: whoever keeps the traceback has one.
             if (interruption := hidden_interruption(error)) is not None:
                 raise interruption from None
             raise
@@ -203,13 +204,13 @@ class Client:
                             or wall() >= self._rotation.due_at
                             or not getattr(request, "retryable", True)
                         ):
-                            transport = await _arun(self._prepare(cache, request))
+                            transport = await arun_policy(self._prepare(cache, request))
                         started = monotonic()
                         try:
                             response = await transport.acall(cache, request, tally)
                         except (MomentoCacheError, PartialFailure) as failure:
                             sent = Sent(transport, started, failure, tally)
-                            response = await _arun(recover(self, cache, request, sent))
+                            response = await arun_policy(recover(self, cache, request, sent))
                 except MomentoCacheError as error:
                     request = operation.throw(error)
                 else:
@@ -220,6 +221,9 @@ class Client:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
         except _SUSPICIOUS:
             self._rotation.refresh_in_background(cache)
+            raise
+        except BaseException:
+            operation.close()
             raise
 
     def run_in_background(self, cache: str, operation: Operation[T]) -> T:
@@ -371,33 +375,3 @@ class _Refresh:
 
     async def arun(self) -> None:
         await self._rotation.arefresh(self._cache)
-
-
-def _run(policy: Policy) -> Any:
-    """Run a policy's effects on this thread; return its result."""
-    try:
-        effect = next(policy)
-        while True:
-            try:
-                result = effect.run()
-            except (MomentoCacheError, PartialFailure) as error:
-                effect = policy.throw(error)
-            else:
-                effect = policy.send(result)
-    except StopIteration as done:
-        return done.value
-
-
-async def _arun(policy: Policy) -> Any:
-    """See _run(). The effects are awaited."""
-    try:
-        effect = next(policy)
-        while True:
-            try:
-                result = await effect.arun()
-            except (MomentoCacheError, PartialFailure) as error:
-                effect = policy.throw(error)
-            else:
-                effect = policy.send(result)
-    except StopIteration as done:
-        return done.value

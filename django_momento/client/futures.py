@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from .readers import threads
@@ -17,6 +19,33 @@ from .timers import call_later
 
 # Seconds to wait until calls are cancelled, which takes microseconds.
 _MAX_CANCELLING = 0.05
+
+
+class Landing:
+    """The end of something that others wait for, as a future without a lock.
+
+    The exception of a signal's handler would leave a lock locked for all of them. If it keeps ``end`` from
+    calling one of them back, that one waits until its timeout.
+    """
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._callbacks: deque[Callable[[Any], object]] = deque()
+
+    def done(self) -> bool:
+        return self._is_over
+
+    def end(self) -> None:
+        """Tell all that wait, and those that come later. It may be called twice, on any thread."""
+        self._is_over = True
+        with suppress(IndexError):
+            while True:
+                self._callbacks.popleft()(self)
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        self._callbacks.append(callback)
+        if self._is_over:
+            self.end()
 
 
 async def wait_for(futures: Sequence[Any], *, shared: bool = False, timeout: float | None = None) -> bool:
@@ -85,13 +114,12 @@ def wait_on_this_thread(pending: Any, seconds: float) -> bool:
     add_done_callback = getattr(pending, "add_done_callback", None)
     if add_done_callback is None:
         return True  # A stream, which the reader's own thread ends.
-    # A bare lock: the exception of a signal's handler cannot leave it locked for the thread that releases it.
-    is_done = threading.Lock()
-    is_done.acquire()
-
-    def end(_: object) -> None:
-        if is_done.locked():
-            is_done.release()
-
-    add_done_callback(end)
-    return is_done.acquire(timeout=max(0.0, seconds))
+    # A queue that is written in C: nothing can interrupt its put(). A future of Python's would swallow the
+    # exception of a signal's handler that came in a callback.
+    done: SimpleQueue[Any] = SimpleQueue()
+    add_done_callback(done.put)
+    try:
+        done.get(timeout=max(0.0, seconds))
+    except Empty:
+        return False
+    return True

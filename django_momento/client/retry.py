@@ -125,6 +125,36 @@ class Send:
 Policy = Generator[Effect, Any, Any]
 
 
+def run_policy(policy: Policy) -> Any:
+    """Run a policy's effects on this thread; return its result."""
+    try:
+        effect = next(policy)
+        while True:
+            try:
+                result = effect.run()
+            except (MomentoCacheError, PartialFailure) as error:
+                effect = policy.throw(error)
+            else:
+                effect = policy.send(result)
+    except StopIteration as done:
+        return done.value
+
+
+async def arun_policy(policy: Policy) -> Any:
+    """See run_policy(). The effects are awaited."""
+    try:
+        effect = next(policy)
+        while True:
+            try:
+                result = await effect.arun()
+            except (MomentoCacheError, PartialFailure) as error:
+                effect = policy.throw(error)
+            else:
+                effect = policy.send(result)
+    except StopIteration as done:
+        return done.value
+
+
 class Connected(Protocol):
     """Has a transport to send over, and replaces it if its API key was refused."""
 

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from ..clock import monotonic
 from ..interruption import raise_foreign
 from .deadlocks import is_waiting_for
-from .futures import wait_for, wait_on_this_thread
+from .futures import Landing, wait_for, wait_on_this_thread
 from .interrupts import release_interrupted_locks
 
 T = TypeVar("T")
@@ -51,10 +51,11 @@ class Overdue(Exception):
     """The run has not ended in time. It may wait for the very thread that waits for it."""
 
 
-class _Flight(Generic[T]):
-    """One run, as a future without a lock: an interruption would leave a lock locked for those that wait."""
+class _Flight(Landing, Generic[T]):
+    """One run of the function."""
 
     def __init__(self) -> None:
+        super().__init__()
         # The thread that begins the flight, and the one that runs the function. A handler of signals may run
         # on either in another context.
         self.beginner: int | None = threading.get_ident()
@@ -62,7 +63,6 @@ class _Flight(Generic[T]):
         # The first outcome stands. It is None if the run was interrupted.
         self._outcomes: deque[Outcome[T] | None] = deque()
         self._runners: dict[None, int] = {}
-        self._callbacks: deque[Callable[[Any], object]] = deque()
 
     def is_own(self) -> bool:
         return threading.get_ident() in (self.thread, self.beginner) or self in _running.get()
@@ -72,28 +72,14 @@ class _Flight(Generic[T]):
         us = threading.get_ident()
         return self._runners.setdefault(None, us) == us
 
-    def done(self) -> bool:
-        return bool(self._outcomes)
-
     def outcome(self) -> Outcome[T] | None:
         """Return the outcome of a run that has ended, or None if it was interrupted."""
         return self._outcomes[0]
 
-    def end(self, outcome: Outcome[T] | None) -> None:
+    def land(self, outcome: Outcome[T] | None) -> None:
         self.thread = self.beginner = None
         self._outcomes.append(outcome)
-        self._call_back()
-
-    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
-        """Call back when the run has ended. Whoever waits looks from time to time, in case nobody calls."""
-        self._callbacks.append(callback)
-        if self._outcomes:
-            self._call_back()
-
-    def _call_back(self) -> None:
-        with suppress(IndexError):
-            while True:
-                self._callbacks.popleft()(self)
+        self.end()
 
 
 class SingleFlight(Generic[T]):
@@ -243,7 +229,7 @@ class SingleFlight(Generic[T]):
         """End the flight before its result is told: a caller that hears of a failure may try again."""
         try:
             self._remove(flight)
-            flight.end(outcome)
+            flight.land(outcome)
         finally:
             # The handlers of log lines may wait for a flight, which would wait for them in turn.
             while self._afterwards and not self._flights:

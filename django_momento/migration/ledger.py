@@ -96,14 +96,14 @@ class Ledger:
                     self._mark(self._sides[1], name)
                 self._writers[name] -= 1
                 if self._writers[name] <= 0:
-                    del self._writers[name]
+                    self._writers.pop(name, None)
                     self._overlapping.discard(name)
 
     def _settle_by_write(self, side: str, name: Name, started: float) -> None:
         if name in self._copies or name in self._overlapping or name in self._lost[side]:
             return
         if self._unsettled[side].get(name, started) < started:
-            del self._unsettled[side][name]
+            self._unsettled[side].pop(name, None)
 
     def begin_clear(self) -> None:
         """Note that all keys are being deleted."""
@@ -215,7 +215,7 @@ class Ledger:
         with self._lock:
             for name, since in names.items():
                 if self._unsettled[side].get(name) == since:
-                    del self._unsettled[side][name]
+                    self._unsettled[side].pop(name, None)
                     self._lost[side].discard(name)
 
     def settle_clear(self, side: str) -> None:
@@ -234,7 +234,7 @@ class Ledger:
             self._locks.pop(name, None)
             self._locks[name] = None
             if len(self._locks) > MAX_LOCKS:
-                del self._locks[next(iter(self._locks))]
+                self._locks.pop(next(iter(self._locks)), None)
 
     def is_lock(self, name: Name) -> bool:
         return name in self._locks

@@ -149,35 +149,68 @@ class Sleep:
         await sleep(self._seconds)
 
 
+def perform(cache: Any, action: Any) -> Actions[Any]:
+    """Perform a read or a store of a policy that computes a missing value.
+
+    In an outage, a cache with a shield keeps the value in this process.
+    """
+    if cache._client.memory is None:
+        return (yield action)
+    from .passage import computing
+
+    outer, token = computing.get(), None
+    try:
+        token = computing.set(True)
+        return (yield action)
+    finally:
+        try:  # noqa: SIM105 - suppress() could be interrupted
+            # Without a token, an interruption came when it was set.
+            computing.reset(token) if token is not None else computing.set(outer)
+        except ValueError:  # a coroutine may be closed in another context
+            pass
+
+
 def run(cache: Any, actions: Actions[T]) -> T:
     """Perform actions on this thread and return the result of the generator."""
-    try:
-        action = next(actions)
-        while True:
-            try:
-                result = action.run(cache)
-            except BaseException as error:  # noqa: BLE001 - the generator raises it
-                action = actions.throw(error)
-            else:
-                action = actions.send(result)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
-    except _Stopped as stopped:
-        raise stopped.original from None
+    # Whatever interrupts this function is thrown into the generator too, which may have to release a lease.
+    # Nothing is called after its end: an interruption would take the place of the result.
+    generator: Any = actions
+    step, value = generator.send, None
+    while True:
+        try:
+            value = step(value).run(cache)
+            step = generator.send
+        except StopIteration as done:
+            if generator.gi_frame is None:
+                return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
+            step, value = generator.throw, done
+        except _Stopped as stopped:
+            if generator.gi_frame is None:
+                raise stopped.original from None
+            step, value = generator.throw, stopped
+        except BaseException as error:
+            if generator.gi_frame is None:
+                raise
+            step, value = generator.throw, error
 
 
 async def arun(cache: Any, actions: Actions[T]) -> T:
     """See run(). The event loop goes on meanwhile."""
-    try:
-        action = next(actions)
-        while True:
-            try:
-                result = await action.arun(cache)
-            except BaseException as error:  # noqa: BLE001 - the generator raises it
-                action = actions.throw(error)
-            else:
-                action = actions.send(result)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
-    except _Stopped as stopped:
-        raise RuntimeError("coroutine raised StopIteration") from stopped.original
+    generator: Any = actions
+    step, value = generator.send, None
+    while True:
+        try:
+            value = await step(value).arun(cache)
+            step = generator.send
+        except StopIteration as done:
+            if generator.gi_frame is None:
+                return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
+            step, value = generator.throw, done
+        except _Stopped as stopped:
+            if generator.gi_frame is None:
+                raise RuntimeError("coroutine raised StopIteration") from stopped.original
+            step, value = generator.throw, stopped
+        except BaseException as error:
+            if generator.gi_frame is None:
+                raise
+            step, value = generator.throw, error

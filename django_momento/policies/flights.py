@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterator
-from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Hashable
+from contextlib import suppress
 from contextvars import ContextVar
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from weakref import ref
 
 from .. import forking
+from ..client.futures import Landing
 from ..client.interrupts import is_inside_grpc
 from ..client.registry import clients
+from .actions import Actions
+
+T = TypeVar("T")
 
 # The landings that are remembered, up to twice as many.
 MAX_LANDINGS = 1000
@@ -34,17 +37,36 @@ LEAD = object()
 RETRY = object()
 """Tells a waiter that the flight has ended without a value for it."""
 
+_GIVEN_UP = object()
+
 # The flights that the current thread or task leads, however deeply nested. Tasks, asyncio.run() and the tools
 # of asgiref hand the context on, so that calls inside a computation are recognized.
 _leading: ContextVar[tuple[Flight, ...]] = ContextVar("django_momento_leading", default=())
 
 
-class Waiter(Future[Any]):
+class Waiter(Landing):
     """The place of a caller in a flight. Its result is ``LEAD``, ``RETRY`` or the outcome of the flight."""
 
     def __init__(self, owner: object) -> None:
         super().__init__()
         self.owner = ref(owner)
+        # The first one stands.
+        self._results: dict[None, object] = {}
+
+    def set_result(self, result: object) -> bool:
+        """Tell the caller, and return whether it has not given up."""
+        if self._results.setdefault(None, result) is _GIVEN_UP:
+            return False
+        self.end()
+        return True
+
+    def cancel(self) -> bool:
+        """Give up, and return whether there was no result."""
+        return self._results.setdefault(None, _GIVEN_UP) is _GIVEN_UP
+
+    def result(self) -> Any:
+        """Return the result, which is there."""
+        return self._results[None]
 
 
 class Flight:
@@ -142,8 +164,7 @@ class Flights:
         flight.has_landed = True
         with suppress(IndexError):
             while True:
-                with suppress(InvalidStateError):  # the waiter has given up
-                    flight.waiters.popleft().set_result(outcome)
+                flight.waiters.popleft().set_result(outcome)
 
     def hand_over(self, flight: Flight) -> None:
         """Let the next waiter lead the flight, or end the flight if there is no waiter."""
@@ -151,11 +172,22 @@ class Flights:
             while True:
                 waiter = flight.waiters.popleft()
                 flight.leader = waiter.owner
-                with suppress(InvalidStateError):
-                    waiter.set_result(LEAD)
+                if waiter.set_result(LEAD):
                     return
         self._end(flight)
         self.tell(flight, RETRY)
+
+    def abandon(self, caller: object, led: Flight | None) -> None:
+        """Give up the places of a caller that ends without a result, perhaps interrupted between two lines.
+
+        ``led`` is the flight that it has led, which may have ended without a word to those that wait.
+        """
+        for flight in [*self._flights.values(), *([] if led is None else [led])]:
+            for waiter in flight.waiters.copy():
+                if waiter.owner() is caller:
+                    waiter.cancel()
+            if flight.leader() is caller:
+                self.hand_over(flight)
 
     def detach(self, is_concerned: Callable[[Any], bool]) -> None:
         """Let later callers of some keys compute anew, because the keys are deleted now.
@@ -201,16 +233,19 @@ def detach_flights(cache: Any, keys: Collection[bytes] | None) -> None:
         flights.detach(names.__contains__)
 
 
-@contextmanager
-def leading(flight: Flight, is_async: bool) -> Iterator[None]:
-    """Let calls inside the block be recognized as part of the flight."""
+def leading(flight: Flight, is_async: bool, actions: Actions[T]) -> Actions[T]:
+    """Perform actions whose calls are to be recognized as part of the flight."""
     flight.thread, flight.is_async = threading.get_ident(), is_async
-    token = _leading.set((*_leading.get(), flight))
+    outer, token = _leading.get(), None
     try:
-        yield
+        token = _leading.set((*outer, flight))
+        return (yield from actions)
     finally:
-        with suppress(ValueError):  # a coroutine may be closed in another context
-            _leading.reset(token)
+        try:  # noqa: SIM105 - suppress() could be interrupted
+            # Without a token, an interruption came when it was set.
+            _leading.reset(token) if token is not None else _leading.set(outer)
+        except ValueError:  # a coroutine may be closed in another context
+            pass
 
 
 flights = Flights()

@@ -22,7 +22,7 @@ from ..events import events
 from ..exceptions import MomentoCacheError, UnreadableValue
 from ..interruption import is_interruption
 from ..redaction import quote
-from .actions import Actions, Await, Compute, Evaluate, Operate, Sleep, Store, Verb
+from .actions import Actions, Await, Compute, Evaluate, Operate, Sleep, Store, Verb, perform
 from .flights import LEAD, RETRY, Flight, Waiter, flights, leading, name_flight
 from .leases import TOKEN_BYTES, acquire, release
 from .prefixes import find_generation, within
@@ -76,23 +76,6 @@ def find(cache: Any, key: bytes) -> Operation[Found]:
     cache._note_outdated(key)
     yield Recount(1)
     return Found(value, is_stale=True)
-
-
-def perform(cache: Any, action: Any) -> Actions[Any]:
-    """Perform a read or a store of a policy that computes a missing value.
-
-    In an outage, a cache with a shield keeps the value in this process.
-    """
-    if cache._client.memory is None:
-        return (yield action)
-    from .passage import computing
-
-    token = computing.set(True)
-    try:
-        return (yield action)
-    finally:
-        with suppress(ValueError):  # a coroutine may be closed in another context
-            computing.reset(token)
 
 
 def encode_stale(
@@ -194,6 +177,13 @@ class GetOrSet:
 
     def actions(self) -> Actions[Any]:
         """Return the value."""
+        try:
+            return (yield from self._get())
+        except BaseException:
+            flights.abandon(self, self._flight)
+            raise
+
+    def _get(self) -> Actions[Any]:
         tick = flights.tick
         found = yield from self._read()
         if found.is_fresh:
@@ -247,11 +237,7 @@ class GetOrSet:
         """Compute the value, store it, and give it to those who wait for the flight."""
         self._flight = flight
         try:
-            with leading(flight, self._is_async):
-                if flights.has_landed_since(tick, flight.key):
-                    found = yield from self._read()
-                if not found.is_fresh:
-                    found = yield from self._produce_once(found)
+            found = yield from leading(flight, self._is_async, self._find_or_produce(flight, tick, found))
         except MomentoCacheError:
             # The caches that fail loud raise if the value cannot be stored. The others need not compute it.
             if self._computed is _NOTHING:
@@ -264,6 +250,11 @@ class GetOrSet:
             raise
         yield from self._land(flight, found)
         return found.value
+
+    def _find_or_produce(self, flight: Flight, tick: int, found: Found) -> Actions[Found]:
+        if flights.has_landed_since(tick, flight.key):
+            found = yield from self._read()
+        return found if found.is_fresh else (yield from self._produce_once(found))
 
     def _land(self, flight: Flight, found: Found) -> Actions[None]:
         key = self._momento_key
@@ -293,12 +284,12 @@ class GetOrSet:
             found = yield from self._read_from_momento()
             if not found.is_fresh:
                 found = Found((yield from self._produce(is_recomputed=found.is_stale)))
+            yield from self._release(token)
         except GeneratorExit:  # no action can follow
             raise
-        except BaseException:
+        except BaseException:  # perhaps an interruption of the release, which may be sent twice
             yield from self._release(token)
             raise
-        yield from self._release(token)
         return found
 
     def _acquire(self, token: bytes) -> Actions[bool]:

@@ -41,7 +41,7 @@ class _Tokens:
         with self._lock:
             self._unsettled[place] = token
             if len(self._unsettled) > MAX_UNSETTLED:
-                del self._unsettled[next(iter(self._unsettled))]
+                self._unsettled.pop(next(iter(self._unsettled)), None)
 
     def forget(self) -> None:
         """Forget all tokens, as in a forked child: they are the parent's."""

@@ -27,16 +27,13 @@ from ..clock import monotonic
 from ..exceptions import LockError, LockNotOwned, MomentoCacheError
 from ..redaction import quote
 from .lock_tokens import tokens
-from .timeouts import to_duration, to_seconds
+from .timeouts import to_blocking, to_duration, to_wait
 
 Steps = Generator[Operation[bool] | float, bool, bool]
 
 # Seconds before the second attempt to acquire a lock, and the longest pause between two attempts.
 INITIAL_PAUSE = 0.25
 MAX_PAUSE = 1.0
-
-# Seconds that stand for a longer wait: 31 years. An int may be too large for a float.
-MAX_WAIT = 1e9
 
 # Added to the key of a lock, so that a value may have the name of the lock that guards it.
 SUFFIX = b"\x00lock"
@@ -174,6 +171,13 @@ class _Lock:
         with suppress(MomentoCacheError):
             yield release(self._options.momento_key, token)
 
+    def _give_up(self) -> Steps:
+        """Release the lock if this holder still has it, after the release was interrupted."""
+        held = self._find_held()
+        if held is not None:
+            yield from self._abandon(held.token)
+        return True
+
     def _owned(self) -> Steps:
         held = self._find_held()
         left = 0 if held is None else int((held.until - monotonic()) * 1000)
@@ -248,7 +252,14 @@ class Lock(_Lock):
 
     def release(self) -> None:
         """Release the lock. Raises LockNotOwned if it has ended, and leaves another holder's lock alone."""
-        self._take("lock.release", self._release())
+        try:
+            self._take("lock.release", self._release())
+        except (LockError, MomentoCacheError):
+            raise
+        except BaseException:
+            # Interrupted, perhaps before anything was done.
+            self._take("lock.release", self._give_up())
+            raise
 
     def owned(self) -> bool:
         """Ask Momento whether this thread still holds the lock."""
@@ -262,25 +273,33 @@ class Lock(_Lock):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._take("lock.release", self._leave())
+        try:
+            self._take("lock.release", self._leave())
+        except BaseException:
+            self._take("lock.release", self._give_up())
+            raise
 
     def _take(self, verb: str, steps: Steps) -> bool:
         """Take the steps one after another and return their result."""
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    result = False
-                    if isinstance(step, float):
-                        time.sleep(step)
-                    else:
-                        result = self._run(verb, step)
-                except BaseException as error:  # noqa: BLE001 - the steps raise it again
-                    step = steps.throw(error)
+        # Whatever interrupts this method is thrown into the steps too, which may have to give up the lock.
+        # Nothing is called after their end: an interruption would take the place of the result.
+        generator: Any = steps
+        value: Any = None
+        take = generator.send
+        while True:
+            try:
+                step = take(value)
+                value, take = False, generator.send
+                if isinstance(step, float):
+                    time.sleep(step)
                 else:
-                    step = steps.send(result)
-        except StopIteration as done:
-            return bool(done.value)
+                    value = self._run(verb, step)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
+            except BaseException as error:
+                if generator.gi_frame is None:
+                    raise
+                take, value = generator.throw, error
 
 
 class AsyncLock(_Lock):
@@ -342,51 +361,22 @@ class AsyncLock(_Lock):
 
     async def _take(self, verb: str, steps: Steps) -> bool:
         """See Lock._take()."""
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    result = False
-                    if isinstance(step, float):
-                        await sleep(step)
-                    else:
-                        result = await self._run(verb, step)
-                except GeneratorExit:
-                    raise  # A coroutine that is closed can await nothing.
-                except BaseException as error:  # noqa: BLE001 - the steps raise it again
-                    step = steps.throw(error)
+        generator: Any = steps
+        value: Any = None
+        take = generator.send
+        while True:
+            try:
+                step = take(value)
+                value, take = False, generator.send
+                if isinstance(step, float):
+                    await sleep(step)
                 else:
-                    step = steps.send(result)
-        except StopIteration as done:
-            return bool(done.value)
-
-
-def to_blocking(blocking: object) -> bool:
-    """Return whether to wait for a lock. Raises TypeError if it is neither True nor False."""
-    if not isinstance(blocking, bool):
-        raise TypeError(
-            f"blocking is {quote(repr(blocking), 100)}. It must be True or False. Give the seconds to wait "
-            "as blocking_timeout."
-        )
-    return blocking
-
-
-def to_wait(blocking_timeout: object) -> float | None:
-    """Return how long to wait for a lock, in seconds, or None for as long as it takes.
-
-    Raises TypeError or ValueError if it is not None, a number of seconds from 0, or a timedelta.
-    """
-    if blocking_timeout is None:
-        return None
-    try:
-        if isinstance(blocking_timeout, bool):
-            raise TypeError
-        seconds = to_seconds(blocking_timeout)
-        if seconds < 0:
-            raise ValueError
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"blocking_timeout is {quote(repr(blocking_timeout), 100)}. It must be a number of seconds from "
-            "0, a timedelta or None."
-        ) from None
-    return min(seconds, MAX_WAIT)
+                    value = await self._run(verb, step)
+            except GeneratorExit:
+                raise  # A coroutine that is closed can await nothing.
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
+            except BaseException as error:
+                if generator.gi_frame is None:
+                    raise
+                take, value = generator.throw, error

@@ -26,10 +26,12 @@ def memo(options: CacheOptions) -> Iterator[None]:
         yield
         return
     store = NearStore(options.near_bytes)
-    token = memos.set({**active, key: store})
+    token = None
     try:
+        token = memos.set({**active, key: store})
         yield
     finally:
-        memos.reset(token)
+        # Without a token, an interruption came when it was set.
+        memos.reset(token) if token is not None else memos.set(active)
         # A task that was started in the block may outlive it.
         store.close()

@@ -9,14 +9,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from contextvars import ContextVar
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .. import forking
 from ..client.calls import Call, Get, Operation, Wait
-from ..client.futures import wait_for, wait_on_this_thread
+from ..client.futures import Landing, wait_for, wait_on_this_thread
 from ..client.interrupts import is_inside_grpc
 from ..clock import monotonic
 from ..codec.attributes import is_stale
@@ -25,7 +24,7 @@ from ..exceptions import MomentoCacheError, UnreadableValue
 from .near_store import Data, Marker, Name, NearStore
 from .observing import Observed
 from .passage import UNKNOWN, Passage
-from .steps import begin_step
+from .steps import make_step
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -86,17 +85,15 @@ class Near:
         """Return the reader of one cache."""
         return Reader(self, options, codec, generation)
 
-    def begin_flight(self, name: Name) -> tuple[Flight, bool]:
-        """Return the read of a key that is in flight, and whether it is the caller's own."""
-        mine = Flight()
-        flight = self._flights.setdefault(name, mine)
-        return flight, flight is mine
+    def begin_flight(self, name: Name, mine: Flight | None = None) -> Flight:
+        """Return the read of a key that is in flight, which is ``mine`` if there was none."""
+        return self._flights.setdefault(name, mine or Flight())
 
-    def end_flight(self, name: Name) -> None:
-        """End the caller's own read of a key."""
-        flight = self._flights.pop(name, None)
-        if flight is not None:
-            flight.landed.set_result(None)
+    def end_flight(self, name: Name, flight: Flight) -> None:
+        """End a read of a key, if it has begun: the caller's own, or one that is overdue."""
+        if self._flights.get(name) is flight:
+            self._flights.pop(name, None)
+        flight.landed.end()
 
     def intercept(
         self, options: CacheOptions, verb: str, operation: Operation[T], tally: Tally | None = None
@@ -216,25 +213,26 @@ class Flight:
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
-        self.landed: Future[None] = Future()
+        self.landed = Landing()
 
 
 class _Join(Wait):
-    """Waits until the read of another caller has ended, for at most MAX_WAIT seconds."""
+    """Waits until the read of another caller has ended. The result is False if it has not in MAX_WAIT."""
 
     __slots__ = ("_flight",)
 
     def __init__(self, flight: Flight) -> None:
         self._flight = flight
 
-    def run(self) -> None:
+    def run(self) -> bool:
         # The handler of a signal would wait for the thread that it has interrupted, or for one that waits for
         # a lock of gRPC's which the interrupted call holds.
-        if self._flight.thread != threading.get_ident() and not is_inside_grpc():
-            wait_on_this_thread(self._flight.landed, MAX_WAIT)
+        if self._flight.thread == threading.get_ident() or is_inside_grpc():
+            return True
+        return wait_on_this_thread(self._flight.landed, MAX_WAIT)
 
-    async def arun(self) -> None:
-        await wait_for((self._flight.landed,), shared=True, timeout=MAX_WAIT)
+    async def arun(self) -> bool:
+        return await wait_for((self._flight.landed,), shared=True, timeout=MAX_WAIT)
 
 
 def _pass(passage: Passage, request: Any) -> Operation[Any]:
@@ -243,30 +241,37 @@ def _pass(passage: Passage, request: Any) -> Operation[Any]:
         return (yield from _pass_all(passage, request))
     if not isinstance(request, Call):
         return (yield request)
-    key = request.key if isinstance(request, Get) else b""
-    is_leading = bool(key) and (yield from _take_turn(passage, key))
+    mine: Flight | None = None
     try:
+        if isinstance(request, Get) and _may_join(passage, request.key):
+            mine = Flight()
+            yield from _take_turn(passage, request.key, mine)
         (outcome,) = yield from _pass_all(passage, [request], is_alone=True)
-    finally:
-        if is_leading:
-            passage.near.end_flight((passage.cache, key))
+        if mine is not None:
+            passage.near.end_flight((passage.cache, request.key), mine)
+    except BaseException:
+        if mine is not None:
+            passage.near.end_flight((passage.cache, request.key), mine)
+        raise
     if isinstance(outcome, MomentoCacheError):
         raise outcome
     return outcome
 
 
-def _take_turn(passage: Passage, key: bytes) -> Operation[bool]:
-    """If another caller reads a key that is not fresh in memory, wait for it. If not, return True to begin.
+def _may_join(passage: Passage, key: bytes) -> bool:
+    """Return whether one read of a key is to serve all callers that come meanwhile."""
+    return passage.is_reading and bool(passage.options.near_seconds) and not passage.knows(key)
 
-    So one read serves all callers that come meanwhile. Whoever begins must end the flight.
-    """
-    if not passage.is_reading or not passage.options.near_seconds or passage.knows(key):
-        return False
-    flight, is_mine = passage.near.begin_flight((passage.cache, key))
-    if not is_mine:
-        yield _Join(flight)
+
+def _take_turn(passage: Passage, key: bytes, mine: Flight) -> Operation[None]:
+    """Begin a read of a key that is not fresh in memory, or wait for that of another caller."""
+    name = (passage.cache, key)
+    flight = passage.near.begin_flight(name, mine)
+    if flight is not mine:
+        has_landed = yield _Join(flight)
+        if not has_landed:
+            passage.near.end_flight(name, flight)  # Nobody may be left to end it.
         passage.near.count(passage.options.alias, "joined_reads")
-    return is_mine
 
 
 def _pass_all(passage: Passage, calls: list[Call[Any]], *, is_alone: bool = False) -> Operation[list[Any]]:
@@ -274,15 +279,20 @@ def _pass_all(passage: Passage, calls: list[Call[Any]], *, is_alone: bool = Fals
     if repairs and not passage.is_overwriting:
         error = yield from repairs.repair_first(passage, calls)
         if error is not None:
-            return [begin_step(passage, call).end(error) for call in calls]
-    steps = [begin_step(passage, call) for call in calls]
+            steps = [make_step(passage, call) for call in calls]
+            for step in steps:
+                step.begin()
+            return [step.end(error) for step in steps]
+    steps = [make_step(passage, call) for call in calls]
     try:
+        for step in steps:
+            step.begin()
         outcomes = yield from _send([step.call for step in steps if step.call is not None], is_alone)
+        return [step.end(outcomes.pop(0) if step.call is not None else None) for step in steps]
     except BaseException:  # the task was cancelled, or the thread interrupted
         for step in steps:
             step.abandon()
         raise
-    return [step.end(outcomes.pop(0) if step.call is not None else None) for step in steps]
 
 
 def _send(calls: list[Call[Any]], is_alone: bool) -> Operation[list[Any]]:

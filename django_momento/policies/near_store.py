@@ -189,13 +189,11 @@ class NearStore:
             self.max_bytes = 0
             self._evict()
 
-    def begin_reading(self, names: Collection[Name]) -> Reading:
-        """Return the record of a read that begins now."""
-        reading = Reading(names)
+    def begin_reading(self, reading: Reading) -> None:
+        """Note a read that begins now."""
         with self._lock:
-            for name in names:
+            for name in reading.names:
                 self._readings.setdefault(name, []).append(reading)
-        return reading
 
     def end_reading(self, reading: Reading, found: Mapping[Name, tuple[Data, float | None]]) -> None:
         """Keep the results of a read: for each key its value and, if it is known, the end of its timeout."""
@@ -206,17 +204,15 @@ class NearStore:
                 if name not in reading.outdated:
                     self._keep_read(name, data, reading.started, until)
 
-    def begin_writing(self, names: Collection[Name]) -> Writing:
-        """Return the record of a write that begins now."""
-        writing = Writing(names)
+    def begin_writing(self, writing: Writing) -> None:
+        """Note a write that begins now."""
         with self._lock:
-            for name in names:
+            for name in writing.names:
                 others = self._writings.setdefault(name, [])
                 for other in others:
                     other.contended.add(name)
                     writing.contended.add(name)
                 others.append(writing)
-        return writing
 
     def end_writing(self, writing: Writing, stored: Mapping[Name, tuple[Data, float | None]]) -> None:
         """Keep the values that a write has stored, and forget the values of its other keys.
@@ -276,10 +272,11 @@ class NearStore:
         self._written.pop(name, None)
         self._written[name] = now
         while self._written:
+            # A handler of a signal may use the cache between two lines, here as in all loops below.
             oldest = next(iter(self._written))
-            if now - self._written[oldest] < REPLICA_SECONDS and len(self._written) <= MAX_WRITTEN:
+            if now - self._written.get(oldest, -inf) < REPLICA_SECONDS and len(self._written) <= MAX_WRITTEN:
                 break
-            del self._written[oldest]
+            self._written.pop(oldest, None)
 
     def _drop(self, name: Name) -> None:
         entry = self._entries.pop(name, None)
@@ -297,5 +294,5 @@ def _remove(records: dict[Name, list[Any]], name: Name, record: object) -> None:
     if of_name is not None:
         if record in of_name:
             of_name.remove(record)
-        if not of_name:
-            del records[name]
+        if not of_name and records.get(name) is of_name:
+            records.pop(name, None)

@@ -7,8 +7,7 @@ aliases, and the package's own keys, stay as they are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 from ..client.call_items import keys_of
@@ -63,17 +62,21 @@ class Generation:
         """Return an operation with the generation before the keys of its calls."""
         return with_generation(operation, self)
 
-    def pin(self, text: bytes) -> Token[Pinned | None]:
-        """Let this thread or task use the generation with that text, until ``unpin`` gets the token.
+    def pin(self, text: bytes, actions: Actions[T]) -> Actions[T]:
+        """Perform actions in the generation with that text.
 
         A value that was computed before clear() is stored so, where nobody finds it.
         """
-        return _pinned.set((self._versions, generation_key(self._get_prefix()), text))
-
-    def unpin(self, token: Token[Pinned | None]) -> None:
-        """Undo pin()."""
-        with suppress(ValueError):  # a coroutine may be closed in another context
-            _pinned.reset(token)
+        outer, token = _pinned.get(), None
+        try:
+            token = _pinned.set((self._versions, generation_key(self._get_prefix()), text))
+            return (yield from actions)
+        finally:
+            try:  # noqa: SIM105 - suppress() could be interrupted
+                # Without a token, an interruption came when it was set.
+                _pinned.reset(token) if token is not None else _pinned.set(outer)
+            except ValueError:  # a coroutine may be closed in another context
+                pass
 
     def _find_pinned(self, key: bytes) -> bytes | None:
         pinned = _pinned.get()
@@ -102,11 +105,7 @@ def within(cache: Any, text: bytes | None, actions: Actions[T]) -> Actions[T]:
     generation: Generation | None = cache._generation
     if generation is None or text is None:
         return (yield from actions)
-    token = generation.pin(text)
-    try:
-        return (yield from actions)
-    finally:
-        generation.unpin(token)
+    return (yield from generation.pin(text, actions))
 
 
 class _PrefixedClient:

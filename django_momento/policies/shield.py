@@ -20,6 +20,7 @@ from ..client.retry import Backoff
 from ..clock import monotonic
 from ..events import events
 from ..exceptions import MomentoCacheError
+from ..interruption import is_interruption
 from .near_store import REPLICA_SECONDS, Name, NearStore
 from .passage import Passage, is_outage
 
@@ -135,7 +136,7 @@ class Repairs:
         """Forget all keys of a cache that was emptied meanwhile."""
         with self._lock:
             for name in [name for name in self._failed if name[0] == cache]:
-                del self._failed[name]
+                self._failed.pop(name, None)
 
     def repair_some(self, cache: str) -> Operation[None]:
         """Delete up to KEYS_OF_A_CALLER keys of a cache at Momento, if it is time for another attempt."""
@@ -211,7 +212,7 @@ class Repairs:
             # A write that has failed since then is to be repaired once more.
             if self._failed.get(name) is not failed:
                 return None
-            del self._failed[name]
+            self._failed.pop(name, None)
             if name[1]:
                 self._near.store.drop([name])
             else:
@@ -237,8 +238,10 @@ class Repairs:
         self._thread = thread
         try:
             thread.start()
-        except Exception:  # noqa: BLE001 - threads fail to start in several ways
+        except Exception as error:  # threads fail to start in several ways
             self._thread = None  # The next callers repair the keys.
+            if is_interruption(error):
+                raise
 
     def _run(self) -> None:
         """Repair keys until there are none. Runs on a thread of its own."""

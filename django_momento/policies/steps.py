@@ -1,6 +1,6 @@
 """The calls of one operation on their way through the memory of a process.
 
-A step is one call. It is begun before the call is sent, and tells which part of it is still to be sent. It is
+A step is one call. It is begun before the call is sent, and tells then which part of it is to be sent. It is
 ended with the outcome and returns the response that the operation receives, or is abandoned without one.
 """
 
@@ -29,7 +29,7 @@ from ..client.calls import (
 )
 from ..clock import monotonic
 from ..exceptions import MomentoCacheError
-from .near_store import PRESENT, Data, Name
+from .near_store import PRESENT, Data, Name, NearStore, Reading, Writing
 from .passage import UNKNOWN, Passage, View, is_outage, view_presence, view_remaining, view_value
 
 
@@ -39,6 +39,9 @@ class Step:
     def __init__(self, passage: Passage, call: Any) -> None:
         self.passage = passage
         self.call: Any = call
+
+    def begin(self) -> None:
+        """Note in the memory that the call is on its way."""
 
     def end(self, outcome: Any) -> Any:
         """Return the response of the call, or its error, from the outcome of the part that was sent."""
@@ -58,6 +61,11 @@ class Read(Step):
         self._keys: Sequence[bytes] = call.keys if self._is_batch else (call.key,)
         self._view = _VIEWS[type(call)]
         self._known: dict[bytes, Any] = {}
+        self._asked: tuple[bytes, ...] = ()
+        self._readings: list[tuple[NearStore, Reading]] = []
+
+    def begin(self) -> None:
+        passage, call = self.passage, self._request
         for key in self._keys:
             response = passage.look_up(key, self._view)
             # A remaining time changes elsewhere. It is asked for, unless a repair is due.
@@ -70,7 +78,10 @@ class Read(Step):
             self.call = type(call)(self._asked)
         self._record_served()
         names = [(passage.cache, key) for key in self._asked]
-        self._readings = [(store, store.begin_reading(names)) for store, _ in passage.memories if names]
+        for store, _ in passage.memories if names else ():
+            reading = Reading(names)
+            self._readings.append((store, reading))
+            store.begin_reading(reading)
 
     def end(self, outcome: Any) -> Any:
         if self.call is None:
@@ -155,7 +166,13 @@ class Write(Step):
     def __init__(self, passage: Passage, call: Any) -> None:
         super().__init__(passage, call)
         self.names: list[Name] = [(passage.cache, key) for key in keys_of(call)]
-        self.writings = [(store, store.begin_writing(self.names)) for store in passage.written]
+        self.writings: list[tuple[NearStore, Writing]] = []
+
+    def begin(self) -> None:
+        for store in self.passage.written:
+            writing = Writing(self.names)
+            self.writings.append((store, writing))
+            store.begin_writing(writing)
 
     def end(self, outcome: Any) -> Any:
         passage = self.passage
@@ -298,6 +315,6 @@ _STEPS: dict[Any, type[Step]] = {
 }
 
 
-def begin_step(passage: Passage, call: Any) -> Step:
+def make_step(passage: Passage, call: Any) -> Step:
     """Return the step of a call. A call that is not listed is taken for a write of its key."""
     return _STEPS.get(type(call), Write)(passage, call)

@@ -12,6 +12,9 @@ from ..redaction import quote
 
 Timeout = float | timedelta | None
 
+# Seconds that stand for a longer wait: 31 years. An int may be too large for a float.
+MAX_WAIT = 1e9
+
 
 class _DefaultTimeout:
     """Stands for Django's ``DEFAULT_TIMEOUT`` in ``help()``, where that object shows as its address."""
@@ -116,3 +119,34 @@ def show_default_timeout(backend: type, default: object) -> None:
                 for given in signature.parameters.values()
             ]
             function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # as PEP 362 allows
+
+
+def to_blocking(blocking: object) -> bool:
+    """Return whether to wait for a lock. Raises TypeError if it is neither True nor False."""
+    if not isinstance(blocking, bool):
+        raise TypeError(
+            f"blocking is {quote(repr(blocking), 100)}. It must be True or False. Give the seconds to wait "
+            "as blocking_timeout."
+        )
+    return blocking
+
+
+def to_wait(blocking_timeout: object) -> float | None:
+    """Return how long to wait for a lock, in seconds, or None for as long as it takes.
+
+    Raises TypeError or ValueError if it is not None, a number of seconds from 0, or a timedelta.
+    """
+    if blocking_timeout is None:
+        return None
+    try:
+        if isinstance(blocking_timeout, bool):
+            raise TypeError
+        seconds = to_seconds(blocking_timeout)
+        if seconds < 0:
+            raise ValueError
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"blocking_timeout is {quote(repr(blocking_timeout), 100)}. It must be a number of seconds from "
+            "0, a timedelta or None."
+        ) from None
+    return min(seconds, MAX_WAIT)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Collection, Iterable
-from concurrent.futures import Future
 from hashlib import blake2b
 from itertools import count
 from secrets import token_bytes
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 from .. import forking
 from ..client import operations
 from ..client.calls import RESERVED, Operation, SetBatchOnce, SetIfAbsent, UpdateTtl, Wait
-from ..client.futures import wait_for, wait_on_this_thread
+from ..client.futures import Landing, wait_for, wait_on_this_thread
 from ..client.interrupts import is_inside_grpc
 from ..client.retry import RETRY_BACKOFF, RETRYABLE_STATUSES, Pause, jitter
 from ..clock import monotonic, wall
@@ -81,8 +80,12 @@ class _Flight:
     """A question for some versions that is on its way."""
 
     def __init__(self) -> None:
-        self.landed: Future[None] = Future()
+        self.landed = Landing()
         self.thread = threading.get_ident()
+        self._began = monotonic()
+
+    def is_overdue(self) -> bool:
+        return monotonic() - self._began >= MAX_WAIT
 
 
 class _Join(Wait):
@@ -170,6 +173,11 @@ class Versions:
                 found.update((yield from self._fetch(wanted)))
             else:
                 is_patient = yield _Join({*flights.values()})
+                if not is_patient:
+                    for key, flight in flights.items():
+                        # Nobody may be left to end it.
+                        if flight.is_overdue():
+                            self._end(flight, [key])
         return found
 
     def ensure(self, keys: Iterable[bytes], seconds: float, ttl: int) -> Operation[dict[bytes, bytes]]:
@@ -192,12 +200,12 @@ class Versions:
         """
         keys = list(dict.fromkeys(keys))
         attempt = object()
-        self._drop(keys)
-        with self._lock:
-            self._attempts.update(dict.fromkeys(keys, attempt))
-            self._note_replaced(keys)
         stored: dict[bytes, Known] = {}
         try:
+            self._drop(keys)
+            with self._lock:
+                self._attempts.update(dict.fromkeys(keys, attempt))
+                self._note_replaced(keys)
             # One arrival each: if the first arrived and a later copy did too, after another's replacement, it
             # would bring back the values between the two. So another attempt has other versions.
             for pause in (*RETRY_BACKOFF, None):
@@ -208,10 +216,12 @@ class Versions:
                         raise
                 else:
                     stored.update(new)
+                    self._end_attempt(keys, attempt, stored)
                     return
                 yield _Backoff(jitter(pause), {})
-        finally:
+        except BaseException:
             self._end_attempt(keys, attempt, stored)
+            raise
 
     def forget(self) -> None:
         """Forget all versions, as after the Momento cache was emptied."""
@@ -220,19 +230,24 @@ class Versions:
 
     def _fetch(self, keys: list[bytes]) -> Operation[dict[bytes, bytes | None]]:
         flight = _Flight()
-        for key in keys:
-            self._flights.setdefault(key, flight)
-        asked = self._now()
         try:
+            for key in keys:
+                self._flights.setdefault(key, flight)
+            asked = self._now()
             stored = yield from operations.get_many(keys)
             found = {key: _version_of(stored.get(key)) for key in keys}
             self._learn(found, asked)
-        finally:
-            for key in keys:
-                if self._flights.get(key) is flight:
-                    del self._flights[key]
-            flight.landed.set_result(None)
+            self._end(flight, keys)
+        except BaseException:
+            self._end(flight, keys)
+            raise
         return found
+
+    def _end(self, flight: _Flight, keys: Iterable[bytes]) -> None:
+        for key in keys:
+            if self._flights.get(key) is flight:
+                self._flights.pop(key, None)
+        flight.landed.end()
 
     def _create(self, keys: list[bytes], ttl: int) -> Operation[dict[bytes, bytes | None]]:
         versions: dict[bytes, bytes | None] = {key: token_bytes(VERSION_BYTES) for key in keys}
@@ -269,7 +284,7 @@ class Versions:
             for key in keys:
                 self._known.pop(key, None)
                 if self._attempts.get(key) is attempt:
-                    del self._attempts[key]
+                    self._attempts.pop(key, None)
                     if key in stored:
                         self._known[key] = stored[key]
             _limit(self._known)
@@ -353,7 +368,7 @@ def _draw_renewal() -> float:
 
 def _limit(facts: dict[bytes, Any]) -> None:
     while len(facts) > MAX_KNOWN:
-        del facts[next(iter(facts))]
+        facts.pop(next(iter(facts)), None)
 
 
 def _version_of(data: bytes | None) -> bytes | None:

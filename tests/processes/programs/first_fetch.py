@@ -7,11 +7,10 @@ measurement of coverage, an exception leaves its lock locked.
 import asyncio
 import json
 import os
-import signal
 import sys
 import threading
 import time
-from types import FrameType
+from functools import partial
 
 import django
 
@@ -22,6 +21,7 @@ from django_momento.client.client import Client  # noqa: E402
 from django_momento.client.fork_gate import gate  # noqa: E402
 from django_momento.conf.options import ConnectionOptions  # noqa: E402
 from django_momento.endpoint import Endpoint  # noqa: E402
+from tests.kit.interrupting import Call, Stop  # noqa: E402
 
 host, _, port = os.environ["CACHE_ADDRESS"].rpartition(":")
 
@@ -30,10 +30,6 @@ KEPT = 20
 
 # Seconds. A caller that is not told of the end of a fetch looks within one.
 HANG_GUARD = 20
-
-
-class Stop(Exception):
-    """Raised by the handler of a signal."""
 
 
 class Caller(threading.Thread):
@@ -77,45 +73,9 @@ def make_client() -> Client:
     return Client(ConnectionOptions(f"{__spec__.name}.read", endpoint=Endpoint(host, int(port))))
 
 
-def is_in_destructor(frame: FrameType | None) -> bool:
-    """Return whether Python swallows an exception: in destructors and in callbacks of weak references."""
-    while frame is not None:
-        if frame.f_code.co_name in ("__del__", "_remove"):
-            return True
-        frame = frame.f_back
-    return False
-
-
-def call_interrupted(client: Client, number: int) -> BaseException | None:
-    """Call, and raise at the moment of that number; return the exception, or None if there were fewer."""
-    left = number
-
-    def profile(frame: FrameType, event: str, _: object) -> None:
-        nonlocal left
-        if event in ("call", "c_return") and not is_in_destructor(frame):
-            left -= 1
-            if not left:
-                sys.setprofile(None)
-                signal.raise_signal(signal.SIGALRM)
-
-    sys.setprofile(profile)
-    try:
-        client.run("tests", operations.has_key(b"k"))
-    except BaseException as error:  # noqa: BLE001 - it is looked at
-        return error
-    finally:
-        sys.setprofile(None)
-    return None
-
-
-def stop(*_: object) -> None:
-    raise Stop
-
-
 def main(step: int) -> None:
     # The first client imports modules. An exception in an import can leave Python's own lock of it locked.
     make_client().run("tests", operations.has_key(b"k"))
-    signal.signal(signal.SIGALRM, stop)
     failures: list[str] = []
     kept: list[BaseException | None] = [None] * KEPT
     number = 1
@@ -123,10 +83,11 @@ def main(step: int) -> None:
         client = make_client()
         others.clear()
         clients[:] = [client]
-        error = kept[number % KEPT] = call_interrupted(client, number)
+        call = Call(partial(client.run, "tests", operations.has_key(b"k")), number)
+        kept[number % KEPT] = call.error
         outcomes = [each.end() for each in (*others, Caller(client, is_async=False))]
-        if not isinstance(error, Stop | None):
-            outcomes.append(repr(error))
+        if call.error is not None and not isinstance(call.error, Stop):
+            outcomes.append(repr(call.error))
         until = time.monotonic() + HANG_GUARD
         while gate.in_flight and time.monotonic() < until:
             time.sleep(0.001)
@@ -134,7 +95,7 @@ def main(step: int) -> None:
             outcomes.append(f"{gate.in_flight} calls in flight")
         failures += [f"{number}: {each}" for each in outcomes if each != "answered"]
         client.close()
-        if error is None:
+        if call.is_over:
             break
         number += step
     print(json.dumps({"failures": failures, "interruptions": number // step}))  # noqa: T201 - the result

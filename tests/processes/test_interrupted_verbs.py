@@ -1,0 +1,37 @@
+"""Verbs that are interrupted by a signal, as a time limit of Celery or RQ does."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.kit.processes import run
+
+VERBS = (
+    "get_or_set",
+    "lease",
+    "tags",
+    "tagged",
+    "set",
+    "invalidate",
+    "near",
+    "near_set",
+    "shield",
+    "prefix",
+    "memo",
+    "lock",
+    "acquire",
+    "run_once",
+    "rate_limit",
+    "ignoring",
+)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_exception_of_a_signals_handler_at_any_moment_concerns_one_caller(address: str, verb: str) -> None:
+    """It comes out as it is, and leaves no lease, lock or flight that others would wait for."""
+    step = "5" if verb == "lease" else "13"
+    result = json.loads(run("interrupted_verbs", verb, step, address=address).stdout)
+    assert [] == result["problems"]
+    assert 3 < result["interruptions"]
