@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
+from .interruption import is_interruption
+
 MASK = "**********"
 
 # Base64 of a JSON object begins so: each part of a JWT, and a legacy key as a whole. In a repr or a URL the
@@ -83,10 +85,17 @@ def quote(text: object, limit: int = 500, secrets: Iterable[str] = ()) -> str:
     """
     if isinstance(text, SecretStr):
         return MASK
-    try:
-        quoted = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else str(text)
-    except Exception:  # noqa: BLE001 - a foreign error's __str__ may raise anything, while it is being reported
-        quoted = f"<{type(text).__name__}>"
+    if isinstance(text, bytes):
+        quoted = text.decode("utf-8", "backslashreplace")
+    elif type(text) is str:
+        quoted = text
+    else:
+        try:
+            quoted = str(text)
+        except Exception as error:  # a foreign error's __str__ may raise anything, while it is being reported
+            if is_interruption(error):
+                raise
+            quoted = f"<{type(text).__name__}>"
     for secret in secrets:
         quoted = quoted.replace(secret, MASK) if secret else quoted
     quoted = redact(_HEADER.sub(rf"\g<1>{MASK}", quoted))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 
+import django_momento
 from django_momento.events import observers
 from django_momento.migration.state import migrations
 from django_momento.sessions import SessionStore
 from tests.conftest import MakeCache
+
+PACKAGE = Path(django_momento.__file__).parent
 
 
 class TimeLimit(Exception):
@@ -153,3 +158,54 @@ def test_a_time_limit_comes_out_of_either_side_of_a_migration(settings: Any, pha
             Interrupted.is_armed = set()
         lost.append(verb)
     assert [] == lost
+
+
+# Handlers that need not let an interruption pass: they run on threads of their own, where Python calls no
+# handler of a signal, in commands, at the end of the process, or within repr().
+QUIET = {
+    "cache.MomentoCache.__repr__",
+    "client.discarded._deliver",
+    "client.futures.cancel_elsewhere.cancel",
+    "client.interrupts.release_interrupted_locks",
+    "client.leaving.leave",
+    "client.readers.Readers.submit.work",
+    "client.sdk._run_elsewhere.run",
+    "credentials.function._call",
+    "credentials.secrets_manager.get_secret_value",
+    "forking._run_all",
+    "policies.shield.Repairs._run",
+    "traces.reading.TraceFile._data",
+}
+CHECKED = {"is_interruption", "is_foreign", "is_to_pass", "raise_foreign", "find_cause"}
+# Packages that run in no call of a cache.
+ELSEWHERE = ("checks", "diagnostics", "forecast", "local", "management", "testing")
+
+
+def broad_handlers(tree: ast.AST, where: str) -> Iterator[tuple[str, ast.AST]]:
+    """Yield each place that goes on after any exception, by its name."""
+    for node in ast.iter_child_nodes(tree):
+        named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        inner = f"{where}.{node.name}" if named else where  # type: ignore[attr-defined]
+        if isinstance(node, ast.ExceptHandler) and names_of(node.type) & {"Exception", "BaseException", ""}:
+            yield where, node
+        if isinstance(node, ast.With) and "suppress" in names_of(node) and "Exception" in names_of(node):
+            yield where, node
+        yield from broad_handlers(node, inner)
+
+
+def names_of(node: ast.AST | None) -> set[str]:
+    return {""} if node is None else {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def test_each_handler_of_any_exception_lets_interruptions_pass() -> None:
+    """A handler that goes on after any exception would swallow a time limit that comes at that moment."""
+    swallowing = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE).with_suffix("")
+        if place.parts[0] in ELSEWHERE:
+            continue
+        for where, node in broad_handlers(ast.parse(path.read_text()), ".".join(place.parts)):
+            raises = any(isinstance(each, ast.Raise) and each.exc is None for each in ast.walk(node))
+            if not raises and not names_of(node) & CHECKED:
+                swallowing.add(where)
+    assert swallowing == QUIET

@@ -20,6 +20,7 @@ from typing import Any
 
 from .. import forking
 from ..clock import wall
+from ..interruption import is_interruption
 
 # Seconds after the deadlines of the calls on a channel. Another thread may be about to send a call yet.
 GRACE = 2.0
@@ -72,8 +73,10 @@ def serve_waiting() -> None:
             thread = _internals().ForkManagedThread(target=_serve, args=(channel, timeout))
             thread.setDaemon(True)
             thread.start()
-        except Exception:  # noqa: BLE001 - threads fail to start in several ways
+        except Exception as error:  # threads fail to start in several ways
             _waiting.append((channel, timeout))
+            if is_interruption(error):
+                raise
             return
 
 

@@ -18,7 +18,7 @@ from momento.errors import InvalidArgumentException, SdkException
 
 from .. import exceptions
 from ..exceptions import InvalidArgument, LimitExceeded, MomentoCacheError, ServerError, ValueTooLarge
-from ..interruption import hidden_interruption, is_foreign
+from ..interruption import hidden_interruption, is_foreign, is_interruption
 from ..redaction import quote
 from .decoding import UnreadableResponse, find_cause
 from .leaving import hold_thread
@@ -231,7 +231,9 @@ def str_or_type(error: BaseException) -> str:
         return str(error.message)
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - a foreign error's __str__ may raise anything
+    except Exception as error:  # a foreign error's __str__ may raise anything
+        if is_interruption(error):
+            raise
         return type(error).__name__
 
 

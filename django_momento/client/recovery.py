@@ -110,7 +110,9 @@ class Recovery:
 
         try:
             threading.Thread(target=run, name="momento-probe", daemon=True).start()
-        except Exception:  # noqa: BLE001 - threads fail to start in several ways
+        except Exception as error:  # threads fail to start in several ways
+            if is_interruption(error):
+                raise
             return None
         return done
 

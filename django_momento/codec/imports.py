@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+from ..interruption import is_interruption
 from ..redaction import quote
 
 
@@ -44,6 +45,8 @@ def import_dotted(path: str, option: str) -> Any:
     try:
         return import_string(path)
     except Exception as error:
+        if is_interruption(error):
+            raise
         raise OptionError(
             option,
             f"is {path!r}, which cannot be imported ({type(error).__name__}: {quote(error)}).",

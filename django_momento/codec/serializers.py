@@ -12,6 +12,7 @@ from collections.abc import Callable
 from math import isinf
 from typing import Any, NamedTuple
 
+from ..interruption import is_interruption
 from ..redaction import quote
 from .imports import OptionError, import_dotted, import_optional
 
@@ -132,6 +133,8 @@ def _import_serializer(path: str) -> Serializer:
         try:
             found = found()
         except Exception as error:
+            if is_interruption(error):
+                raise
             raise OptionError(
                 _OPTION,
                 f"is {path!r}, a class that cannot be instantiated ({type(error).__name__}: {quote(error)}).",

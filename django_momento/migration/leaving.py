@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..clock import monotonic
 from ..events import events
+from ..interruption import is_interruption
 from .pair import Pair
 from .phases import DONE, LINGER
 from .sides import Plan
@@ -49,7 +50,9 @@ def decide(migration: Migration, phase: str) -> str:
 def _write(pair: Pair) -> Plan[None]:
     try:
         yield pair.old.step("set", key_of(pair.migration.alias), DONE, None)
-    except Exception:  # noqa: BLE001 - counted as a failure of OLD, which may be gone already
+    except Exception as error:  # counted as a failure of OLD, which may be gone already
+        if is_interruption(error):
+            raise
         return
 
 
@@ -57,7 +60,9 @@ def _read(pair: Pair, phase: str) -> Plan[None]:
     migration = pair.migration
     try:
         mark = yield pair.old.step("get", key_of(migration.alias), None, is_essential=True)
-    except Exception:  # noqa: BLE001 - counted as a failure of OLD, and read again later
+    except Exception as error:  # counted as a failure of OLD, and read again later
+        if is_interruption(error):
+            raise
         return
     migration.is_held = mark is not None
     if migration.is_held:

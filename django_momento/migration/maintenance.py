@@ -34,7 +34,9 @@ def _examine(pair: Pair, side: Side) -> Plan[None]:
     """
     try:
         number = yield from find_report(pair, side)
-    except Exception:  # noqa: BLE001 - counted as a failure of its side, and tried again
+    except Exception as error:  # counted as a failure of its side, and tried again
+        if is_interruption(error):
+            raise
         return
     is_older = number is not None and number < pair.migration.reports
     pair.ledger.note_examination(side.name, is_older=is_older)

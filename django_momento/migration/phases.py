@@ -15,6 +15,7 @@ from ..clock import monotonic
 from ..codec.imports import OptionError, import_dotted
 from ..events import events
 from ..exceptions import ConfigurationError
+from ..interruption import is_interruption
 from ..redaction import looks_like_a_key, quote, redacted_repr
 
 SHADOW = "shadow"
@@ -80,6 +81,8 @@ class PhaseSource:
         try:
             found = self._call()
         except Exception as error:
+            if is_interruption(error):
+                raise
             raise ConfigurationError(
                 f"{self._where} is {self.spelling!r}, which cannot be read "
                 f"({type(error).__name__}: {quote(error)}).",

@@ -41,6 +41,8 @@ class Reads:
             try:
                 value = yield first.step("get", key, MISSING, version=version, is_essential=is_loud)
             except Exception as failure:
+                if is_interruption(failure):
+                    raise
                 if is_loud:
                     raise
                 error = failure
@@ -82,6 +84,8 @@ class Reads:
                     return True
                 has_served = True
             except Exception as failure:
+                if is_interruption(failure):
+                    raise
                 if is_loud:
                     raise
                 error = self._choose(error, failure)
@@ -119,7 +123,9 @@ class Reads:
         try:
             try:
                 value = yield second.step("get", key, MISSING, version=version)
-            except Exception as failure:  # noqa: BLE001 - the first side has served
+            except Exception as failure:  # the first side has served
+                if is_interruption(failure):
+                    raise
                 if error is not None:
                     self._raise_outage(first, self._choose(error, failure))
                 return MISSING
@@ -145,6 +151,8 @@ class Reads:
             try:
                 found.update((yield first.step("get_many", asked, version=version, is_essential=is_loud)))
             except Exception as failure:
+                if is_interruption(failure):
+                    raise
                 if is_loud:
                     raise
                 error = failure
@@ -179,7 +187,9 @@ class Reads:
         try:
             try:
                 found = dict((yield second.step("get_many", keys, version=version)))
-            except Exception as failure:  # noqa: BLE001 - the first side has served
+            except Exception as failure:  # the first side has served
+                if is_interruption(failure):
+                    raise
                 if error is not None:
                     self._raise_outage(first, self._choose(error, failure))
                 return {}

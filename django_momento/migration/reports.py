@@ -94,7 +94,9 @@ def read_reports(pair: Pair) -> tuple[list[dict[str, Any]], dict[str, Exception]
     for side in pair.sides:
         try:
             texts: Iterable[object] = side.cache.get_many(keys).values()
-        except Exception as error:  # noqa: BLE001 - it is part of the report
+        except Exception as error:  # it is part of the report
+            if is_interruption(error):
+                raise
             failures[side.name] = error
             continue
         for text in texts:

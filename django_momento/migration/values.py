@@ -6,6 +6,7 @@ import pickle
 from typing import Any
 
 from ..clock import monotonic
+from ..interruption import is_interruption
 
 MISSING = object()
 """The default of a read that has to tell a missing key from any value."""
@@ -35,7 +36,9 @@ def is_same(one: Any, other: Any) -> bool:
     try:
         if bool(one == other):
             return True
-    except Exception:  # noqa: BLE001 - as arrays of NumPy do
+    except Exception as error:  # as arrays of NumPy do
+        if is_interruption(error):
+            raise
         return bool(_pickle(one) == _pickle(other))
     return bool(_pickle(one) == _pickle(other))
 
@@ -43,5 +46,7 @@ def is_same(one: Any, other: Any) -> bool:
 def _pickle(value: Any) -> Any:
     try:
         return pickle.dumps(value)
-    except Exception:  # noqa: BLE001 - a value of a backend that does not pickle
+    except Exception as error:  # a value of a backend that does not pickle
+        if is_interruption(error):
+            raise
         return value

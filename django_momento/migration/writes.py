@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ..clock import monotonic
+from ..interruption import is_interruption
 from .ledger import Name
 from .pair import Pair
 from .phases import SHADOW
@@ -102,7 +103,9 @@ class Writes:
             for side in self._pair.sides:
                 try:
                     outcomes.append((yield side.step("clear", is_essential=True)))
-                except Exception as error:  # noqa: BLE001 - decided below
+                except Exception as error:  # decided below
+                    if is_interruption(error):
+                        raise
                     outcomes.append(error)
         finally:
             is_emptied = [not isinstance(outcome, Exception) for outcome in outcomes] + [False, False]
@@ -129,6 +132,8 @@ class Writes:
             try:
                 stored = yield self._old.step("add", key, value, timeout, version=version, is_essential=True)
             except Exception as error:
+                if is_interruption(error):
+                    raise
                 if self._old.fails_open and is_outage(error):
                     return False
                 raise
@@ -157,6 +162,8 @@ class Writes:
         try:
             stored = yield from self.add(phase, key, value, timeout, version)
         except Exception as error:
+            if is_interruption(error):
+                raise
             if self._pair.is_loud(phase, self._old) or not is_outage(error):
                 raise
         else:
@@ -177,6 +184,8 @@ class Writes:
                 [self._new.step("delete_many", [key], version=version)],
             )
         except Exception as error:
+            if is_interruption(error):
+                raise
             if self._old.fails_open and is_outage(error):
                 raise ValueError(f"Key {key!r} not found") from error
             raise
@@ -254,7 +263,9 @@ class Writes:
                 step = old if side is self._old else new(monotonic() - started)
                 try:
                     outcomes.append((yield step))
-                except Exception as error:  # noqa: BLE001 - decided below
+                except Exception as error:  # decided below
+                    if is_interruption(error):
+                        raise
                     outcomes.append(error)
                     self._mark(phase, side, names)
         finally:
@@ -304,7 +315,9 @@ class Writes:
         """Make a call that may fail; return whether it did not."""
         try:
             yield step
-        except Exception:  # noqa: BLE001 - counted as a failure of its side
+        except Exception as error:  # counted as a failure of its side
+            if is_interruption(error):
+                raise
             return False
         return True
 

@@ -7,6 +7,7 @@ from typing import Any
 from ..codec.codec import INTEGER_RANGE, build_codec
 from ..codec.compressors import find_compressor
 from ..codec.serializers import find_serializer
+from ..interruption import is_interruption
 from .format import MIN_COMPRESSED_BYTES
 
 # The first values are all compressed to measure the gain, and after them one of so many.
@@ -35,7 +36,9 @@ class SizeMeter:
             return len(b"%d" % value), None
         try:
             payload = self._dumps(value)
-        except Exception:  # noqa: BLE001 - pickling may raise anything, also because a caller changes the value
+        except Exception as error:  # pickling may raise anything, also because a caller changes the value
+            if is_interruption(error):
+                raise
             return None, None
         size = self._overhead + len(payload)
         if len(payload) < MIN_COMPRESSED_BYTES:
