@@ -20,7 +20,6 @@ from ..clock import monotonic, wall
 from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
 from ..exceptions import CallTimedOut, MomentoCacheError
-from ..interruption import is_foreign
 from . import sdk
 from .batching import GetBatchers
 from .breaker import Breakers, CircuitBreaker
@@ -327,7 +326,7 @@ class Transport:
         except MomentoCacheError as error:
             return error
         except Exception as error:
-            if is_foreign(error):
+            if is_to_pass(error):
                 raise
             return self._map_error(cache, call, error, started)
 
