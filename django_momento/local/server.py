@@ -35,6 +35,9 @@ OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 1000),
     ("grpc.http2.max_ping_strikes", 0),
+    # By default gRPC cancels calls at random while more than a thousand wait to be begun.
+    ("grpc.server.max_pending_requests", 1_000_000),
+    ("grpc.server.max_pending_requests_hard_limit", 1_000_000),
 )
 
 # Seconds. A call takes less than a millisecond, and a large batch may take longer to send.

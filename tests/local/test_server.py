@@ -358,3 +358,13 @@ def test_a_server_that_breaks_down_later_does_not_do_so_in_silence(monkeypatch: 
     with LocalServer() as server:
         server._thread.join(HANG_GUARD)
     assert reported == [ZeroDivisionError]
+
+
+def test_thousands_of_calls_at_once_are_served(server: LocalServer, connect: Connect) -> None:
+    """gRPC would cancel some of them at random, before the server sees them."""
+    call = connect(server).channel.unary_unary(
+        "/cache_client.Scs/Get", pb._GetRequest.SerializeToString, pb._GetResponse.FromString
+    )
+    request, metadata = pb._GetRequest(cache_key=b"k"), (("cache", "cache"),)
+    calls = [call.future(request, metadata=metadata, timeout=HANG_GUARD) for _ in range(6000)]
+    assert {each.code() for each in calls} == {grpc.StatusCode.OK}

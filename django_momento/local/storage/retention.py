@@ -76,7 +76,7 @@ class Entry:
         self.serial = 0
 
     def evict(self, retention: Retention) -> None:
-        """Release memory, and leave the order of use."""
+        """Release memory. Leave the order of use if there is no more to release."""
         raise NotImplementedError
 
 

@@ -52,7 +52,7 @@ class Store:
             if name not in self._caches:
                 raise CacheNotFound(name)
             cache = self._caches.pop(name)
-            cache.flush()
+            cache.discard()
             cache.topics.end(CacheNotFound(name))
             cache.topics.remove()
 
@@ -75,7 +75,7 @@ class Store:
             return self._retention.drop_expired(limit)
 
     def _add(self, name: str) -> Cache:
-        past = Past(self._retention.now, self._replica_lag)
+        past = Past(self._retention, self._replica_lag)
         cache = self._caches[name] = Cache(self._retention, self.lock, past)
         return cache
 
@@ -170,6 +170,7 @@ class Cache:
             if item is not None:
                 self._remember(key)
                 self._retention.reschedule(item, ttl)
+                self._retention.resize(item, item.size)  # the remembered version takes memory as well
             return item is not None
 
     def flush(self) -> None:
@@ -177,6 +178,12 @@ class Cache:
             for item in list(self._items.values()):
                 self._remember(item.key)
                 self._retention.discard(item)
+
+    def discard(self) -> None:
+        """Remove all items and their past."""
+        with self._lock:
+            self.flush()
+            self._past.clear()
 
     def _version(self, key: bytes) -> Version | Item | None:
         return self._find(key)

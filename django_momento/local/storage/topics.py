@@ -6,9 +6,9 @@ Numbers, history and backlogs live on one event loop, without threads or tasks o
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -19,7 +19,8 @@ from .retention import Entry, Retention
 MAX_HISTORY = 100
 MAX_HISTORY_BYTES = 16 * 1024 * 1024
 
-# How far a subscriber may fall behind before the oldest messages that it has not read are dropped.
+# How far a subscriber may fall behind before the oldest messages that it has not read are dropped. They are
+# also dropped when memory is short.
 MAX_BACKLOG = 10_000
 MAX_BACKLOG_BYTES = 64 * 1024 * 1024
 
@@ -37,59 +38,70 @@ class Message(NamedTuple):
     size: int
 
 
-class Backlog:
-    """The newest messages, within a limit of messages and one of bytes. The newest message is always kept."""
+class Log:
+    """The newest messages of a topic, whose numbers follow one another. ``oldest`` is the first of them."""
 
-    def __init__(self, max_messages: int, max_bytes: int) -> None:
-        self._max_messages = max_messages
-        self._max_bytes = max_bytes
-        self._messages: deque[Message] = deque()
+    def __init__(self) -> None:
+        self.oldest = 1
         self.size = 0
+        self._messages: dict[int, Message] = {}
 
     def __len__(self) -> int:
         return len(self._messages)
 
-    def __iter__(self) -> Iterator[Message]:
-        return iter(self._messages)
-
     def put(self, message: Message) -> None:
-        self._messages.append(message)
+        self._messages[message.number] = message
         self.size += message.size
-        while len(self) > self._max_messages or (self.size > self._max_bytes and len(self) > 1):
-            self.take()
 
-    def take(self) -> Message:
-        message = self._messages.popleft()
-        self.size -= message.size
-        return message
+    def find(self, number: int) -> Message | None:
+        """Return the message with that number or, if it was dropped, the one after it."""
+        return self._messages.get(max(number, self.oldest))
+
+    def exceeds(self, max_messages: int, max_bytes: int) -> bool:
+        """Return whether the oldest message should go. The newest message always stays."""
+        return len(self) > max_messages or (self.size > max_bytes and len(self) > 1)
+
+    def drop_oldest(self) -> None:
+        self.size -= self._messages.pop(self.oldest).size
+        self.oldest += 1
 
     def clear(self) -> None:
-        self._messages.clear()
+        self.oldest += len(self)
         self.size = 0
+        self._messages.clear()
 
 
 class Subscription:
-    """The messages that one subscriber has yet to read.
+    """The place of one subscriber in the messages of a topic.
 
-    ``follows`` is the number before the first of them.
+    ``next`` is the number of the next message to read. ``follows`` is the number that the subscriber expects
+    before it.
     """
 
-    def __init__(self, page: int, follows: int, waiting: list[Message], max_bytes: int) -> None:
+    def __init__(self, page: int, log: Log, first: int, follows: int) -> None:
         self.page = page
+        self.next = first
         self.follows = follows
         self.end_reason: Exception | None = None
-        self._waiting = Backlog(MAX_BACKLOG, max_bytes)
+        self._log = log
+        self._kept: Message | None = None
         self._wakeup: asyncio.Future[None] | None = None
-        for message in waiting:
-            self.put(message)
-
-    def put(self, message: Message) -> None:
-        self._waiting.put(message)
-        self._wake()
 
     def take(self) -> Message | None:
         """Return the next message, or None. A gap in the numbers means that messages were dropped."""
-        return self._waiting.take() if self._waiting else None
+        message, self._kept = self._kept or self._log.find(self.next), None
+        if message is not None:
+            self.next = message.number + 1
+        return message
+
+    def keep(self, newest: Message) -> None:
+        """Keep the newest message, if it was not read yet, while the topic forgets all."""
+        if newest.number >= self.next:
+            self._kept = newest
+
+    def notify(self) -> None:
+        """Tell the subscriber that there is a message."""
+        self._wake()
 
     def end(self, reason: Exception) -> None:
         """Tell the subscriber that no message will follow, and why."""
@@ -98,7 +110,7 @@ class Subscription:
 
     async def wait(self, seconds: float) -> None:
         """Return when there is a message or an end, or after so many seconds."""
-        if self._waiting or self.end_reason:
+        if self._kept or self._log.find(self.next) or self.end_reason:
             return
         loop = asyncio.get_running_loop()
         self._wakeup = loop.create_future()
@@ -117,7 +129,8 @@ class Subscription:
 class Topic(Entry):
     """Numbers its messages from 1. The page tells it from an earlier topic of the same name.
 
-    Its history counts as memory and can be evicted. ``topics`` are those of its cache, by name.
+    The messages of its history, and those that a subscriber has yet to read, count as memory and can be
+    evicted. ``topics`` are those of its cache, by name.
     """
 
     def __init__(self, topics: dict[str, Topic], name: str, max_backlog_bytes: int) -> None:
@@ -128,36 +141,58 @@ class Topic(Entry):
         self._topics = topics
         self._name = name
         self._max_backlog_bytes = max_backlog_bytes
-        self._history = Backlog(MAX_HISTORY, MAX_HISTORY_BYTES)
+        self._log = Log()
 
     def publish(self, value: Any, size: int) -> None:
         self.newest += 1
-        message = Message(self.newest, value, size)
-        self._history.put(message)
+        self._log.put(Message(self.newest, value, size))
+        self.trim()
         for subscription in self.subscriptions:
-            subscription.put(message)
+            subscription.notify()
+
+    def trim(self) -> None:
+        """Drop messages over a limit, and beyond the history those that every subscriber has read."""
+        log = self._log
+        while log.exceeds(MAX_BACKLOG, self._max_backlog_bytes):
+            log.drop_oldest()
+        if log.exceeds(MAX_HISTORY, MAX_HISTORY_BYTES):
+            read_by_all = min((each.next for each in self.subscriptions), default=self.newest + 1)
+            while log.oldest < read_by_all and log.exceeds(MAX_HISTORY, MAX_HISTORY_BYTES):
+                log.drop_oldest()
+
+    def shrink(self, max_memory: int) -> None:
+        """Drop the oldest messages until the rest fit the memory, or only the newest is left."""
+        while len(self._log) > 1 and self.memory_needed() > max_memory:
+            self._log.drop_oldest()
 
     def subscription(self, resume_at: int, page: int) -> Subscription:
         """Return a subscription from a number of a page on. With 0 it begins with the newest message.
 
         If that number does not exist, or no longer, the subscription begins with the oldest message.
         """
-        history, follows = list(self._history), resume_at - 1
+        oldest = max(self._log.oldest, self.newest - MAX_HISTORY + 1)
+        first, follows = oldest, resume_at - 1
         if resume_at == 0:
-            history, follows = history[-1:], max(self.newest - 1, 0)
+            first, follows = self.newest, max(self.newest - 1, 0)
         elif page not in (0, self.page):
             follows = UNKNOWN
         elif resume_at <= self.newest + 1:
-            history = [message for message in history if message.number >= resume_at]
-        return Subscription(self.page, follows, history, self._max_backlog_bytes)
+            first = max(resume_at, oldest)
+        return Subscription(self.page, self._log, first, follows)
 
     def memory_needed(self) -> int:
-        overhead = TOPIC_OVERHEAD + len(self._history) * MESSAGE_OVERHEAD
-        return len(self._name) + overhead + self._history.size
+        overhead = TOPIC_OVERHEAD + len(self._log) * MESSAGE_OVERHEAD
+        return sys.getsizeof(self._name) + overhead + self._log.size
 
     def evict(self, retention: Retention) -> None:
-        """Drop the history. Drop the topic too if it has no subscribers: a later one has another page."""
-        self._history.clear()
+        """Drop all messages but the newest of each subscriber that has not read it.
+
+        Drop the topic too if it has no subscribers: a later one has another page.
+        """
+        if (newest := self._log.find(self.newest)) is not None:
+            for subscription in self.subscriptions:
+                subscription.keep(newest)
+        self._log.clear()
         retention.protect(self)
         if self.subscriptions:
             retention.count(self, self.memory_needed())
@@ -182,6 +217,7 @@ class Topics:
         with self._lock:
             topic = self._topic(name)
             topic.publish(value, size)
+            topic.shrink(self._retention.max_memory)
             # As with items: if it alone exceeds the memory, nothing else is evicted for it.
             if topic.memory_needed() > self._retention.max_memory:
                 topic.evict(self._retention)
@@ -202,6 +238,9 @@ class Topics:
         finally:
             with self._lock:
                 topic.subscriptions.discard(subscription)
+                if topic.serial:
+                    topic.trim()
+                    self._retention.count(topic, topic.memory_needed())
                 # Without a history there is no message that a subscriber could resume at.
                 if not topic.subscriptions and not topic.serial:
                     topic.remove(self._retention)

@@ -134,6 +134,27 @@ def test_earlier_versions_are_kept_for_the_lag_only(clock: FakeClock) -> None:
     assert len(cache._past._changes) == len(cache._past._versions) == 1
 
 
+def test_earlier_versions_count_as_memory_and_go_first(clock: FakeClock) -> None:
+    """When memory is short, a read sees a later write, and no item goes for an earlier version."""
+    memory = 10_000
+    retention = Retention(clock, memory)
+    store = Store(retention, replica_lag=LAG)
+    store.create("cache")
+    cache = store.cache("cache")
+    for number in range(20):
+        cache.put(b"other", b"v", TTL)
+        cache.put(b"k", b"%d" % number * 1000, TTL)
+        cache.set_ttl(b"k", TTL + number)
+        assert retention.memory_used <= memory
+        assert cache.get(b"other") is not None
+    assert cache.get(b"k") == b"19" * 1000
+    assert cache.replica.get(b"k") is not None
+    clock.advance(LAG)
+    assert cache.replica.get(b"k") == b"19" * 1000
+    store.delete("cache")
+    assert retention.memory_used == 0
+
+
 def evicting(share: float, *draws: float) -> Cache:
     store = Store(Retention(evict=share, draw=cycle(draws).__next__))
     store.create("cache")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
+from contextlib import ExitStack
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from hypothesis import strategies as st
@@ -117,6 +120,59 @@ def test_many_topics_cost_memory_however_small_they_are(retention: Retention) ->
         assert retention.memory_used <= MEMORY
     assert 10 < len(topics._topics) < 100
     assert history(topics, "9999") == [""]
+
+
+class Value:
+    """A message's value, which shows whether it is still in memory."""
+
+
+def test_unread_messages_cost_memory_whatever_the_number_of_topics(retention: Retention) -> None:
+    """Each subscriber that falls behind loses the oldest, and reads the newest after the gap."""
+    topics = Topics(retention, threading.RLock())
+    in_memory: WeakSet[Value] = WeakSet()
+    with ExitStack() as stack:
+        subscriptions = [stack.enter_context(topics.subscribe(f"{number}", 0, 0)) for number in range(10)]
+        for number in range(10):
+            for _ in range(10):
+                value = Value()
+                in_memory.add(value)
+                topics.publish(f"{number}", value, MEMORY // 10)
+                assert retention.memory_used <= MEMORY
+        assert len(in_memory) <= 10 + len(subscriptions)
+        assert all(read(subscription) for subscription in subscriptions)
+        assert read(subscriptions[0]) == []
+
+
+def test_a_message_counts_once_for_all_subscribers(retention: Retention) -> None:
+    """So many slow subscribers of one topic cost no more than one, and read the same messages."""
+    topics = Topics(retention, threading.RLock())
+    with ExitStack() as stack:
+        subscriptions = [stack.enter_context(topics.subscribe("t", 0, 0)) for _ in range(50)]
+        for message in range(5):
+            topics.publish("t", message, MEMORY // 10)
+        assert [read(subscription) for subscription in subscriptions] == [[0, 1, 2, 3, 4]] * 50
+
+
+def test_read_messages_beyond_the_history_are_dropped() -> None:
+    """When the slowest subscriber has read them, or has gone."""
+    topics = Topics(Retention(), threading.RLock())
+    with topics.subscribe("t", 0, 0) as slow, topics.subscribe("t", 0, 0) as fast:
+        for message in range(MAX_HISTORY + 50):
+            topics.publish("t", message, 1)
+        assert len(read(fast)) == MAX_HISTORY + 50
+        assert len(topics._topics["t"]._log) == MAX_HISTORY + 50
+        read(slow)
+        topics.publish("t", "next", 1)
+        assert len(topics._topics["t"]._log) == MAX_HISTORY
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e4", "\u6f22", "\U0001f600"])
+def test_the_name_of_a_topic_costs_its_memory(retention: Retention, letter: str) -> None:
+    """A letter takes one to four bytes."""
+    topics = Topics(retention, threading.RLock())
+    for number in range(10):
+        topics.publish(f"{number}{letter * 20_000}", "", 0)
+    assert sum(map(sys.getsizeof, topics._topics)) <= retention.memory_used <= MEMORY
 
 
 def test_a_message_too_large_to_keep_is_delivered(retention: Retention) -> None:
