@@ -15,6 +15,7 @@ from django_momento.local import LocalServer
 from django_momento.monitoring.meter import meter
 from django_momento.policies.key_groups import group_names
 from django_momento.policies.near import nears
+from django_momento.policies.page_facts import headers_of_pages, uncacheable_pages
 from django_momento.policies.versions import versions
 
 CACHE_NAME = "tests"
@@ -31,19 +32,49 @@ def momento(_session_server: LocalServer) -> Iterator[LocalServer]:
     """A Momento server that has the cache ``tests``, empty at the end, and has counted no calls yet."""
     _session_server.reset_calls()
     yield _session_server
-    MomentoCache(CACHE_NAME, {"OPTIONS": local_options(_session_server)}).clear()
+    _empty(_session_server)
 
 
 @pytest.fixture(autouse=True)
 def _no_clients_left() -> Iterator[None]:
     """Clients and what was noted are process-wide: no test may inherit another's."""
     yield
+    _forget()
+
+
+@pytest.fixture
+def start_afresh(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """Return a function that does what is done between two tests, for the rows of a table."""
+    names = ("momento", "aws", "agent")
+    servers = {name: request.getfixturevalue(name) for name in names if name in request.fixturenames}
+
+    def start_afresh() -> None:
+        if "momento" in servers:
+            _empty(servers["momento"])
+        _forget()
+        if "momento" in servers:
+            servers["momento"].reset_calls()
+        if "aws" in servers:
+            servers["aws"].reset()
+        if "agent" in servers:
+            servers["agent"].forget()
+
+    return start_afresh
+
+
+def _empty(server: LocalServer) -> None:
+    MomentoCache(CACHE_NAME, {"OPTIONS": local_options(server)}).clear()
+
+
+def _forget() -> None:
     nears.close()
     clients.close()
     versions.forget()
     group_names.forget()
     events.forget()
     meter.forget()
+    headers_of_pages.forget()
+    uncacheable_pages.forget()
 
 
 def local_options(server: LocalServer, **options: Any) -> dict[str, Any]:

@@ -24,21 +24,15 @@ from django_momento.exceptions import ConfigurationError
 from django_momento.local import LocalServer
 from django_momento.pages import cache_page
 from django_momento.policies.flights import flights
-from django_momento.policies.page_facts import headers_of_pages, uncacheable_pages
 from tests.conftest import MakeCache
 from tests.kit.at_once import at_once
-from tests.kit.faces import FACES
+from tests.kit.faces import EACH_FACE
+from tests.kit.tables import table
 from tests.kit.waiting import eventually
 
 get = RequestFactory().get
 head = RequestFactory().head
 post = RequestFactory().post
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_remembered() -> None:
-    headers_of_pages.forget()
-    uncacheable_pages.forget()
 
 
 class Site:
@@ -66,7 +60,7 @@ class Site:
         return response.render() if hasattr(response, "render") and not response.is_rendered else response
 
 
-@FACES
+@EACH_FACE
 def test_a_page_is_stored_with_djangos_headers(make_cache: MakeCache, face: str) -> None:
     make_cache()
     site = Site(face)
@@ -81,7 +75,7 @@ def test_a_page_is_stored_with_djangos_headers(make_cache: MakeCache, face: str)
     assert site(post("/page")).content == b"page 3"
 
 
-@FACES
+@EACH_FACE
 def test_django_and_this_package_share_their_pages(make_cache: MakeCache, face: str) -> None:
     """The keys are the same."""
     make_cache()
@@ -92,7 +86,7 @@ def test_django_and_this_package_share_their_pages(make_cache: MakeCache, face: 
     assert Site(face, key_prefix="other")().content == b"page 1"
 
 
-@FACES
+@EACH_FACE
 def test_a_page_varies_as_its_headers_say(make_cache: MakeCache, face: str) -> None:
     make_cache()
 
@@ -126,9 +120,9 @@ UNCACHEABLE: dict[str, Callable[[HttpRequest], Any]] = {
 }
 
 
-@FACES
-@pytest.mark.parametrize("reason", UNCACHEABLE)
-@pytest.mark.parametrize("stale", [0, 60])
+@EACH_FACE
+@table("reason", UNCACHEABLE, afresh=True)
+@table("stale", [0, 60], afresh=True)
 def test_a_response_that_django_does_not_store_is_not_stored(
     make_cache: MakeCache, face: str, reason: str, stale: int
 ) -> None:
@@ -142,7 +136,7 @@ def test_a_response_that_django_does_not_store_is_not_stored(
     assert len(flights) == 0
 
 
-@FACES
+@EACH_FACE
 def test_a_hit_asks_for_the_page_alone(make_cache: MakeCache, momento: LocalServer, face: str) -> None:
     """This process remembers on which headers the page depends."""
     make_cache()
@@ -156,7 +150,7 @@ def test_a_hit_asks_for_the_page_alone(make_cache: MakeCache, momento: LocalServ
     assert momento.calls.total() == 5
 
 
-@FACES
+@EACH_FACE
 def test_one_view_runs_for_all_who_ask_for_a_page(make_cache: MakeCache, face: str) -> None:
     """The others get copies of their own."""
     make_cache()
@@ -174,7 +168,7 @@ def test_one_view_runs_for_all_who_ask_for_a_page(make_cache: MakeCache, face: s
     assert len(flights) == 0
 
 
-@FACES
+@EACH_FACE
 def test_those_who_wait_for_a_page_that_is_not_stored_run_their_views_together(
     make_cache: MakeCache, face: str
 ) -> None:
@@ -212,7 +206,7 @@ def test_those_who_wait_for_a_page_that_is_not_stored_run_their_views_together(
         assert len(flights) == 0
 
 
-@FACES
+@EACH_FACE
 def test_waiters_whose_headers_differ_get_pages_of_their_own(make_cache: MakeCache, face: str) -> None:
     """Also if nobody knew on which headers the page depends."""
     make_cache()
@@ -240,7 +234,7 @@ def test_waiters_whose_headers_differ_get_pages_of_their_own(make_cache: MakeCac
     assert site.runs == 2
 
 
-@FACES
+@EACH_FACE
 def test_a_stale_page_is_served_while_one_request_recomputes_it(make_cache: MakeCache, face: str) -> None:
     make_cache()
     served = threading.Semaphore(0)
@@ -270,7 +264,7 @@ def test_a_stale_page_is_served_while_one_request_recomputes_it(make_cache: Make
     assert events.counts("default") == {"stale_served": 9, "recomputed": 1}
 
 
-@FACES
+@EACH_FACE
 def test_a_page_of_a_template_is_stored_when_it_is_rendered(make_cache: MakeCache, face: str) -> None:
     """The middleware in between may still change it."""
     make_cache()
@@ -286,7 +280,7 @@ def test_a_page_of_a_template_is_stored_when_it_is_rendered(make_cache: MakeCach
     assert len(flights) == 0
 
 
-@FACES
+@EACH_FACE
 def test_a_page_that_is_too_large_is_served(make_cache: MakeCache, face: str) -> None:
     make_cache()
     site = Site(face, lambda request: HttpResponse(b"x" * 6_000_000), stale=60)
@@ -296,7 +290,7 @@ def test_a_page_that_is_too_large_is_served(make_cache: MakeCache, face: str) ->
     assert site.runs == 2
 
 
-@FACES
+@EACH_FACE
 def test_an_alias_that_is_not_momentos_is_named(settings: Any, face: str) -> None:
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -304,7 +298,7 @@ def test_an_alias_that_is_not_momentos_is_named(settings: Any, face: str) -> Non
         Site(face)()
 
 
-@pytest.mark.parametrize(("stale", "error"), [(-1, ValueError), ("1", TypeError), (None, TypeError)])
+@table(("stale", "error"), [(-1, ValueError), ("1", TypeError), (None, TypeError)])
 def test_a_wrong_time_to_be_stale_is_refused_when_the_view_is_decorated(
     stale: Any, error: type[Exception]
 ) -> None:
@@ -312,7 +306,7 @@ def test_a_wrong_time_to_be_stale_is_refused_when_the_view_is_decorated(
         cache_page(60, stale=stale)
 
 
-@FACES
+@EACH_FACE
 def test_an_outage_serves_new_pages_if_the_cache_fails_open(settings: Any, face: str) -> None:
     with LocalServer(caches=["tests"]) as server:
         options = {"CREDENTIALS": "local", "ENDPOINT": server.address, "CLIENT_TIMEOUT": 1}
@@ -330,8 +324,8 @@ def test_an_outage_serves_new_pages_if_the_cache_fails_open(settings: Any, face:
         assert [site().content, site().content] == [b"page 2", b"page 3"]
 
 
-@FACES
-@pytest.mark.parametrize("stale", [0, 60])
+@EACH_FACE
+@table("stale", [0, 60], afresh=True)
 def test_in_an_outage_a_shielded_cache_serves_the_pages_that_it_knows(
     settings: Any, face: str, stale: int
 ) -> None:

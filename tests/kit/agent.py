@@ -74,6 +74,13 @@ class SecretsManagerAgent:
         self._thread.start()
         return self
 
+    def forget(self) -> None:
+        """Forget all secrets and requests, as an agent that was started again."""
+        self._cache.clear()
+        self._to_say.clear()
+        self.requests.clear()
+        self.fetches = 0
+
     def stop(self) -> None:
         self._server.shutdown()
         self._thread.join()

@@ -95,6 +95,10 @@ class SecretsManager:
         kind = "SecretString" if isinstance(value, str) else "SecretBinary"
         return str(self.client(region).create_secret(Name=name, **{kind: value})["ARN"])
 
+    def reset(self) -> None:
+        """Forget all secrets."""
+        requests.post(f"{self.url}/moto-api/reset", timeout=10).raise_for_status()
+
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
@@ -130,7 +134,7 @@ def aws(
     moto_server: SecretsManager, aws_environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> SecretsManager:
     """An empty Secrets Manager that boto3 finds through its environment."""
-    requests.post(f"{moto_server.url}/moto-api/reset", timeout=10).raise_for_status()
+    moto_server.reset()
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", moto_server.url)
     return moto_server
 

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.kit.tables import table
+
 FACES = pytest.mark.parametrize("face", ["sync", "async"])
+# The same within one test.
+EACH_FACE = table("face", ["sync", "async"], afresh=True)
 
 
 def call(cache: Any, face: str, verb: str, *args: Any, **kwargs: Any) -> Any:

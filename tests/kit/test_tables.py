@@ -44,8 +44,48 @@ def test_every_failing_row_is_reported(pytester: pytest.Pytester) -> None:
     )
     result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:django")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*test_odd*number=2*", "*test_odd*number=4*"])
+    result.stdout.fnmatch_lines(["*test_odd*row 2: number=2*", "*test_odd*row 4: number=4*"])
     result.stdout.no_fnmatch_line("*number=3*")
+
+
+def test_a_row_that_begins_afresh_finds_nothing_of_the_one_before(pytester: pytest.Pytester) -> None:
+    """Neither files, nor patches, nor lines of the log, nor what the fixture ``start_afresh`` puts away."""
+    pytester.makepyfile(
+        """
+        import logging
+        import os
+
+        import pytest
+        from tests.kit.tables import table
+
+        state = []
+
+        @pytest.fixture
+        def start_afresh():
+            return state.clear
+
+        @table("left", [1, 2], afresh=True)
+        @table("right", [3, 4], ids=["three", "four"], afresh=True)
+        def test_rows(tmp_path, monkeypatch, caplog, left, right):
+            assert not [*tmp_path.iterdir()]
+            (tmp_path / "file").touch()
+            assert "SEEN" not in os.environ
+            monkeypatch.setenv("SEEN", "1")
+            assert not caplog.messages
+            logging.error("a line")
+            assert state == []
+            state.append(left)
+            assert (left, right) != (2, 4)
+        """
+    )
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:django")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*SUBFAILED?row 2: left=2; row 2 (four): right=4? *test_rows"])
+
+
+def test_a_name_that_the_test_does_not_take_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not take misspelt"):
+        table("misspelt", [1])(lambda spelt: None)
 
 
 def test_a_table_without_rows_is_refused() -> None:

@@ -26,9 +26,13 @@ def _redis_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redi
 @pytest.fixture
 def redis_server(_redis_of_session: RedisServer) -> RedisServer:
     """A Redis server without values, which a test must not kill."""
-    with redis.Redis.from_url(_redis_of_session.url) as client:
-        client.flushall()
+    _flush(_redis_of_session)
     return _redis_of_session
+
+
+def _flush(server: RedisServer) -> None:
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +63,23 @@ class Phases:
 @pytest.fixture
 def phases(tmp_path: Path) -> Phases:
     return Phases(tmp_path / "phase")
+
+
+@pytest.fixture
+def start_afresh(request: pytest.FixtureRequest, start_afresh: Callable[[], None]) -> Callable[[], None]:
+    """Empty Redis and begin another migration, too."""
+    names = ("phases", "redis_server")
+    used = {name: request.getfixturevalue(name) for name in names if name in request.fixturenames}
+
+    def start_another_migration() -> None:
+        migrations.forget()
+        start_afresh()
+        if "phases" in used:
+            used["phases"].write("shadow")
+        if "redis_server" in used:
+            _flush(used["redis_server"])
+
+    return start_another_migration
 
 
 MakeDual = Callable[..., DualCache]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,3 +17,15 @@ def seen() -> Iterator[list[CallEvent]]:
     events.observers.append(found.append)
     yield found
     events.observers.remove(found.append)
+
+
+@pytest.fixture
+def start_afresh(request: pytest.FixtureRequest, start_afresh: Callable[[], None]) -> Callable[[], None]:
+    """Forget the events of a row, too."""
+    found: list[CallEvent] = request.getfixturevalue("seen") if "seen" in request.fixturenames else []
+
+    def start_afresh_without_events() -> None:
+        start_afresh()
+        found.clear()
+
+    return start_afresh_without_events
