@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -71,9 +73,24 @@ class Face:
         return answer
 
 
-@pytest.fixture(params=CONFIGURATIONS, ids=lambda configuration: "-".join(configuration.values()))
-def cache(request: pytest.FixtureRequest, make_cache: MakeCache) -> Face:
-    return Face(make_cache(**params(request.param)), request.param["face"])
+@pytest.fixture
+def make_face(make_cache: MakeCache) -> Callable[[dict[str, str]], Face]:
+    return lambda configuration: Face(make_cache(**params(configuration)), configuration["face"])
+
+
+def with_each_cache(test: Callable[..., None]) -> Callable[..., None]:
+    """Call a test with the cache of each configuration."""
+    ids = ["-".join(configuration.values()) for configuration in CONFIGURATIONS]
+
+    @wraps(test)
+    def with_cache(make_face: Any, configuration: dict[str, str], **others: Any) -> None:
+        test(cache=make_face(configuration), **others)
+
+    own = [it for name, it in inspect.signature(test).parameters.items() if name != "cache"]
+    names = "make_face", "configuration"
+    added = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
+    with_cache.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+    return table("configuration", CONFIGURATIONS, ids=ids, afresh=True)(with_cache)
 
 
 def within(expected_ms: int, actual: int | None) -> bool:
@@ -81,6 +98,7 @@ def within(expected_ms: int, actual: int | None) -> bool:
     return actual is not None and expected_ms - 20_000 <= actual <= expected_ms
 
 
+@with_each_cache
 def test_what_is_set_is_got(cache: Face) -> None:
     """Values come back as they went in, with their types."""
     values: list[Any] = [
@@ -102,18 +120,21 @@ def test_what_is_set_is_got(cache: Face) -> None:
         assert (value, type(value)) == (got, type(got))
 
 
+@with_each_cache
 def test_a_missing_key_reads_as_the_default(cache: Face) -> None:
     """A miss is the default, which is None unless given."""
     assert cache.get("missing") is None
     assert cache.get("missing", "default") == "default"
 
 
+@with_each_cache
 def test_integers_over_64_bits_are_values_like_any_other(cache: Face) -> None:
     """Only incr has a limit; set and get have none."""
     cache.set("key", 2**64)
     assert cache.get("key") == 2**64
 
 
+@with_each_cache
 @table("timeout", [0, -1, -0.5])
 def test_a_timeout_that_is_over_stores_nothing(cache: Face, timeout: float) -> None:
     """Zero and below mean: already expired, for every verb that takes a timeout."""
@@ -131,6 +152,7 @@ def test_a_timeout_that_is_over_stores_nothing(cache: Face, timeout: float) -> N
     assert cache.get_many(["key", "other"]) == {"other": "b"}
 
 
+@with_each_cache
 def test_a_timeout_is_the_time_a_key_has(cache: Face) -> None:
     """Seconds in Django's terms are milliseconds in Momento's; None is the longest there is."""
     for timeout, milliseconds in ((100, 100_000), (100.5, 100_500), (None, 86_400_000), (10**6, 86_400_000)):
@@ -145,12 +167,14 @@ def test_a_timeout_is_the_time_a_key_has(cache: Face) -> None:
     assert within(300_000, cache.remaining("key"))
 
 
+@with_each_cache
 def test_a_tiny_timeout_is_still_a_timeout(cache: Face) -> None:
     """Less than a millisecond is rounded up to one, not down to none."""
     cache.set("key", "value", 0.0001)
     assert cache.get("key") in ("value", None)
 
 
+@with_each_cache
 def test_add_stores_only_if_absent(cache: Face) -> None:
     """The first one wins, and says so."""
     assert cache.add("key", "first") is True
@@ -158,6 +182,7 @@ def test_add_stores_only_if_absent(cache: Face) -> None:
     assert cache.get("key") == "first"
 
 
+@with_each_cache
 def test_touch_changes_only_the_timeout(cache: Face) -> None:
     """A touched value lives as long as asked from now on; a missing one cannot be touched."""
     cache.set("key", "value", 100)
@@ -171,6 +196,7 @@ def test_touch_changes_only_the_timeout(cache: Face) -> None:
     assert cache.touch("missing", 100) is False
 
 
+@with_each_cache
 def test_delete_says_whether_there_was_something(cache: Face) -> None:
     """Django promises a bool."""
     cache.set("key", "value")
@@ -179,6 +205,7 @@ def test_delete_says_whether_there_was_something(cache: Face) -> None:
     assert cache.get("key") is None
 
 
+@with_each_cache
 def test_has_key_sees_every_value(cache: Face) -> None:
     """A None that was stored is there."""
     cache.set("key", None)
@@ -186,6 +213,7 @@ def test_has_key_sees_every_value(cache: Face) -> None:
     assert cache.has_key("missing") is False
 
 
+@with_each_cache
 def test_incr_and_decr_count_and_leave_the_expiry_alone(cache: Face) -> None:
     """A rate limit's window ends when it was to end, however often it is hit."""
     cache.set("key", 40, 100)
@@ -196,6 +224,7 @@ def test_incr_and_decr_count_and_leave_the_expiry_alone(cache: Face) -> None:
     assert within(100_000, cache.remaining("key"))
 
 
+@with_each_cache
 def test_incr_of_a_missing_key_is_a_value_error(cache: Face) -> None:
     """Django's contract: nothing is created."""
     with pytest.raises(ValueError, match="'key' not found"):
@@ -205,6 +234,7 @@ def test_incr_of_a_missing_key_is_a_value_error(cache: Face) -> None:
     assert cache.has_key("key") is False
 
 
+@with_each_cache
 @table("value", ["text", None, True, 1.5, [1]])
 def test_incr_of_something_else_is_a_type_error_and_changes_nothing(cache: Face, value: Any) -> None:
     """What is not stored as a 64-bit integer cannot be counted."""
@@ -214,6 +244,7 @@ def test_incr_of_something_else_is_a_type_error_and_changes_nothing(cache: Face,
     assert cache.get("key") == value
 
 
+@with_each_cache
 def test_incr_beyond_64_bits_overflows_and_changes_nothing(cache: Face) -> None:
     """Not a ValueError, which callers take for a missing key and answer with a fresh counter."""
     cache.set("key", 2**63 - 1)
@@ -224,6 +255,7 @@ def test_incr_beyond_64_bits_overflows_and_changes_nothing(cache: Face) -> None:
     assert cache.get("key") == 2**63 - 1
 
 
+@with_each_cache
 def test_incr_of_more_than_64_bits_is_refused_and_changes_nothing(cache: Face) -> None:
     """Such an integer is a value like any other, and no counter; how it is stored decides on the error."""
     cache.set("key", 2**64)
@@ -232,6 +264,7 @@ def test_incr_of_more_than_64_bits_is_refused_and_changes_nothing(cache: Face) -
     assert cache.get("key") == 2**64
 
 
+@with_each_cache
 @table("delta", [1.5, "1", None])
 def test_incr_by_something_else_is_a_type_error(cache: Face, delta: Any) -> None:
     """A delta is an integer."""
@@ -241,6 +274,7 @@ def test_incr_by_something_else_is_a_type_error(cache: Face, delta: Any) -> None
     assert cache.get("key") == 1
 
 
+@with_each_cache
 def test_many_keys_are_read_and_written_at_once(cache: Face) -> None:
     """Only what is there is answered, under the names that were asked for."""
     assert cache.set_many({"a": 1, "b": "two", "c": None}) == []
@@ -250,6 +284,7 @@ def test_many_keys_are_read_and_written_at_once(cache: Face) -> None:
     assert cache.get_many(["a", "b"]) == {"b": "two"}
 
 
+@with_each_cache
 def test_nothing_asked_is_nothing_done(cache: Face) -> None:
     """Empty batches are answered at once."""
     assert cache.get_many([]) == {}
@@ -257,6 +292,7 @@ def test_nothing_asked_is_nothing_done(cache: Face) -> None:
     assert cache.delete_many([]) is None
 
 
+@with_each_cache
 def test_large_batches_arrive_whole(cache: Face) -> None:
     """Chunks are the backend's affair, not the caller's."""
     data = {f"key{number}": number for number in range(2100)}
@@ -266,6 +302,7 @@ def test_large_batches_arrive_whole(cache: Face) -> None:
     assert cache.get_many(data) == {}
 
 
+@with_each_cache
 def test_large_values_arrive_whole(cache: Face) -> None:
     """Values near the limit of an item pass alone and in batches of several messages."""
     data = {f"key{number}": "x" * 4_000_000 for number in range(3)}
@@ -273,6 +310,7 @@ def test_large_values_arrive_whole(cache: Face) -> None:
     assert cache.get_many(data) == data
 
 
+@with_each_cache
 def test_get_or_set_stores_what_was_missing(cache: Face) -> None:
     """A default is stored, called if it is callable, and not even looked at on a hit."""
     assert cache.get_or_set("key", "value") == "value"
@@ -295,6 +333,7 @@ def test_aget_or_set_awaits_a_default(make_cache: MakeCache) -> None:
     assert cache.get("key") == "awaited"
 
 
+@with_each_cache
 def test_get_or_set_answers_the_faster_callers_value(cache: Face) -> None:
     """Of two that compute a value at once, one is stored, and both answer that."""
 
@@ -305,6 +344,7 @@ def test_get_or_set_answers_the_faster_callers_value(cache: Face) -> None:
     assert cache.get_or_set("key", slower) == "faster"
 
 
+@with_each_cache
 def test_versions_do_not_see_each_other(cache: Face) -> None:
     """The same key in another version is another key."""
     cache.set("key", "one", version=1)
@@ -315,6 +355,7 @@ def test_versions_do_not_see_each_other(cache: Face) -> None:
     assert cache.get("key", version=2) == "two"
 
 
+@with_each_cache
 def test_incr_version_moves_a_value(cache: Face) -> None:
     """The old version is gone, the new one has the value."""
     cache.set("key", "value", 100, version=1)
@@ -327,6 +368,7 @@ def test_incr_version_moves_a_value(cache: Face) -> None:
         cache.incr_version("missing")
 
 
+@with_each_cache
 def test_clear_empties_the_momento_cache(cache: Face) -> None:
     """Everything under LOCATION goes."""
     cache.set_many({"a": 1, "b": 2})
@@ -334,6 +376,7 @@ def test_clear_empties_the_momento_cache(cache: Face) -> None:
     assert cache.get_many(["a", "b"]) == {}
 
 
+@with_each_cache
 def test_close_between_requests_changes_nothing(cache: Face) -> None:
     """Django closes caches after every request; the client is the process's."""
     cache.set("key", "value")

@@ -20,6 +20,7 @@ from django_momento.client.registry import clients
 from django_momento.exceptions import CacheNotFound, ConfigurationError, MomentoCacheError, ValueTooLarge
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache, local_options
+from tests.kit.tables import table
 
 BACKEND = "django_momento.cache.MomentoCache"
 
@@ -105,7 +106,7 @@ def test_the_backend_accepts_replaced_methods(make_cache: MakeCache) -> None:
     assert caches["default"].get("key") == "replaced"
 
 
-@pytest.mark.parametrize("key", ["with space", "x" * 251, "control\x01"])
+@table("key", ["with space", "x" * 251, "control\x01"], afresh=True)
 def test_keys_that_memcached_refuses_warn(make_cache: MakeCache, key: str) -> None:
     """As with Django's other backends: a warning, and it works."""
     cache = make_cache()
@@ -132,7 +133,7 @@ def test_a_backend_with_its_own_rules_for_keys_is_always_asked(momento: LocalSer
         cache.get("forbidden")
 
 
-@pytest.mark.parametrize("key", ["", "plain", "清" * 240, "\x80", "é"])
+@table("key", ["", "plain", "清" * 240, "\x80", "é"], afresh=True)
 def test_keys_that_memcached_takes_do_not_warn(make_cache: MakeCache, key: str) -> None:
     """What is checked faster is checked the same."""
     with warnings.catch_warnings():
@@ -140,7 +141,7 @@ def test_keys_that_memcached_takes_do_not_warn(make_cache: MakeCache, key: str) 
         make_cache().set(key, "value")
 
 
-@pytest.mark.parametrize("verb", ["set", "add", "set_many"])
+@table("verb", ["set", "add", "set_many"], afresh=True)
 def test_an_unpicklable_value_raises_and_nothing_is_stored(make_cache: MakeCache, verb: str) -> None:
     """A value that cannot be stored is the caller's mistake, also when failing is open."""
     cache = make_cache(OPTIONS={"IGNORE_EXCEPTIONS": True})
@@ -171,7 +172,7 @@ def test_set_many_names_what_was_too_large(make_cache: MakeCache, caplog: pytest
     assert "6,000,0" in record.getMessage()
 
 
-@pytest.mark.parametrize(
+@table(
     "data",
     [
         b"",
@@ -182,6 +183,7 @@ def test_set_many_names_what_was_too_large(make_cache: MakeCache, caplog: pytest
         b"99999999999999999999",
         b"\xa1" + bytes(16) + pickle.dumps("forged"),
     ],
+    afresh=True,
 )
 def test_what_cannot_be_read_back_is_a_miss_and_one_warning(
     make_cache: MakeCache, caplog: pytest.LogCaptureFixture, data: bytes
@@ -270,8 +272,8 @@ COSTS: dict[str, tuple[list[Any], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("verb", COSTS)
-@pytest.mark.parametrize("prefix", ["", "a"])
+@table("verb", COSTS, afresh=True)
+@table("prefix", ["", "a"], afresh=True)
 def test_a_verb_costs_these_calls_to_momento(
     make_cache: MakeCache, momento: LocalServer, verb: str, prefix: str
 ) -> None:

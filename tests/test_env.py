@@ -159,7 +159,7 @@ def test_the_cache_s_name_comes_out_of_the_url(url: str, name: str) -> None:
     assert name == Env.cache_url_config(url)["LOCATION"]
 
 
-@pytest.mark.parametrize("url", ["momento://?credentials=env", "momento-local://127.0.0.1:8080"])
+@table("url", ["momento://?credentials=env", "momento-local://127.0.0.1:8080"])
 def test_a_url_without_a_cache_s_name_is_refused_by_the_backend(url: str) -> None:
     """A forgotten name must not become a cache of an empty name."""
     with pytest.raises(ConfigurationError, match="LOCATION"):

@@ -218,7 +218,7 @@ def test_a_scheme_that_a_site_adds_is_known() -> None:
     assert "site.Cache" == SiteEnv.cache_url_config("site://a")["BACKEND"]
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n"])
+@table("text", ["", " ", "\n"], afresh=True)
 def test_an_empty_variable_says_what_to_write(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """A deployment that forgot the value sets it to nothing."""
     monkeypatch.setenv("CACHE_URL", text)
@@ -226,9 +226,7 @@ def test_an_empty_variable_says_what_to_write(monkeypatch: pytest.MonkeyPatch, t
         Env().cache_url()
 
 
-@pytest.mark.parametrize(
-    "text", [" momento://my-cache?credentials=env", "momento://my-cache?credentials=env \n"]
-)
+@table("text", [" momento://my-cache?credentials=env", "momento://my-cache?credentials=env \n"], afresh=True)
 def test_white_space_around_a_url_changes_nothing(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """A file that is read into a variable ends with a line feed."""
     monkeypatch.setenv("CACHE_URL", text)

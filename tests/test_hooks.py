@@ -13,6 +13,7 @@ from django_momento.client import operations
 from django_momento.client.registry import clients
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache, local_options
+from tests.kit.tables import table
 
 HOOKS = ["make_key", "validate_key", "make_and_validate_key"]
 
@@ -24,7 +25,7 @@ def stored_keys(cache: MomentoCache, *keys: str) -> list[str]:
     return sorted(key.decode() for key in data)
 
 
-@pytest.mark.parametrize("used_before", [False, True])
+@table("used_before", [False, True], afresh=True)
 def test_a_key_function_that_is_assigned_later_is_used(make_cache: MakeCache, used_before: bool) -> None:
     """A tenant must never read another tenant's value."""
     cache = make_cache()
@@ -39,9 +40,9 @@ def test_a_key_function_that_is_assigned_later_is_used(make_cache: MakeCache, us
     assert cache.get("key") is None
 
 
-@pytest.mark.parametrize("used_before", [False, True])
-@pytest.mark.parametrize("place", ["instance", "class", "base class"])
-@pytest.mark.parametrize("hook", HOOKS)
+@table("used_before", [False, True], afresh=True)
+@table("place", ["instance", "class", "base class"], afresh=True)
+@table("hook", HOOKS, afresh=True)
 def test_a_hook_that_is_replaced_is_used(
     make_cache: MakeCache, hook: str, place: str, used_before: bool
 ) -> None:
@@ -59,7 +60,7 @@ def test_a_hook_that_is_replaced_is_used(
     assert cache.get("key") is None
 
 
-@pytest.mark.parametrize("hook", HOOKS)
+@table("hook", HOOKS, afresh=True)
 def test_a_hook_that_a_subclass_overrides_is_used(momento: LocalServer, hook: str) -> None:
     """Each of Django's three."""
     seen = []

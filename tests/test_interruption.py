@@ -17,6 +17,7 @@ from django_momento.events import observers
 from django_momento.migration.state import migrations
 from django_momento.sessions import SessionStore
 from tests.conftest import MakeCache
+from tests.kit.tables import table
 
 PACKAGE = Path(django_momento.__file__).parent
 
@@ -85,7 +86,7 @@ def change_a_session(make_cache: MakeCache) -> None:
     store.save()
 
 
-@pytest.mark.parametrize("act", [unpickle, name_a_group, observe, change_a_session])
+@table("act", [unpickle, name_a_group, observe, change_a_session], afresh=True)
 def test_a_time_limit_comes_out_of_code_that_goes_on_after_errors(
     act: Callable[[MakeCache], None], make_cache: MakeCache
 ) -> None:
@@ -126,8 +127,8 @@ VERBS: dict[str, Callable[[str], tuple[Any, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("phase", ["shadow", "dual"])
-@pytest.mark.parametrize("side", ["old", "new"])
+@table("phase", ["shadow", "dual"], afresh=True)
+@table("side", ["old", "new"], afresh=True)
 def test_a_time_limit_comes_out_of_either_side_of_a_migration(settings: Any, phase: str, side: str) -> None:
     """A failure of one side costs a caller nothing, but a time limit is none."""
     backend = f"{__name__}.Interrupted"

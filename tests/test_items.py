@@ -21,11 +21,12 @@ from django_momento.client.client import Client
 from django_momento.client.registry import clients
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache, local_options
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
+from tests.kit.tables import table
 
 
-@FACES
-@pytest.mark.parametrize("key", ["\ud800", "a\udfff", "\ud83d\ude00", "😀", "\u00e9"])
+@EACH_FACE
+@table("key", ["\ud800", "a\udfff", "\ud83d\ude00", "😀", "\u00e9"], afresh=True)
 def test_a_lone_surrogate_in_a_key_is_a_key_like_any_other(
     make_cache: MakeCache, face: str, key: str
 ) -> None:
@@ -49,7 +50,7 @@ def test_an_unreadable_value_under_a_lone_surrogate_is_a_miss(make_cache: MakeCa
     assert make_cache().get("\ud800") is None
 
 
-@FACES
+@EACH_FACE
 def test_get_or_set_replaces_an_unreadable_value(make_cache: MakeCache, face: str) -> None:
     """One computation, and then hits; ``add`` looks at the key alone."""
     make_cache(OPTIONS={"SERIALIZER": "json"}).set("key", [1])
@@ -74,7 +75,7 @@ class Counting(MomentoCache):
         return default if value is None else value
 
 
-@FACES
+@EACH_FACE
 def test_get_or_set_of_a_subclass_replaces_an_unreadable_value(momento: LocalServer, face: str) -> None:
     """Whichever default its ``get`` passes on."""
     params = {"OPTIONS": local_options(momento, SERIALIZER="json")}
@@ -99,8 +100,8 @@ def test_an_unreadable_value_of_one_key_changes_no_other(make_cache: MakeCache) 
     assert cache.get_or_set("other", compute) == "of another caller"
 
 
-@FACES
-@pytest.mark.parametrize("verb", ["set", "add", "set_many", "get_or_set"])
+@EACH_FACE
+@table("verb", ["set", "add", "set_many", "get_or_set"], afresh=True)
 def test_an_error_of_the_serializer_names_the_key_and_the_alias(
     make_cache: MakeCache, face: str, verb: str
 ) -> None:
@@ -119,9 +120,11 @@ def test_an_error_of_the_serializer_names_the_key_and_the_alias(
             call(cache, face, verb, *arguments)
 
 
-@FACES
-@pytest.mark.parametrize(
-    ("value", "delta", "error"), [(1.5, 1, TypeError), (1, 1.5, TypeError), (2**63 - 1, 1, OverflowError)]
+@EACH_FACE
+@table(
+    ("value", "delta", "error"),
+    [(1.5, 1, TypeError), (1, 1.5, TypeError), (2**63 - 1, 1, OverflowError)],
+    afresh=True,
 )
 def test_an_error_of_incr_names_the_key_and_the_alias(
     make_cache: MakeCache, face: str, value: Any, delta: Any, error: type[Exception]
@@ -147,7 +150,7 @@ class Lazy:
         return list, (self._evaluate(),)
 
 
-@pytest.mark.parametrize("verb", ["aset", "aadd", "aset_many", "aget_or_set"])
+@table("verb", ["aset", "aadd", "aset_many", "aget_or_set"], afresh=True)
 def test_a_value_that_must_not_be_evaluated_in_an_event_loop_is_stored(
     make_cache: MakeCache, momento: LocalServer, verb: str
 ) -> None:
@@ -214,7 +217,7 @@ print(len(SessionStore(session.session_key)["cart"]))
 """
 
 
-@pytest.mark.parametrize(
+@table(
     ("serializer", "script", "expected"),
     [
         ("pickle", STORE, [f"{key} contenttype session" for key in "abcd"]),
@@ -225,6 +228,7 @@ print(len(SessionStore(session.session_key)["cart"]))
         ),
         ("pickle", SESSION, ["6000000"]),
     ],
+    afresh=True,
 )
 def test_a_site_with_a_database_stores_querysets_and_sessions(
     momento: LocalServer, serializer: str, script: str, expected: list[str]
@@ -237,7 +241,7 @@ def test_a_site_with_a_database_stores_querysets_and_sessions(
     assert (expected, 0) == (ended.stdout.splitlines(), ended.returncode), ended.stderr
 
 
-@FACES
+@EACH_FACE
 def test_a_value_that_needs_no_thread_is_encoded_in_the_loop(make_cache: MakeCache, face: str) -> None:
     """A thread costs more than the call."""
     cache = make_cache()

@@ -19,12 +19,13 @@ from django_momento.exceptions import ServerUnavailable, ValueTooLarge
 from django_momento.local import LocalServer
 from tests.conftest import MakeCache
 from tests.kit.faces import call
+from tests.kit.tables import table
 
 LARGE = "x" * 6_000_000
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
-@pytest.mark.parametrize("fails_open", [False, True])
+@table("face", ["sync", "async"], afresh=True)
+@table("fails_open", [False, True], afresh=True)
 def test_a_set_that_is_too_large_leaves_a_miss(make_cache: MakeCache, face: str, fails_open: bool) -> None:
     """The old value is not taken for the new one, loud or open."""
     cache = make_cache(OPTIONS={"IGNORE_EXCEPTIONS": fails_open})
@@ -38,8 +39,8 @@ def test_a_set_that_is_too_large_leaves_a_miss(make_cache: MakeCache, face: str,
     assert cache.get("key") is None
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
-@pytest.mark.parametrize("others", [{}, {"small": "new"}])
+@table("face", ["sync", "async"], afresh=True)
+@table("others", [{}, {"small": "new"}], afresh=True)
 def test_a_set_many_that_is_too_large_leaves_a_miss(
     make_cache: MakeCache, face: str, others: dict[str, str]
 ) -> None:
@@ -51,7 +52,7 @@ def test_a_set_many_that_is_too_large_leaves_a_miss(
     assert {"small": "old", **others} == cache.get_many(["large", "small"])
 
 
-@pytest.mark.parametrize("deleted", [True, False])
+@table("deleted", [True, False])
 def test_an_item_that_momento_refuses_for_its_size_is_deleted(deleted: bool) -> None:
     """An account may have a lower limit than this package knows. The error is raised even if that fails."""
     calls = operations.set(b"key", b"value", 1000)
@@ -62,7 +63,7 @@ def test_an_item_that_momento_refuses_for_its_size_is_deleted(deleted: bool) -> 
         calls.send([None if deleted else ServerUnavailable("gone")])
 
 
-@pytest.mark.parametrize("fails_open", [False, True])
+@table("fails_open", [False, True], afresh=True)
 def test_a_page_that_is_too_large_is_served(
     make_cache: MakeCache, caplog: pytest.LogCaptureFixture, fails_open: bool
 ) -> None:

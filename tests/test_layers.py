@@ -6,9 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.kit.tables import table
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,6 +29,24 @@ def copy(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "django_momento", tmp_path / "django_momento", ignore=ignored)
     shutil.copy(ROOT / "setup.cfg", tmp_path)
     return tmp_path
+
+
+@contextmanager
+def changed(path: Path, text: str) -> Iterator[None]:
+    """Append a text to a file, which may be a new one, for a while."""
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    is_new_package = not path.parent.exists()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text((before or "") + text, encoding="utf-8")
+    try:
+        yield
+    finally:
+        if before is not None:
+            path.write_text(before, encoding="utf-8")
+        elif is_new_package:
+            shutil.rmtree(path.parent)
+        else:
+            path.unlink()
 
 
 def broken_contracts(folder: Path) -> set[str]:
@@ -46,7 +68,7 @@ def test_the_package_keeps_every_contract(copy: Path) -> None:
     assert broken_contracts(copy) == set()
 
 
-@pytest.mark.parametrize(
+@table(
     ("module", "statement", "contract"),
     [
         # The four that the contracts of module names once let pass.
@@ -80,17 +102,12 @@ def test_a_forbidden_import_breaks_its_contract(
     copy: Path, module: str, statement: str, contract: str
 ) -> None:
     """Each forbidden import, in a module that exists or in a new one, breaks the contract that forbids it."""
-    path = copy / "django_momento" / module
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a", encoding="utf-8") as source:
-        source.write(f"\n{statement}\n")
-    assert broken_contracts(copy) == {contract}
+    with changed(copy / "django_momento" / module, f"\n{statement}\n"):
+        assert broken_contracts(copy) == {contract}
 
 
-@pytest.mark.parametrize("stray", ["stray.py", "stray/__init__.py"])
+@table("stray", ["stray.py", "stray/__init__.py"])
 def test_a_stray_module_breaks_the_layers(copy: Path, stray: str) -> None:
     """A module or package that no row lists is refused, so that none stands outside the layers."""
-    path = copy / "django_momento" / stray
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("")
-    assert broken_contracts(copy) == {ROWS}
+    with changed(copy / "django_momento" / stray, ""):
+        assert broken_contracts(copy) == {ROWS}

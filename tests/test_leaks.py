@@ -79,8 +79,8 @@ def keep(
     return keep_in
 
 
-every_source = pytest.mark.parametrize(
-    "source", ["secretsmanager", "agent", "agent's stand-in", "env", "file", "callable"]
+every_source = table(
+    "source", ["secretsmanager", "agent", "agent's stand-in", "env", "file", "callable"], afresh=True
 )
 
 
@@ -138,7 +138,7 @@ SPOILED = {
 
 
 @every_source
-@pytest.mark.parametrize("text", SPOILED.values(), ids=SPOILED.keys())
+@table("text", SPOILED.values(), ids=SPOILED.keys(), afresh=True)
 def test_no_error_holds_a_secret(
     keep: Keep, source: str, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,6 +14,7 @@ from django_momento.cache import MomentoCache
 from django_momento.exceptions import ConfigurationError, CredentialError, TransportError
 from django_momento.local import LocalServer
 from tests.kit.certificates import make_certificate
+from tests.kit.tables import table
 
 KEY = "a-key-made-up-for-tests"
 
@@ -74,7 +75,7 @@ def test_no_key_goes_to_another_host_in_plaintext(
         configure(settings, CREDENTIALS="file", API_KEY_FILE=tmp_path / "key.json").get("key")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "https://localhost", " https://127.0.0.1"])
+@table("host", ["127.0.0.1", "localhost", "https://localhost", " https://127.0.0.1"], afresh=True)
 def test_a_server_is_used_by_tls(settings: Any, tmp_path: Path, host: str) -> None:
     """Its certificate is the root to trust; every connection uses TLS."""
     with LocalServer(caches=["tests"], tls=make_certificate(tmp_path, "127.0.0.1")) as server:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import MakeCache
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
+from tests.kit.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "replacement"),
     [
         ("delete_pattern", "generation"),
@@ -26,6 +27,7 @@ from tests.kit.faces import FACES, call
         ("getset", "not atomic"),
         ("rename", "under the other key"),
     ],
+    afresh=True,
 )
 def test_a_method_of_another_backend_is_an_error_that_names_the_replacement(
     make_cache: MakeCache, name: str, replacement: str
@@ -44,8 +46,8 @@ def test_any_other_attribute_is_the_usual_error(make_cache: MakeCache) -> None:
         make_cache().no_such  # type: ignore[attr-defined]  # noqa: B018
 
 
-@FACES
-@pytest.mark.parametrize(
+@EACH_FACE
+@table(
     ("verb", "name", "replacement"),
     [
         ("set", "nx", r"Use add\(key, value, timeout\)"),
@@ -55,6 +57,7 @@ def test_any_other_attribute_is_the_usual_error(make_cache: MakeCache) -> None:
         ("incr", "ignore_key_check", r"Use add\(key, 0\)"),
         ("set", "no_such", "$"),
     ],
+    afresh=True,
 )
 def test_an_argument_of_another_backend_is_an_error_that_names_the_replacement(
     make_cache: MakeCache, face: str, verb: str, name: str, replacement: str

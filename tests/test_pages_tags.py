@@ -14,7 +14,8 @@ from django_momento.cache import MomentoCache
 from django_momento.pages import cache_page
 from django_momento.policies.versions import versions
 from tests.conftest import MakeCache
-from tests.kit.faces import FACES
+from tests.kit.faces import EACH_FACE
+from tests.kit.tables import table
 from tests.test_pages import Site
 
 get = RequestFactory().get
@@ -31,10 +32,11 @@ def by_path(request: HttpRequest, response: HttpResponse) -> list[str]:
     return [f"page:{request.path}", f"length:{len(response.content)}"]
 
 
-@FACES
-@pytest.mark.parametrize(
+@EACH_FACE
+@table(
     ("tags", "tag", "stale"),
     [(["page:/a", "pages"], "pages", 0), (by_path, "page:/a", 0), (["pages"], "pages", 60)],
+    afresh=True,
 )
 def test_a_page_is_forgotten_with_its_tag(
     make_cache: MakeCache, face: str, tags: Any, tag: str, stale: int
@@ -48,11 +50,9 @@ def test_a_page_is_forgotten_with_its_tag(
     assert [show(site), show(site)] == ["page 2", "page 2"]
 
 
-@FACES
-@pytest.mark.parametrize("tags", [["pages"], lambda request, response: ["pages"]])
-@pytest.mark.parametrize(
-    "forget", [lambda cache: cache.invalidate_tags("pages"), lambda cache: cache.clear()]
-)
+@EACH_FACE
+@table("tags", [["pages"], lambda request, response: ["pages"]], afresh=True)
+@table("forget", [lambda cache: cache.invalidate_tags("pages"), lambda cache: cache.clear()], afresh=True)
 def test_a_page_that_was_computed_before_it_was_forgotten_is_not_served_after(
     make_cache: MakeCache, face: str, tags: Any, forget: Callable[[MomentoCache], None]
 ) -> None:
@@ -70,7 +70,7 @@ def test_a_page_that_was_computed_before_it_was_forgotten_is_not_served_after(
     assert [show(site) for _ in range(4)] == ["page 1", "page 2", "page 3", "page 3"]
 
 
-@pytest.mark.parametrize("is_read_meanwhile", [False, True])
+@table("is_read_meanwhile", [False, True], afresh=True)
 def test_an_invalidation_elsewhere_is_noticed_if_the_version_was_known(
     make_cache: MakeCache, is_read_meanwhile: bool
 ) -> None:
@@ -91,7 +91,7 @@ def test_an_invalidation_elsewhere_is_noticed_if_the_version_was_known(
     assert [show(site) for _ in range(3)] == ["page 1", "page 2", "page 2"]
 
 
-@FACES
+@EACH_FACE
 def test_wrong_tags_of_a_page_are_refused(make_cache: MakeCache, face: str) -> None:
     make_cache()
     for tags, kind in (("pages", TypeError), ([5], TypeError), (["a", "a"], ValueError)):

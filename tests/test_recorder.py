@@ -21,6 +21,7 @@ from tests.kit import recorded as fixtures
 from tests.kit.faces import FACES, call
 from tests.kit.raw import encode
 from tests.kit.recorded import MEMORY
+from tests.kit.tables import table
 from tests.kit.traces import recorded, recording
 
 trace, cache = fixtures.trace, fixtures.cache
@@ -112,7 +113,7 @@ def test_each_verb_is_recorded_with_its_outcome(cache: Any, trace: Path, face: s
     ]
 
 
-@pytest.mark.parametrize("name", ["t.jsonl", "t.jsonl.gz", "t.jsonl.zst"])
+@table("name", ["t.jsonl", "t.jsonl.gz", "t.jsonl.zst"], afresh=True)
 def test_a_trace_has_no_key_and_no_value(settings: Any, tmp_path: Path, name: str) -> None:
     settings.CACHES = {"memory": MEMORY, "default": recording("memory", tmp_path / name)}
     caches["default"].set("user:4711:token", SECRET)
@@ -232,7 +233,7 @@ def test_keys_of_any_type_are_recorded(cache: Any, trace: Path) -> None:
     assert len(set(keys)) == 4
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "text"),
     [
         ({"CACHE": "nothing"}, "CACHE is 'nothing', which is no alias"),
@@ -250,6 +251,7 @@ def test_keys_of_any_type_are_recorded(cache: Any, trace: Path) -> None:
         ({"SAMPEL": 1}, "OPTIONS has 'SAMPEL'"),
         ({"KEY_GROUP": "no.such.function"}, "KEY_GROUP is 'no.such.function'"),
     ],
+    afresh=True,
 )
 def test_a_wrong_option_is_an_error_that_names_it(
     settings: Any, tmp_path: Path, options: dict[str, Any], text: str

@@ -19,6 +19,7 @@ from django_momento.traces.reading import Trace, find_files
 from django_momento.traces.writer import flush_all
 from tests.kit import recorded as fixtures
 from tests.kit.recorded import MEMORY
+from tests.kit.tables import table
 from tests.kit.traces import recorded, recording
 
 trace, cache = fixtures.trace, fixtures.cache
@@ -69,7 +70,7 @@ def _record_and_die() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-@pytest.mark.parametrize("name", ["t.jsonl", "t.jsonl.gz", "t.jsonl.zst"])
+@table("name", ["t.jsonl", "t.jsonl.gz", "t.jsonl.zst"], afresh=True)
 def test_a_killed_process_leaves_a_readable_trace(settings: Any, tmp_path: Path, name: str) -> None:
     settings.CACHES = {"memory": MEMORY, "default": recording("memory", tmp_path / name)}
     process = multiprocessing.get_context("fork").Process(target=_record_and_die)
@@ -100,7 +101,7 @@ def test_a_trace_is_bounded_and_keeps_the_newest_events(
     assert recorded(trace)[-1].key in keys
 
 
-@pytest.mark.parametrize("obstacle", ["a missing folder", "a full disk"])
+@table("obstacle", ["a missing folder", "a full disk"], afresh=True)
 def test_a_disk_that_refuses_costs_the_trace_and_no_call(
     settings: Any, tmp_path: Path, obstacle: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

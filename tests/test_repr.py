@@ -11,6 +11,7 @@ from django_momento.cache import MomentoCache
 from django_momento.client.registry import clients
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache
+from tests.kit.tables import table
 
 
 def test_repr_has_the_alias_the_cache_and_the_endpoint(make_cache: MakeCache, momento: LocalServer) -> None:
@@ -43,8 +44,10 @@ def test_repr_of_a_client_has_its_endpoint_and_no_key(settings: Any, monkeypatch
         assert "a-key-that-is-secret" not in shown
 
 
-@pytest.mark.parametrize(
-    "options", [{"CREDENTIALS": "env", "ENDPOINT": "cell.example"}, {"SECRET_ID": "momento"}, {"SECRET": 1}]
+@table(
+    "options",
+    [{"CREDENTIALS": "env", "ENDPOINT": "cell.example"}, {"SECRET_ID": "momento"}, {"SECRET": 1}],
+    afresh=True,
 )
 def test_repr_shows_no_secret_and_never_fails(
     settings: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]

@@ -19,6 +19,7 @@ from django_momento.client.registry import clients
 from django_momento.exceptions import ConfigurationError
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache
+from tests.kit.tables import table
 from tests.processes.sockets import established
 
 BACKEND = "django_momento.cache.MomentoCache"
@@ -68,7 +69,7 @@ def test_a_new_key_is_that_of_the_next_client(settings: Any, tmp_path: Path) -> 
         assert "the-second-key" == django_momento.credential_provider().auth_token
 
 
-@pytest.mark.parametrize("function", [django_momento.sdk_client, django_momento.credential_provider])
+@table("function", [django_momento.sdk_client, django_momento.credential_provider], afresh=True)
 def test_an_alias_of_another_backend_is_refused(settings: Any, function: Any) -> None:
     """By name."""
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
@@ -92,7 +93,7 @@ def test_connections_are_closed_and_made_again(make_cache: MakeCache, momento: L
     assert client.credential is not None
 
 
-@pytest.mark.parametrize(
+@table(
     "calls",
     [
         [("aget", "key")],
@@ -101,6 +102,7 @@ def test_connections_are_closed_and_made_again(make_cache: MakeCache, momento: L
         [("aset_many", {"key": 1, "other": 2})],
     ],
     ids=["one get", "gathered gets", "get_many", "set_many"],
+    afresh=True,
 )
 def test_cancelled_calls_keep_no_connection_open(
     make_cache: MakeCache, momento: LocalServer, calls: list[tuple[str, Any]]

@@ -11,8 +11,9 @@ from django_momento.cache import MomentoCache
 from django_momento.client import operations
 from django_momento.codec.attributes import Attributed, Attributes
 from tests.conftest import MakeCache
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
 from tests.kit.raw import decode, encode, find_client
+from tests.kit.tables import table
 
 
 def store(cache: MomentoCache, key: str, value: Any, attributes: Attributes) -> None:
@@ -25,8 +26,8 @@ def in_seconds(seconds: float) -> Attributes:
     return Attributes(round((time.time() + seconds) * 1000))
 
 
-@FACES
-@pytest.mark.parametrize("options", [{}, {"SERIALIZER": "json"}, {"ENCRYPTION_KEY": "A" * 22}])
+@EACH_FACE
+@table("options", [{}, {"SERIALIZER": "json"}, {"ENCRYPTION_KEY": "A" * 22}], afresh=True)
 def test_a_read_after_the_time_a_value_is_fresh_is_a_miss(
     make_cache: MakeCache, face: str, options: dict[str, Any]
 ) -> None:
@@ -41,7 +42,7 @@ def test_a_read_after_the_time_a_value_is_fresh_is_a_miss(
         call(cache, face, "incr_version", "stale")
 
 
-@FACES
+@EACH_FACE
 def test_an_integer_with_attributes_cannot_be_incremented(make_cache: MakeCache, face: str) -> None:
     """It is not stored as digits, and stays as it is."""
     for options in ({}, {"SERIALIZER": "json"}):
@@ -53,7 +54,7 @@ def test_an_integer_with_attributes_cannot_be_incremented(make_cache: MakeCache,
         assert call(cache, face, "get", "count") == 5
 
 
-@FACES
+@EACH_FACE
 def test_a_value_keeps_its_attributes_under_another_version(make_cache: MakeCache, face: str) -> None:
     cache = make_cache()
     attributes = Attributes(2**60, (("products", b"8 bytes."),))

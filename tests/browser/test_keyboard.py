@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.browser.conftest import Visit
 from tests.browser.test_pages import PATHS, schemes
 from tests.browser.visitor import TAB_STOPS
+from tests.kit.tables import table
 
 FOCUSED = """() => {
     const element = document.activeElement;
@@ -21,7 +20,7 @@ FOCUSED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("path", PATHS)
+@table("path", PATHS)
 def test_the_first_stop_skips_the_navigation(visit: Visit, path):
     """Tab, Enter: the next stop is inside of the content."""
     visitor = visit()
@@ -36,7 +35,7 @@ def test_the_first_stop_skips_the_navigation(visit: Visit, path):
 
 
 @schemes
-@pytest.mark.parametrize("path", PATHS)
+@table("path", PATHS)
 def test_every_stop_can_be_seen(visit: Visit, path, scheme):
     """Wherever Tab leads, there is something in the window, with an outline around it."""
     visitor = visit(color_scheme=scheme)
@@ -53,7 +52,7 @@ def test_every_stop_can_be_seen(visit: Visit, path, scheme):
     assert [] == [stop["name"] for stop in stops if not (stop["outlined"] and stop["visible"])]
 
 
-@pytest.mark.parametrize("path", PATHS)
+@table("path", PATHS)
 def test_headings_are_a_table_of_contents(visit: Visit, path):
     """One h1, then h2: what a screen reader lists is the page's outline."""
     visitor = visit()

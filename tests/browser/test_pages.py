@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
 from example_project.pages import PAGES, STATUS
 from tests.browser.conftest import Visit
 from tests.browser.visitor import WINDOWS, Visitor, shows
+from tests.kit.tables import table
 
 PATHS = ["/", *(f"/{page.name}/" for page in (*PAGES, STATUS))]
 
-schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
+schemes = table("scheme", ["light", "dark"])
 
 
 def obstacles(visitor: Visitor) -> list[str]:
@@ -25,7 +24,7 @@ def obstacles(visitor: Visitor) -> list[str]:
 
 
 @schemes
-@pytest.mark.parametrize("path", PATHS)
+@table("path", PATHS)
 def test_a_page_fits_and_excludes_nobody(visit: Visit, path, scheme):
     """A page answers 200, never scrolls sideways, has nothing for axe to find, and is the site's alone."""
     visitor = visit(color_scheme=scheme)
@@ -83,7 +82,7 @@ def test_the_page_of_operations_is_linked_fits_and_excludes_nobody(visit: Visit,
     assert obstacles(visitor) == []
 
 
-@pytest.mark.parametrize("path", PATHS)
+@table("path", PATHS)
 def test_the_schemes_differ(visit: Visit, path):
     """Who asks for dark gets a dark page, and who does not a light one."""
     visitor = visit()
@@ -100,7 +99,7 @@ def test_the_schemes_differ(visit: Visit, path):
     assert darker == {"light": "ink", "dark": "paper"}
 
 
-@pytest.mark.parametrize("path", PATHS)
+@table("path", PATHS)
 def test_nothing_moves_for_who_asked_for_it(visit: Visit, path):
     """With reduced motion no element of any page has an animation or a transition."""
     visitor = visit(reduced_motion="reduce")

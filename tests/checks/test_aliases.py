@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 
 from django_momento.cache import MomentoCache
 from django_momento.checks.aliases import momento_aliases
+from tests.kit.tables import table
 
 BACKEND = "django_momento.cache.MomentoCache"
 
@@ -31,7 +32,7 @@ def test_only_momentos_aliases_are_found(settings: Any) -> None:
     assert ["momento", "subclass"] == momento_aliases()
 
 
-@pytest.mark.parametrize("url", ["momento://my-cache?secret_id=a", "momento-local://127.0.0.1:8080/a"])
+@table("url", ["momento://my-cache?secret_id=a", "momento-local://127.0.0.1:8080/a"], afresh=True)
 def test_the_url_of_a_cache_in_place_of_its_settings_is_an_error(settings: Any, url: str) -> None:
     """Which says how to read it, in the check and in the doctor."""
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}, "pages": url}

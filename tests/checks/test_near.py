@@ -32,7 +32,7 @@ USES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("others", "setting"), USES)
+@table(("others", "setting"), USES, afresh=True)
 def test_a_near_cache_for_what_processes_must_agree_on_is_remarked(
     found: Found, others: dict[str, Any], setting: str
 ) -> None:

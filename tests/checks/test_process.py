@@ -19,7 +19,7 @@ def _momento(settings: Any) -> None:
     settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": "a", "OPTIONS": {"CREDENTIALS": "env"}}}
 
 
-@pytest.mark.parametrize("value", ["0", "false", "False", "no", "n", "f", " 0 "])
+@table("value", ["0", "false", "False", "no", "n", "f", " 0 "], afresh=True)
 def test_an_environment_without_fork_support_is_remarked(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """Workers that are forked after a cache call hang: whatever gRPC takes for false is said."""
     monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", value)
@@ -30,7 +30,7 @@ def test_an_environment_without_fork_support_is_remarked(monkeypatch: pytest.Mon
     assert "Unset it." == message.hint
 
 
-@pytest.mark.parametrize("value", ["1", "true", "yes", "", "off"])
+@table("value", ["1", "true", "yes", "", "off"], afresh=True)
 def test_an_environment_with_fork_support_is_not(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """What gRPC does not understand, it ignores; fork support is on then."""
     monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", value)

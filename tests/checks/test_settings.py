@@ -24,7 +24,7 @@ def found(settings: Any) -> Found:
     return partial(messages, settings)
 
 
-@pytest.mark.parametrize(
+@table(
     "options",
     [
         {"SECRET_ID": "momento", "REGION": "eu-west-1"},
@@ -35,6 +35,7 @@ def found(settings: Any) -> Found:
         {"SECRET_ID": "momento", "SERIALIZER": "json", "SIGN": False},
         {"CREDENTIALS": "tests.kit.checking.alias"},
     ],
+    afresh=True,
 )
 def test_a_site_that_is_ready_for_production_hears_nothing(
     found: Found, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -98,7 +99,7 @@ def test_every_option_has_a_mistake_in_these_tests() -> None:
     assert set(OPTIONS) == set(MISTAKES)
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@table("option", OPTIONS, afresh=True)
 def test_a_mistake_in_an_option_is_an_error_that_names_it_and_the_fix(found: Found, option: str) -> None:
     """One error, with the alias, the option and what is allowed in it."""
     options, number, hint = MISTAKES[option]
@@ -110,7 +111,7 @@ def test_a_mistake_in_an_option_is_an_error_that_names_it_and_the_fix(found: Fou
     assert hint in str(error.hint)
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@table("option", OPTIONS, afresh=True)
 def test_the_doctor_says_of_a_mistake_what_the_check_says(found: Found, option: str) -> None:
     """Whichever of the two somebody runs, the words are the same."""
     options, _, _ = MISTAKES[option]
@@ -270,7 +271,7 @@ def test_manage_check_prints_warnings_and_passes(settings: Any) -> None:
     assert "?: (django_momento.W009) CACHES['default'] has CREDENTIALS 'embedded'" in deploy
 
 
-@pytest.mark.parametrize("tags", [None, ["momento"]])
+@table("tags", [None, ["momento"]], afresh=True)
 def test_manage_check_fails_for_an_error(settings: Any, tags: list[str] | None) -> None:
     """Among all checks, of which Django's own make every cache, and alone."""
     settings.CACHES = {"default": alias(SECRETID="a")}

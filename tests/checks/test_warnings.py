@@ -161,7 +161,7 @@ def test_aliases_with_the_same_keys_are_remarked(
         assert "KEY_PREFIX" in str(message.hint)
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "expected", "message", "hint"),
     [
         (
@@ -179,6 +179,7 @@ def test_aliases_with_the_same_keys_are_remarked(
         ),
         ({"CREDENTIALS": "embedded"}, ["W009"], "kept inside each process", "Give SECRET_ID"),
     ],
+    afresh=True,
 )
 def test_what_is_for_development_is_remarked_before_a_deployment(
     found: Found,
@@ -200,7 +201,7 @@ def test_what_is_for_development_is_remarked_before_a_deployment(
     assert [] == found(caches)
 
 
-@pytest.mark.parametrize("value", [None, "", " "])
+@table("value", [None, "", " "], afresh=True)
 def test_a_missing_variable_is_remarked_before_a_deployment(
     found: Found, monkeypatch: pytest.MonkeyPatch, value: str | None
 ) -> None:
@@ -237,7 +238,7 @@ def test_a_missing_key_file_is_remarked_before_a_deployment(found: Found, tmp_pa
     assert "which is a folder" in found(folder, deploy=True)[0].msg
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "hint"),
     [
         ("DJANGO_REDIS_IGNORE_EXCEPTIONS", "Set IGNORE_EXCEPTIONS in OPTIONS"),
@@ -245,6 +246,7 @@ def test_a_missing_key_file_is_remarked_before_a_deployment(found: Found, tmp_pa
         ("DJANGO_REDIS_LOGGER", "'django_momento' in LOGGING"),
         ("DJANGO_REDIS_SCAN_ITERSIZE", "Remove the setting"),
     ],
+    afresh=True,
 )
 def test_a_setting_of_django_redis_without_effect_is_remarked(found: Found, name: str, hint: str) -> None:
     """Unless an alias still uses django-redis."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from django_momento.client.fork_gate import gate
 from django_momento.exceptions import CallTimedOut, MomentoCacheError
 from django_momento.local import LocalServer
 from tests.kit.clients import make_client
+from tests.kit.tables import table
 from tests.kit.waiting import HANG_GUARD, eventually
 
 # Calls whose result a thread of gRPC's delivers: all of async, and lists of calls in sync.
@@ -40,7 +41,14 @@ def server() -> Iterator[LocalServer]:
 
 
 @pytest.fixture
-def client(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+def client(server: LocalServer) -> Iterator[Client]:
+    with client_of(server) as client:
+        yield client
+
+
+@contextmanager
+def client_of(server: LocalServer) -> Iterator[Client]:
+    """Make a client that has its key."""
     client = make_client(server.port, client_timeout=20.0)
     client.get_credential()
     yield client
@@ -59,24 +67,25 @@ def arun(client: Client, operation: Operation[Any]) -> Any:
     return asyncio.run(asyncio.wait_for(client.arun("tests", operation), HANG_GUARD))
 
 
-@pytest.mark.parametrize("start", [refuse, overflow])
-@pytest.mark.parametrize("verb", ASYNC)
+@table("start", [refuse, overflow])
+@table("verb", ASYNC)
 def test_an_async_call_without_a_thread_fails_with_our_error_and_recovers(
-    client: Client, verb: str, start: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    server: LocalServer, verb: str, start: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a container at its limit of threads: once they start again, every verb works again."""
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", start)
-        for _ in range(3):
-            # Streams are read by threads of ours, which may be there already.
-            with suppress(MomentoCacheError) if "many" in verb else pytest.raises(MomentoCacheError):
-                arun(client, ASYNC[verb]())
-    assert 0 == gate.in_flight
-    for again in ASYNC.values():
-        arun(client, operations.set(b"k", b"1", 60_000))
-        arun(client, again())
-    client.run("tests", operations.delete_many([b"j", b"k"]))
-    eventually(lambda: gate.in_flight == 0)
+    with client_of(server) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            for _ in range(3):
+                # Streams are read by threads of ours, which may be there already.
+                with suppress(MomentoCacheError) if "many" in verb else pytest.raises(MomentoCacheError):
+                    arun(client, ASYNC[verb]())
+        assert 0 == gate.in_flight
+        for again in ASYNC.values():
+            arun(client, operations.set(b"k", b"1", 60_000))
+            arun(client, again())
+        client.run("tests", operations.delete_many([b"j", b"k"]))
+        eventually(lambda: gate.in_flight == 0)
 
 
 @pytest.mark.parametrize("start", [refuse, overflow])

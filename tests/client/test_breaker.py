@@ -33,6 +33,7 @@ from tests.kit import circuits as fixtures
 from tests.kit.at_once import at_once
 from tests.kit.circuits import TIMED_OUT, UNAVAILABLE, next_probe, open_circuit, seconds_to_probe
 from tests.kit.clock import Clock
+from tests.kit.tables import table
 
 breaker, clock, whole_pauses = fixtures.breaker, fixtures.clock, fixtures.whole_pauses
 
@@ -99,11 +100,10 @@ def test_an_answer_ends_the_run(breaker: CircuitBreaker, clock: Clock) -> None:
         clock.advance(FAILURE_WINDOW)
 
 
-@pytest.mark.parametrize("kind", ANSWERS)
-def test_whatever_momento_answers_never_opens_it(
-    breaker: CircuitBreaker, clock: Clock, kind: type[MomentoCacheError]
-) -> None:
+@table("kind", ANSWERS)
+def test_whatever_momento_answers_never_opens_it(clock: Clock, kind: type[MomentoCacheError]) -> None:
     """A limit that was hit, a key that was refused, a cache that is missing: Momento is there."""
+    breaker = CircuitBreaker()
     for _ in range(20 * FAILURE_THRESHOLD):
         clock.advance(0.01)
         assert not breaker.record_failure(kind("No."), clock.now)

@@ -52,8 +52,8 @@ def test_calls_that_change_nothing_the_second_time_may_be_repeated() -> None:
     )
 
 
-@pytest.mark.parametrize("result", [True, False])
-@pytest.mark.parametrize(
+@table("result", [True, False])
+@table(
     ("operation", "call"),
     [
         (lambda: claim(b"k", b"t", 5), CLAIM),
@@ -65,9 +65,10 @@ def test_the_first_response_decides(operation: Any, call: SetIf, result: bool) -
     assert ([call], result) == drive(operation(), result)
 
 
-@pytest.mark.parametrize("result", [True, False])
-@pytest.mark.parametrize(
-    ("operation", "call"), [(lambda: claim(b"k", b"t", 5), CLAIM), (lambda: renew(b"k", b"t", 5), RENEWAL)]
+@table("result", [True, False])
+@table(
+    ("operation", "call"),
+    [(lambda: claim(b"k", b"t", 5), CLAIM), (lambda: renew(b"k", b"t", 5), RENEWAL)],
 )
 def test_a_claim_that_timed_out_is_repeated_once(operation: Any, call: SetIf, result: bool) -> None:
     """With the same token, which the key holds if the first call arrived."""
@@ -79,7 +80,7 @@ def test_a_claim_that_timed_out_is_repeated_once(operation: Any, call: SetIf, re
         drive(operation(), LimitExceeded("too many"))
 
 
-@pytest.mark.parametrize("result", [True, False])
+@table("result", [True, False])
 def test_a_repeated_release_is_a_release_whatever_it_finds(result: bool) -> None:
     """The first call may have taken effect."""
     assert ([RELEASE, RELEASE], True) == drive(release(b"k", b"t"), ServerUnavailable("gone"), result)
@@ -89,7 +90,7 @@ def test_a_repeated_release_is_a_release_whatever_it_finds(result: bool) -> None
         drive(release(b"k", b"t"), CircuitOpen("not asked"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("operation", "call"),
     [(lambda: claim(b"k", b"t", 5), CLAIM), (lambda: release(b"k", b"t"), RELEASE)],
 )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from django_momento.client.calls import Get, Operation, Set, SetIf
 from django_momento.client.registry import clients
 from tests.conftest import MakeCache
+from tests.kit.tables import table
 
 STORED = {"same": b"old", "other": b"another"}
 CONDITIONS = {
@@ -28,8 +27,8 @@ def store(key: bytes, value: bytes) -> Operation[None]:
     yield Set(key, value, 60_000)
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
-@pytest.mark.parametrize("face", ["sync", "async"])
+@table("condition", CONDITIONS, afresh=True)
+@table("face", ["sync", "async"], afresh=True)
 def test_a_value_is_stored_if_the_condition_holds(make_cache: MakeCache, face: str, condition: str) -> None:
     client = clients.get(make_cache().options.connection)
     for key, expected in CONDITIONS[condition].items():

@@ -9,6 +9,7 @@ from django_momento.clock import wall
 from django_momento.local import LocalServer
 from tests.kit import sites as fixtures
 from tests.kit.sites import Run, Site, use
+from tests.kit.tables import table
 
 run, server, site = fixtures.run, fixtures.server, fixtures.site
 
@@ -38,7 +39,7 @@ def test_a_call_that_times_out_far_too_early_is_sent_again(
     assert 1 == caplog.text.count("timed out far too early")
 
 
-@pytest.mark.parametrize("offset", [-1e9, -1.0, 0.0, 1.0, 1e9])
+@table("offset", [-1e9, -1.0, 0.0, 1.0, 1e9], afresh=True)
 def test_a_timeout_is_in_real_seconds(offset: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever gRPC takes for the time."""
     monkeypatch.setattr(deadlines, "grpc_clock", lambda: wall() + offset)

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -19,6 +19,7 @@ from django_momento.credentials import boundary
 from django_momento.endpoint import Endpoint
 from django_momento.exceptions import CredentialError
 from django_momento.local import LocalServer
+from tests.kit.tables import table
 from tests.kit.waiting import HANG_GUARD
 
 Act = Callable[[], object]
@@ -82,6 +83,13 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def client() -> Iterator[Client]:
+    with client_of_a_server() as client:
+        yield client
+
+
+@contextmanager
+def client_of_a_server() -> Iterator[Client]:
+    """Make a client that has not fetched its key yet."""
     with LocalServer(caches=["tests"]) as server:
         client = Client(
             ConnectionOptions(
@@ -100,26 +108,27 @@ def aget(client: Client) -> object:
     return asyncio.run(client.arun("tests", operations.get(b"k")))
 
 
-@pytest.mark.parametrize("face", [get, aget])
-@pytest.mark.parametrize("inner", [get, aget])
-@pytest.mark.parametrize("way", WAYS)
+@table("face", [get, aget])
+@table("inner", [get, aget])
+@table("way", WAYS)
 def test_a_callable_that_waits_for_a_thread_that_uses_the_cache(
-    client: Client, way: str, inner: Callable[[Client], object], face: Callable[[Client], object]
+    way: str, inner: Callable[[Client], object], face: Callable[[Client], object]
 ) -> None:
     """Its threads do not inherit its context."""
     errors: list[str] = []
 
     def use_cache() -> None:
         try:
-            inner(client)
+            inner(ours)
         except CredentialError as error:
             errors.append(str(error))
             raise
 
     SOURCE["act"] = lambda: WAYS[way](use_cache)
     # A callable may take no notice of the error.
-    with suppress(CredentialError) if "leaving" in way else pytest.raises(CredentialError):
-        face(client)
+    failing = suppress(CredentialError) if "leaving" in way else pytest.raises(CredentialError)
+    with client_of_a_server() as ours, failing:
+        face(ours)
     (error,) = errors
     assert "uses this very cache" in error
     assert "read_key" in error

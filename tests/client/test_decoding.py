@@ -18,6 +18,7 @@ from tests.client.test_foreign import VERBS
 from tests.kit import sites as fixtures
 from tests.kit.clients import make_client
 from tests.kit.sites import Run
+from tests.kit.tables import table
 
 run = fixtures.run
 
@@ -51,7 +52,7 @@ def causes_of(error: BaseException | None) -> list[type[BaseException]]:
     return found
 
 
-@pytest.mark.parametrize("name", VERBS)
+@table("name", VERBS)
 def test_a_response_that_cannot_be_decoded_names_the_error_of_the_decoder(
     run: Run, client: Client, name: str
 ) -> None:

@@ -129,8 +129,9 @@ def test_a_limit_nobody_named_is_unknown(details: str, err: str | None) -> None:
     assert "unknown" == error.limit
 
 
-@pytest.mark.parametrize(
-    ("details", "err"), [("too big", "item_size_limit_exceeded"), ("Over the item size limit", None)]
+@table(
+    ("details", "err"),
+    [("too big", "item_size_limit_exceeded"), ("Over the item size limit", None)],
 )
 def test_an_item_over_the_size_limit_is_a_value_too_large(details: str, err: str | None) -> None:
     """A value that is too large is the caller's to change, and no limit to wait for."""

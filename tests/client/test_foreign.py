@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from django_momento.exceptions import CallTimedOut
 from django_momento.local import LocalServer
 from tests.kit.clients import make_client
 from tests.kit.clock import Clock
+from tests.kit.tables import table
 
 VERBS: dict[str, Callable[[], Operation[Any]]] = {
     "get": lambda: operations.get(b"k"),
@@ -46,9 +48,9 @@ class TimeLimitExceeded(Exception):
     """As a task queue raises it from the handler of a signal."""
 
 
-@pytest.fixture
-def client() -> Iterator[Client]:
-    """A client of a server that accepts connections and never says a word."""
+@contextmanager
+def client_of_a_silent_server() -> Iterator[Client]:
+    """Make a client of a server that accepts connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = Endpoint("127.0.0.1", silent.getsockname()[1])
         client = Client(ConnectionOptions("local", endpoint=endpoint, client_timeout=60))
@@ -79,23 +81,21 @@ def interrupted(client: Client, operation: Operation[Any]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("level", [logging.NOTSET, logging.CRITICAL])
-@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
-def test_a_time_limit_comes_out_of_every_verb(
-    client: Client, verb: Callable[[], Operation[Any]], level: int
-) -> None:
+@table("level", [logging.NOTSET, logging.CRITICAL])
+@table("verb", VERBS.values(), ids=VERBS)
+def test_a_time_limit_comes_out_of_every_verb(verb: Callable[[], Operation[Any]], level: int) -> None:
     """The SDK turns every exception into an error response, whatever its logger is set to."""
     before = LOGGER.level
     LOGGER.setLevel(level)
     try:
-        with pytest.raises(TimeLimitExceeded):
+        with client_of_a_silent_server() as client, pytest.raises(TimeLimitExceeded):
             interrupted(client, verb())
     finally:
         LOGGER.setLevel(before)
 
 
-@pytest.mark.parametrize("message", ["SerializeToString", "FromString"])
-@pytest.mark.parametrize("verb", ["get", "incr", "has_key"])
+@table("message", ["SerializeToString", "FromString"])
+@table("verb", ["get", "incr", "has_key"])
 def test_a_time_limit_comes_out_of_a_serializer(verb: str, message: str) -> None:
     """gRPC logs every exception there, and ends the call with a status that a read is repeated after."""
 

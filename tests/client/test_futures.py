@@ -10,6 +10,7 @@ import pytest
 
 from django_momento.client.futures import wait_for
 from tests.kit.sites import eventually
+from tests.kit.tables import table
 
 
 def settled_elsewhere(*futures: Future[str]) -> None:
@@ -93,7 +94,7 @@ def test_nothing_to_wait_for_is_no_wait() -> None:
     assert asyncio.run(asyncio.wait_for(wait_for([]), 10))
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@table("shared", [True, False])
 def test_cancelling_the_task_cancels_what_only_it_waits_for(shared: bool) -> None:
     """A request that is gone does not keep its RPC; what others wait for too goes on."""
 

@@ -63,7 +63,7 @@ def at_signal_checks(act: Any, number: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("depth", [0, 1], ids=["free", "taken before"])
+@table("depth", [0, 1], ids=["free", "taken before"])
 def test_an_interrupted_condition_is_as_free_as_before(depth: int) -> None:
     """Its lock is released once if it was taken in vain, and never for a block that goes on."""
 

@@ -23,6 +23,7 @@ from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
 from tests.kit.clients import make_client
 from tests.kit.rotating import credential
+from tests.kit.tables import table
 from tests.kit.waiting import HANG_GUARD
 
 
@@ -115,7 +116,7 @@ def test_a_handler_of_the_sdks_lines_may_use_the_cache(
         client.close()
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
+@table("face", ["sync", "async"], afresh=True)
 def test_a_run_that_does_not_end_is_given_up_by_its_waiters(
     face: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
 from momento_wire_types import cacheclient_pb2 as pb
 
 from django_momento.client import calls, dictionaries
@@ -85,7 +84,7 @@ def test_every_data_call_is_counted() -> None:
     assert operations(calls.FlushCache("cache"), None) == 0
 
 
-@pytest.mark.parametrize("call", [calls.GetBatch((b"a", b"b")), calls.SetBatch(((b"a", bytes(5000)),), TTL)])
+@table("call", [calls.GetBatch((b"a", b"b")), calls.SetBatch(((b"a", bytes(5000)),), TTL)])
 def test_a_batch_that_failed_costs_one(call: Call[Any]) -> None:
     """Its items are not known to have been transferred."""
     assert operations(call, None) == 1

@@ -107,14 +107,14 @@ def test_incr_of_a_key_about_to_expire_keeps_a_millisecond(monkeypatch: pytest.M
     assert calls[1] == Increment(b"k", 2, 1)
 
 
-@pytest.mark.parametrize(("stored", "error"), [(b"text", TypeError), (b"9223372036854775807", OverflowError)])
+@table(("stored", "error"), [(b"text", TypeError), (b"9223372036854775807", OverflowError)])
 def test_incr_explains_a_refusal_by_what_is_stored(stored: bytes, error: type[Exception]) -> None:
     """Momento's status does not tell text from overflow, but the value does."""
     with pytest.raises(error):
         driven(operations.incr(b"k", 1), 60_000, FailedPrecondition("refused"), stored)
 
 
-@pytest.mark.parametrize("stored", [b"5", None])
+@table("stored", [b"5", None])
 def test_incr_passes_on_a_refusal_it_cannot_explain(stored: bytes | None) -> None:
     """A refusal that the value does not explain stands as it is."""
     with pytest.raises(FailedPrecondition):
@@ -125,7 +125,7 @@ class Step(IntEnum):
     TWO = 2
 
 
-@pytest.mark.parametrize(("delta", "sent"), [(Step.TWO, 2), (True, 1)])
+@table(("delta", "sent"), [(Step.TWO, 2), (True, 1)])
 def test_incr_takes_every_kind_of_integer(delta: int, sent: int) -> None:
     """A member of an IntEnum is a number like any other."""
     calls, _ = driven(operations.incr(b"k", delta), 60_000, 7)
@@ -138,7 +138,7 @@ def test_incr_refuses_a_delta_over_64_bits_before_sending() -> None:
         driven(operations.incr(b"k", 2**63))
 
 
-@pytest.mark.parametrize("verb", [operations.set, operations.add])
+@table("verb", [operations.set, operations.add])
 def test_a_value_over_the_item_limit_is_refused_with_its_size(verb: Any) -> None:
     """What Momento cannot store is not sent, and the error says how large it is."""
     value = bytes(MAX_ITEM_BYTES)

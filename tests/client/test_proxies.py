@@ -17,6 +17,7 @@ from django_momento.exceptions import ServerUnavailable
 from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
 from tests.kit.certificates import make_certificate
+from tests.kit.tables import table
 
 PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 # Nobody listens there.
@@ -45,8 +46,8 @@ def use_every_connection(settings: Any, **options: Any) -> None:
     assert 1 == asyncio.run(cache.aget("key"))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-@pytest.mark.parametrize("proxy", PROXIES)
+@table("host", ["127.0.0.1", "localhost"], afresh=True)
+@table("proxy", PROXIES, afresh=True)
 def test_a_server_on_this_machine_is_used_without_the_proxy(
     settings: Any, monkeypatch: pytest.MonkeyPatch, momento: LocalServer, proxy: str, host: str
 ) -> None:
@@ -78,7 +79,7 @@ def test_another_host_is_reached_through_the_proxy(settings: Any, monkeypatch: p
             use_every_connection(settings, CREDENTIALS="local", ENDPOINT=endpoint)
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "after"),
     [
         ({}, "127.0.0.1"),
@@ -87,6 +88,7 @@ def test_another_host_is_reached_through_the_proxy(settings: Any, monkeypatch: p
         ({"no_grpc_proxy": ""}, "127.0.0.1"),
         ({"no_grpc_proxy": "a, 127.0.0.1"}, "a, 127.0.0.1"),
     ],
+    afresh=True,
 )
 def test_the_exceptions_of_the_environment_are_kept(
     monkeypatch: pytest.MonkeyPatch, before: dict[str, str], after: str
@@ -103,9 +105,10 @@ def test_the_exceptions_of_the_environment_are_kept(
     assert before.get("no_proxy") == os.environ.get("no_proxy")
 
 
-@pytest.mark.parametrize(
+@table(
     ("endpoint", "proxy"),
     [("127.0.0.1:8080", ""), ("cell.example", DEAD_PROXY), ("https://momento.example:8443", DEAD_PROXY)],
+    afresh=True,
 )
 def test_the_environment_stays_as_it_is_without_need(
     monkeypatch: pytest.MonkeyPatch, endpoint: str, proxy: str
@@ -118,7 +121,7 @@ def test_the_environment_stays_as_it_is_without_need(
     assert "no_grpc_proxy" not in os.environ
 
 
-@pytest.mark.parametrize("endpoint", ["[::1]:8080", "https://[::1]:8443"])
+@table("endpoint", ["[::1]:8080", "https://[::1]:8443"], afresh=True)
 def test_an_address_of_ip_6_is_an_exception_too(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """Without the brackets, as gRPC compares it."""
     monkeypatch.setenv("http_proxy", DEAD_PROXY)

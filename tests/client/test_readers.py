@@ -16,6 +16,7 @@ from django_momento.cache import MomentoCache
 from django_momento.client import readers
 from django_momento.client.readers import Readers, Threads
 from django_momento.local import LocalServer
+from tests.kit.tables import table
 
 HANG_GUARD = 60
 
@@ -107,7 +108,7 @@ def test_a_function_that_waits_can_be_cancelled(threads: Threads) -> None:
     assert called == [3]
 
 
-@pytest.mark.parametrize("is_late", [True, False])
+@table("is_late", [True, False], afresh=True)
 def test_a_thread_waits_for_a_function_that_is_on_its_way(
     monkeypatch: pytest.MonkeyPatch, is_late: bool
 ) -> None:

@@ -42,7 +42,7 @@ def test_auto_is_lambda_inside_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
     assert transport().get_keepalive_permit_without_calls() == 0
 
 
-@pytest.mark.parametrize("source", ["local", "embedded"])
+@table("source", ["local", "embedded"])
 def test_auto_is_patient_on_a_developers_machine(source: str) -> None:
     """A server on a busy laptop, or one stopped in a debugger, is not an outage."""
     assert transport(credentials=source).get_deadline() == timedelta(seconds=15)
@@ -88,7 +88,7 @@ def test_certificates_that_are_gone_are_our_error(tmp_path: Path) -> None:
             asyncio.run(client.arun("tests", verb(b"k")))
 
 
-@pytest.mark.parametrize("verb", [operations.get, operations.has_key])
+@table("verb", [operations.get, operations.has_key])
 def test_the_first_call_names_its_agent(verb: Any) -> None:
     """Both ways of sending do as Momento's SDKs do, once."""
     with capturing() as server:

@@ -86,8 +86,8 @@ def test_a_bomb_is_a_miss_that_takes_little_memory(name: str, protection: str, m
     assert grown < 2 * most // MIB + SLACK_MIB
 
 
-@pytest.mark.parametrize("name", BOMBS)
-@pytest.mark.parametrize("protection", ["SIGN", "ENCRYPTION_KEY"])
+@table("name", BOMBS, afresh=True)
+@table("protection", ["SIGN", "ENCRYPTION_KEY"], afresh=True)
 def test_a_bomb_of_somebody_else_is_not_even_decompressed(
     name: str, protection: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,9 +122,7 @@ def test_a_small_value_cannot_ask_for_much_memory() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("protection", "most"), [("neither", MAX_UNPROTECTED_BYTES), ("SIGN", MAX_PROTECTED_BYTES)]
-)
+@table(("protection", "most"), [("neither", MAX_UNPROTECTED_BYTES), ("SIGN", MAX_PROTECTED_BYTES)])
 def test_what_could_not_be_read_back_is_not_compressed(protection: str, most: int) -> None:
     """It stays as it is, over Momento's limit, and is refused for that instead of being lost."""
     codec = Configuration("json", protection, "zlib").codec()

@@ -226,7 +226,7 @@ def test_a_value_that_json_cannot_say_raises(name: str, value: object) -> None:
         CODECS[name].encode(KEY, value)
 
 
-@pytest.mark.parametrize("name", ["signed json", "plain json"])
+@table("name", ["signed json", "plain json"])
 def test_a_value_nested_too_deep_for_json_raises(name: str) -> None:
     """Python's JSON has a limit, and meeting it while writing is loud."""
     deep: list[Any] = []

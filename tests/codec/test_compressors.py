@@ -78,7 +78,7 @@ def test_a_compressor_of_a_later_version_is_unreadable(number: int) -> None:
 
 
 @pytest.mark.usefixtures("_nothing_found_yet")
-@pytest.mark.parametrize("name", MODULES)
+@table("name", MODULES, afresh=True)
 def test_a_compressor_without_its_package_names_the_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Configured, it is an error with the command; met in a value, it is a miss with a reason."""
     packed = Configuration("json", "SIGN", name).codec().encode(KEY, "value" * 50)

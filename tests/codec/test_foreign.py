@@ -143,7 +143,7 @@ def test_what_is_no_json_is_unreadable(data: bytes) -> None:
     assert refusal(CODECS["plain json"], data)
 
 
-@pytest.mark.parametrize("name", ["signed pickle", "unsigned pickle"])
+@table("name", ["signed pickle", "unsigned pickle"], afresh=True)
 def test_a_class_that_is_gone_is_unreadable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment that renames a class finds misses in its cache, not errors."""
     module = types.ModuleType("module_of_yesterday")

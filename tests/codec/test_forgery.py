@@ -149,7 +149,7 @@ def test_a_signature_without_a_secret_is_refused() -> None:
         refusal(CODECS["signed pickle"], data)
 
 
-@pytest.mark.parametrize("serializer", ["pickle", "json"])
+@table("serializer", ["pickle", "json"])
 def test_secret_keys_rotate_without_losing_the_cache(serializer: str) -> None:
     """All keys read, the first one writes; a key that is dropped reads no more."""
     old, both = signing(serializer, SECRET), signing(serializer, OTHER_SECRET, SECRET)
@@ -208,7 +208,7 @@ def test_a_signed_value_cannot_be_relabelled(read: str) -> None:
     assert [] == accepted(CODECS[read], forgeries)
 
 
-@pytest.mark.parametrize(("written", "read"), [("pickle", "json"), ("json", "pickle")])
+@table(("written", "read"), [("pickle", "json"), ("json", "pickle")])
 def test_a_signature_is_for_one_serializer_only(written: str, read: str) -> None:
     """A site that changes SERIALIZER must not hand its old values, relabelled, to the new one."""
     data = CODECS[f"signed {written}"].encode(KEY, ["value"])

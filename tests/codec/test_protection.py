@@ -157,7 +157,7 @@ def test_a_key_shows_itself_to_no_one() -> None:
     assert b"hunter2hunter2hu" == key
 
 
-@pytest.mark.parametrize("module", ["cryptography.hazmat.primitives.ciphers.aead", "cryptography.exceptions"])
+@table("module", ["cryptography.hazmat.primitives.ciphers.aead", "cryptography.exceptions"], afresh=True)
 def test_encryption_without_its_package_names_the_extra(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Values are never stored in the clear because a package is missing."""
     monkeypatch.setitem(sys.modules, module, None)

@@ -161,7 +161,7 @@ def test_msgpack_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyP
     assert "Install it: python -m pip install 'django-momento[msgpack]'." == unusable("msgpack").fix
 
 
-@pytest.mark.parametrize("name", ["Literals", "an_object"])
+@table("name", ["Literals", "an_object"])
 def test_a_dotted_path_names_a_class_or_an_object(name: str) -> None:
     """A class is called without arguments; an object is taken as it is."""
     path = f"{__name__ if name == 'an_object' else 'tests.kit.codecs'}.{name}"

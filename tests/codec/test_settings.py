@@ -19,6 +19,7 @@ from django_momento.local import LocalServer
 from tests.conftest import MakeCache, local_options
 from tests.kit.codecs import DOTTED_PATH
 from tests.kit.raw import read_bytes, write_bytes
+from tests.kit.tables import table
 
 KEYS = [base64.b64encode(bytes((number,)) * 32).decode() for number in range(3)]
 LONG = ["value"] * 1000
@@ -45,7 +46,7 @@ def refusal(**options: Any) -> ConfigurationError:
     return refused.value
 
 
-@pytest.mark.parametrize(
+@table(
     "options",
     [
         {},
@@ -56,7 +57,7 @@ def refusal(**options: Any) -> ConfigurationError:
         {"ENCRYPTION_KEY": KEYS[0], "COMPRESSOR": "zstd"},
         {"ENCRYPTION_KEY": KEYS[0], "SIGN": True, "COMPRESSOR": "lzma"},
     ],
-    ids=str,
+    afresh=True,
 )
 def test_values_come_back_from_a_server(make_cache: MakeCache, options: dict[str, Any]) -> None:
     """Through the whole of it: short, long, many, counted, moved to another version."""
@@ -73,7 +74,7 @@ def test_values_come_back_from_a_server(make_cache: MakeCache, options: dict[str
     assert LONG == cache.get("new")
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "first"),
     [
         ({}, 0xA1),
@@ -89,7 +90,7 @@ def test_values_come_back_from_a_server(make_cache: MakeCache, options: dict[str
         ({"COMPRESSOR": "zlib"}, 0xB1),
         ({"COMPRESSOR": "zlib", "COMPRESS_MIN_LENGTH": 10_000}, 0xA1),
     ],
-    ids=str,
+    afresh=True,
 )
 def test_options_say_what_is_stored(make_cache: MakeCache, options: dict[str, Any], first: int) -> None:
     """Pickles and what a dotted path writes are sealed unless that is switched off by hand."""
@@ -123,7 +124,7 @@ def test_a_secret_key_changes_without_a_miss(make_cache: MakeCache) -> None:
         assert make_cache().get("key") is None
 
 
-@pytest.mark.parametrize("method", ["get", "get_many", "get_or_set", "incr_version"])
+@table("method", ["get", "get_many", "get_or_set", "incr_version"], afresh=True)
 def test_what_cannot_be_read_is_a_miss_for_every_method(
     make_cache: MakeCache, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -145,7 +146,7 @@ def test_what_cannot_be_read_is_a_miss_for_every_method(
     assert "hunter2" not in caplog.text
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "module", "extra"),
     [
         ({"SERIALIZER": "msgpack"}, "ormsgpack", "msgpack"),
@@ -153,7 +154,7 @@ def test_what_cannot_be_read_is_a_miss_for_every_method(
         ({"COMPRESSOR": "zstd"}, "backports.zstd", "zstd"),
         ({"ENCRYPTION_KEY": KEYS[0]}, "cryptography.hazmat.primitives.ciphers.aead", "encryption"),
     ],
-    ids=str,
+    afresh=True,
 )
 def test_a_missing_package_is_said_with_the_command(
     options: dict[str, str], module: str, extra: str, monkeypatch: pytest.MonkeyPatch

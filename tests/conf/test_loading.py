@@ -25,6 +25,7 @@ from django_momento.exceptions import ConfigurationError, CredentialError
 from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
 from tests.kit.aws import KEYS, report, shown_of
+from tests.kit.tables import table
 
 
 def new_key() -> str:
@@ -125,7 +126,7 @@ ENCRYPTION_KEY = "c2l4dGVlbiBieXRlcyE9c2l4dGVlbiBieXRlcyE9"
 VALID_KEY = "c2l4dGVlbiBieXRlcyEhIQ=="
 
 
-@pytest.mark.parametrize(
+@table(
     ("secret", "config"),
     [
         (KEYS[0], {"LOCATION": KEYS[0]}),
@@ -143,9 +144,9 @@ VALID_KEY = "c2l4dGVlbiBieXRlcyEhIQ=="
             {"OPTIONS": {"CREDENTIALS": "embedded", "ENCRYPTION_KEY": VALID_KEY, "SERIALIZER": "a.b"}},
         ),
     ],
-    ids=str,
+    afresh=True,
 )
-@pytest.mark.parametrize("verb", ["set", "aset", "get", "set_many", "check_settings"])
+@table("verb", ["set", "aset", "get", "set_many", "check_settings"], afresh=True)
 def test_no_frame_of_a_refused_alias_shows_a_secret(
     settings: Any, secret: str, config: dict[str, Any], verb: str
 ) -> None:
@@ -245,8 +246,10 @@ class TakenCache(MomentoCache):
     extra_options = {"MAX_TTL": 5}
 
 
-@pytest.mark.parametrize(
-    ("backend", "words"), [(ListedCache, "is not a dict"), (TakenCache, "has MAX_TTL, which every")]
+@table(
+    ("backend", "words"),
+    [(ListedCache, "is not a dict"), (TakenCache, "has MAX_TTL, which every")],
+    afresh=True,
 )
 def test_a_wrong_declaration_of_options_is_refused(settings: Any, backend: type, words: str) -> None:
     """The message names the class, and the system check shows it."""
@@ -256,7 +259,7 @@ def test_a_wrong_declaration_of_options_is_refused(settings: Any, backend: type,
         cache().check_settings()
 
 
-@pytest.mark.parametrize("alias", ["default", "pages"])
+@table("alias", ["default", "pages"], afresh=True)
 def test_a_subclass_that_changes_its_settings_keeps_its_alias(settings: Any, alias: str) -> None:
     """Messages name the alias in CACHES, whatever the backend makes of its settings."""
     settings.CACHES = {"default": own(MomentoCache), alias: own(ChangedCache, TENANT="north")}
@@ -337,7 +340,7 @@ def test_settings_do_not_show_their_secrets_once_the_app_is_ready(tmp_path: Path
 A_URL = "CACHES['default'] is the text of a cache URL, but Django expects a dict."
 
 
-@pytest.mark.parametrize(
+@table(
     ("configured", "cause"),
     [
         ({"default": "momento://my-cache?credentials=env"}, A_URL),
@@ -349,8 +352,9 @@ A_URL = "CACHES['default'] is the text of a cache URL, but Django expects a dict
         ({"default": ""}, "CACHES['default'] is '', but Django expects a dict."),
         ({"default": None}, "CACHES['default'] is None, but Django expects a dict."),
     ],
+    afresh=True,
 )
-@pytest.mark.parametrize("arguments", [["check"], ["migrate"], ["momento_check"]])
+@table("arguments", [["check"], ["migrate"], ["momento_check"]], afresh=True)
 def test_a_value_in_place_of_the_dict_of_an_alias_is_explained(
     tmp_path: Path, configured: object, cause: str, arguments: list[str]
 ) -> None:

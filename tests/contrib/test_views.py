@@ -114,13 +114,14 @@ async def identify_later(request: HttpRequest) -> str | None:
     return request.headers.get("X-Tenant")
 
 
-@pytest.mark.parametrize(
+@table(
     ("face", "key"),
     [
         ("sync", lambda request: request.headers.get("X-Tenant")),
         ("async", lambda request: request.headers.get("X-Tenant")),
         ("async", identify_later),
     ],
+    afresh=True,
 )
 def test_a_function_may_tell_clients_apart_and_exempt_some(
     make_cache: MakeCache, face: str, key: Any, momento: LocalServer

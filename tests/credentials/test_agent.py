@@ -17,13 +17,14 @@ from tests.kit import agent as agents
 from tests.kit import aws as fixtures
 from tests.kit.agent import SecretsManagerAgent
 from tests.kit.aws import AGENT_TOKEN, REGION, V2_KEY, SecretsManager
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
 agent = fixtures.agent
 
 
-@pytest.mark.parametrize("value", [V2_KEY, f'{{"api_key": "{V2_KEY}"}}', " ", "ä\n\"'\\", V2_KEY.encode()])
+@table("value", [V2_KEY, f'{{"api_key": "{V2_KEY}"}}', " ", "ä\n\"'\\", V2_KEY.encode()], afresh=True)
 def test_a_secret_is_fetched_with_the_region_that_had_it(
     aws: SecretsManager, agent: SecretsManagerAgent, value: str | bytes
 ) -> None:
@@ -98,7 +99,7 @@ def test_the_agent_forgets_after_five_minutes(aws: SecretsManager) -> None:
     assert [1, 1, 2] == fetches
 
 
-@pytest.mark.parametrize("region", [None, REGION])
+@table("region", [None, REGION], afresh=True)
 def test_a_region_that_is_the_agent_s_is_as_good_as_none(
     aws: SecretsManager, agent: SecretsManagerAgent, region: str | None
 ) -> None:
@@ -129,7 +130,7 @@ def test_an_answer_without_an_arn_is_taken_for_the_region_asked(agent: SecretsMa
     assert ("text", "eu-west-1") == get_secret_value("momento", "AWSCURRENT", "eu-west-1")
 
 
-@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+@table("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], afresh=True)
 def test_no_proxy_is_asked(
     aws: SecretsManager, agent: SecretsManagerAgent, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

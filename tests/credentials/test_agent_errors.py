@@ -54,7 +54,7 @@ def is_unavailable(error: CredentialError) -> bool:
 
 
 @pytest.mark.usefixtures("aws_environment")
-@pytest.mark.parametrize("token", [None, AGENT_TOKEN])
+@table("token", [None, AGENT_TOKEN], afresh=True)
 def test_an_agent_that_does_not_run_is_said_so(token: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where there is no token either: without an agent nobody makes one."""
     if token:
@@ -71,7 +71,7 @@ def test_an_agent_that_does_not_run_is_said_so(token: str | None, monkeypatch: p
     assert isinstance(error.__cause__, ConnectionRefusedError)
 
 
-@pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "2773 ", V2_KEY])
+@table("port", ["http", "0", "65536", "-1", "2773 ", V2_KEY], afresh=True)
 @pytest.mark.usefixtures("aws_environment")
 def test_a_port_that_is_none_is_refused(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable is named; what is in it too, unless it looks like a key."""
@@ -293,7 +293,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(agent: SecretsManagerAgent
     assert "is not GetSecretValue's JSON" in failure().cause
 
 
-@pytest.mark.parametrize(
+@table(
     "pieces",
     [
         (),
@@ -302,6 +302,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(agent: SecretsManagerAgent
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" + V2_KEY.encode() * 2,),
     ],
     ids=["nothing", "not HTTP", "cut off", "not chunks"],
+    afresh=True,
 )
 @pytest.mark.usefixtures("aws_environment")
 def test_an_answer_that_breaks_off_is_no_answer(

@@ -18,6 +18,7 @@ from tests.kit import agent as agents
 from tests.kit import aws as fixtures
 from tests.kit.agent import SecretsManagerAgent
 from tests.kit.aws import ARN, CELL, V2_KEY, SecretsManager
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
@@ -116,7 +117,7 @@ def test_with_fallback_boto3_is_asked_and_the_log_says_why(
     ) in message
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "text"),
     [
         (400, '{"__type":"AccessDeniedException", "message":"No."}'),
@@ -125,6 +126,7 @@ def test_with_fallback_boto3_is_asked_and_the_log_says_why(
         (500, '{"__type":"InternalFailure"}'),
         (200, "{}"),
     ],
+    afresh=True,
 )
 def test_with_fallback_an_agent_s_refusal_still_stands(
     aws: SecretsManager, agent: SecretsManagerAgent, status: int, text: str

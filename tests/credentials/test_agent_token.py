@@ -26,7 +26,7 @@ def failure() -> CredentialError:
     return failed.value
 
 
-@pytest.mark.parametrize("name", agent_source.TOKEN_VARIABLES)
+@table("name", agent_source.TOKEN_VARIABLES, afresh=True)
 def test_a_token_comes_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lambda and ECS set a variable themselves, and anybody can set AWS_TOKEN."""
     monkeypatch.setenv(name, AGENT_TOKEN)
@@ -51,7 +51,7 @@ def test_the_file_is_read_anew_for_each_request() -> None:
     assert "second" == agent_source.read_token()
 
 
-@pytest.mark.parametrize("name", agent_source.TOKEN_VARIABLES)
+@table("name", agent_source.TOKEN_VARIABLES, afresh=True)
 def test_a_variable_may_name_a_file(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """``AWS_TOKEN=file:///var/run/awssmatoken`` is how the agent itself is started."""
     (tmp_path / "token").write_text(f" {AGENT_TOKEN}\n")
@@ -83,7 +83,7 @@ def test_no_token_at_all_says_where_one_may_be(monkeypatch: pytest.MonkeyPatch) 
     ) == failure().cause
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "reason"),
     [
         (" ", "environment variable AWS_TOKEN is empty."),
@@ -95,6 +95,7 @@ def test_no_token_at_all_says_where_one_may_be(monkeypatch: pytest.MonkeyPatch) 
         ("file:///no/such/file", "file '/no/such/file' does not exist."),
         ("file:///dev", "file '/dev' is a directory."),
     ],
+    afresh=True,
 )
 def test_a_token_that_will_not_do_says_why(value: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """http.client would say that a header is wrong, with the token in its words."""

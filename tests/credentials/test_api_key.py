@@ -192,7 +192,7 @@ def test_an_endpoint_may_have_blanks_around_it(text: str) -> None:
     assert Endpoint(CELL) == parse_endpoint(text)
 
 
-@pytest.mark.parametrize("text", [f"ftp://{CELL}", SecretStr(f"ftp://{CELL}")])
+@table("text", [f"ftp://{CELL}", SecretStr(f"ftp://{CELL}")])
 def test_a_wrong_endpoint_is_named_with_what_is_wrong(text: str) -> None:
     """An endpoint is no secret, even where it was kept with one."""
     expected = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import boto3
-import pytest
 
 from django_momento.credentials.aws import AwsSecret, partition_of, region_of
 from tests.kit.aws import ARN
@@ -23,7 +22,7 @@ def test_a_region_s_partition_is_the_one_that_aws_says(region: str) -> None:
     assert SESSION.get_partition_for_region(region) == partition_of(region)
 
 
-@pytest.mark.parametrize("region", ["", "somewhere-new-1"])
+@table("region", ["", "somewhere-new-1"])
 def test_a_region_of_no_known_partition_is_in_the_ordinary_one(region: str) -> None:
     """New regions are, almost always."""
     assert "aws" == partition_of(region)
@@ -44,7 +43,7 @@ def test_an_arn_to_allow_is_of_the_region_s_partition(secret_id: str, region: st
     assert arn == AwsSecret(secret_id, "AWSCURRENT", region).arn
 
 
-@pytest.mark.parametrize(("secret_id", "name"), [("team/momento", "team/momento"), (ARN, "team/momento")])
+@table(("secret_id", "name"), [("team/momento", "team/momento"), (ARN, "team/momento")])
 def test_a_name_is_what_create_secret_takes(secret_id: str, name: str) -> None:
     """An ARN has a hyphen and six characters more."""
     assert name == AwsSecret(secret_id, "AWSCURRENT", "eu-west-1").name

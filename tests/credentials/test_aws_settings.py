@@ -14,6 +14,7 @@ from django_momento.credentials.credential import fetch
 from django_momento.exceptions import CredentialError
 from tests.kit import aws as fixtures
 from tests.kit.aws import KEYS, REGION, V2_KEY, SecretsManager, report, shown_of
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
@@ -99,7 +100,7 @@ ARRANGEMENTS = {
 
 
 @pytest.mark.usefixtures("aws_environment")
-@pytest.mark.parametrize("arrange", ARRANGEMENTS.values(), ids=ARRANGEMENTS)
+@table("arrange", ARRANGEMENTS.values(), ids=ARRANGEMENTS, afresh=True)
 def test_a_broken_aws_setting_is_a_credential_error(
     arrange: Arrange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -61,7 +61,7 @@ def as_json(**document: Any) -> str:
     return json.dumps(document)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "given", "key", "kind", "cell"),
     [
         (V1_KEY, {}, V1_KEY, "v1", CELL),
@@ -79,6 +79,7 @@ def as_json(**document: Any) -> str:
         (as_json(api_key=V1_KEY, endpoint=OTHER_CELL), {}, V1_KEY, "v1", OTHER_CELL),
         (as_json(api_key=LEGACY_KEY, endpoint=OTHER_CELL), {}, INNER_KEY, "legacy", OTHER_CELL),
     ],
+    afresh=True,
 )
 def test_a_key_of_each_kind_comes_out_of_secrets_manager(
     aws: SecretsManager, text: str | bytes, given: dict[str, Any], key: str, kind: str, cell: str
@@ -91,10 +92,11 @@ def test_a_key_of_each_kind_comes_out_of_secrets_manager(
     assert f"cache.{cell}" == credential.endpoint
 
 
-@pytest.mark.parametrize("key", [V2_KEY, V1_KEY, LEGACY_KEY, "a-key-made-up-for-tests"])
-@pytest.mark.parametrize(
+@table("key", [V2_KEY, V1_KEY, LEGACY_KEY, "a-key-made-up-for-tests"], afresh=True)
+@table(
     ("endpoint", "host", "port"),
     [("127.0.0.1:9", "127.0.0.1", 9), ("[::1]:9", "::1", 9), ("localhost:9", "localhost", 9)],
+    afresh=True,
 )
 def test_a_key_from_secrets_manager_can_be_for_a_local_server(
     aws: SecretsManager, key: str, endpoint: str, host: str, port: int
@@ -107,7 +109,7 @@ def test_a_key_from_secrets_manager_can_be_for_a_local_server(
     assert credential.api_key == (INNER_KEY if key == LEGACY_KEY else key)
 
 
-@pytest.mark.parametrize(
+@table(
     ("key", "given", "provider"),
     [
         (V1_KEY, {}, CredentialProvider.from_disposable_token(V1_KEY)),
@@ -115,6 +117,7 @@ def test_a_key_from_secrets_manager_can_be_for_a_local_server(
         (V2_KEY, {"ENDPOINT": CELL}, CredentialProvider.from_api_key_v2(V2_KEY, CELL)),
     ],
     ids=["v1", "legacy", "v2"],
+    afresh=True,
 )
 def test_a_key_means_the_same_as_to_the_sdk(
     aws: SecretsManager, key: str, given: dict[str, Any], provider: CredentialProvider
@@ -130,7 +133,7 @@ def test_a_key_means_the_same_as_to_the_sdk(
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "given", "hints"),
     [
         (" ", {}, ("is empty.", "It must hold a Momento API key")),
@@ -158,6 +161,7 @@ def test_a_key_means_the_same_as_to_the_sdk(
         (as_json(api_key=V2_KEY, endpoint=f"cache.{CELL}"), {}, (f"the cell's endpoint itself: '{CELL}'",)),
         (as_json(api_key=V2_KEY, endpoint=5), {}, ("has an 'endpoint' that is not a string.",)),
     ],
+    afresh=True,
 )
 def test_a_secret_that_will_not_do_says_why(
     aws: SecretsManager, text: str, given: dict[str, Any], hints: tuple[str, ...]
@@ -178,7 +182,7 @@ def test_the_version_stage_and_the_arn_stand_in_the_source(aws: SecretsManager) 
     assert f"Secret '{arn}' in eu-west-1 (AWSCURRENT)" == credential.source
 
 
-@pytest.mark.parametrize(
+@table(
     ("environment", "given", "kind", "endpoint"),
     [
         ({"MOMENTO_API_KEY": V1_KEY}, {}, "v1", f"cache.{CELL}"),
@@ -201,6 +205,7 @@ def test_the_version_stage_and_the_arn_stand_in_the_source(aws: SecretsManager) 
             f"cache.{CELL}",
         ),
     ],
+    afresh=True,
 )
 def test_a_key_comes_out_of_the_environment(
     environment: dict[str, str],
@@ -222,7 +227,7 @@ def test_a_key_comes_out_of_the_environment(
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("environment", "hints"),
     [
         ({}, ("variable MOMENTO_API_KEY is not set, or empty.", "MOMENTO_ENDPOINT to your region's")),
@@ -239,6 +244,7 @@ def test_a_key_comes_out_of_the_environment(
             (f"MOMENTO_ENDPOINT names the endpoint of {len(LEGACY_KEY)} characters, which must be a host",),
         ),
     ],
+    afresh=True,
 )
 def test_an_environment_that_will_not_do_says_why(
     environment: dict[str, str], hints: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

@@ -87,7 +87,7 @@ def test_an_expiry_that_is_none_costs_a_warning_and_not_the_key(
     ] == caplog.messages
 
 
-@pytest.mark.parametrize("source", ["local", "embedded"])
+@table("source", ["local", "embedded"])
 def test_a_local_server_s_key_never_expires(source: str) -> None:
     """It lives as long as the server."""
     assert fetch(ConnectionOptions(source)).expires_at is None

@@ -141,8 +141,8 @@ def test_a_byte_order_mark_and_double_quotes_do_no_harm(
     assert {f"cache.{CELL}"} == hosts
 
 
-@pytest.mark.parametrize(
-    "content", [bytes(range(256)), V2_KEY.encode("utf-16"), base64.b64decode("/+/+"), b"\xff"]
+@table(
+    "content", [bytes(range(256)), V2_KEY.encode("utf-16"), base64.b64decode("/+/+"), b"\xff"], afresh=True
 )
 def test_a_binary_secret_is_named_as_that(content: bytes, aws: SecretsManager) -> None:
     aws.client().create_secret(Name="momento", SecretBinary=content)
@@ -152,7 +152,7 @@ def test_a_binary_secret_is_named_as_that(content: bytes, aws: SecretsManager) -
     assert "Store the API key as SecretString." == error.fix
 
 
-@pytest.mark.parametrize("endpoint", [None, "", "  "])
+@table("endpoint", [None, "", "  "], afresh=True)
 def test_a_missing_endpoint_names_the_variable_to_set(
     endpoint: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,7 +220,7 @@ def test_tls_to_a_plaintext_port_says_so(aws: SecretsManager, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("aws_environment")
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+@table("name", ["HTTP_PROXY", "http_proxy"], afresh=True)
 def test_a_proxy_that_is_not_there_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

@@ -20,12 +20,13 @@ from tests.kit.aws import (
     failure,
     shown_of,
 )
+from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
 
 
-@pytest.mark.parametrize("value", [V2_KEY, f'{{"api_key": "{V2_KEY}"}}', " ", V2_KEY.encode()])
+@table("value", [V2_KEY, f'{{"api_key": "{V2_KEY}"}}', " ", V2_KEY.encode()], afresh=True)
 def test_a_secret_is_fetched_with_the_region_that_had_it(aws: SecretsManager, value: str | bytes) -> None:
     """Text and binary secrets are answered as the text they hold, untouched."""
     aws.create("team/momento", value)
@@ -81,7 +82,7 @@ def test_a_missing_arn_names_the_secret_to_create(aws: SecretsManager) -> None:
     assert "--region eu-west-1 --name team/momento --secret-string" in failure(ARN)
 
 
-@pytest.mark.parametrize("stage", ["AWSPREVIOUS", "BLUE"])
+@table("stage", ["AWSPREVIOUS", "BLUE"], afresh=True)
 def test_a_missing_version_stage_says_which(aws: SecretsManager, stage: str) -> None:
     """The secret exists: only the stage is wrong, and stands in the message."""
     aws.create("momento", V2_KEY)

@@ -251,7 +251,7 @@ def with_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> str:
         return failure()
 
 
-@pytest.mark.parametrize(
+@table(
     ("attempt", "error", "fix"),
     [
         (
@@ -271,6 +271,7 @@ def with_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> str:
         (with_a_closed_port, "EndpointConnectionError: Could not connect", "NAT gateway"),
         (with_a_silent_server, "ReadTimeoutError: Read timeout", "NAT gateway"),
     ],
+    afresh=True,
 )
 @pytest.mark.usefixtures("aws_environment")
 def test_what_fails_before_aws_answers_says_what_to_change(

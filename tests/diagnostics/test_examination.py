@@ -16,6 +16,7 @@ from django_momento.events import observers
 from django_momento.local import LocalServer
 from django_momento.local.limits import ON_DEMAND
 from tests.conftest import MakeCache
+from tests.kit.tables import table
 
 BACKEND = "django_momento.cache.MomentoCache"
 ALL_STEPS = ["options", "credentials", "connection", "cache", "round trip", "latency", "limits"]
@@ -66,7 +67,7 @@ def test_a_cache_created_by_another_meanwhile_exists(make_cache: MakeCache) -> N
     assert next(steps).found == "'made-twice' exists"
 
 
-@pytest.mark.parametrize(("verb", "answer"), [("get", None), ("delete", False)])
+@table(("verb", "answer"), [("get", None), ("delete", False)], afresh=True)
 def test_a_value_that_does_not_come_back_fails_the_round_trip(
     make_cache: MakeCache, monkeypatch: pytest.MonkeyPatch, verb: str, answer: Any
 ) -> None:
@@ -134,7 +135,7 @@ def test_the_rate_is_compared_with_what_momento_allows(make_cache: MakeCache) ->
     assert (latency.latency.per_second, 100) == (rate.value, rate.allowed)
 
 
-@pytest.mark.parametrize(("concern", "gets"), [("balanced", 1), ("consistent", 2)])
+@table(("concern", "gets"), [("balanced", 1), ("consistent", 2)], afresh=True)
 def test_the_operations_of_the_check_are_those_that_the_server_counts(
     concern: str, gets: int, make_cache: MakeCache, momento: LocalServer
 ) -> None:
@@ -194,7 +195,7 @@ def test_progress_is_told_as_it_is_made(make_cache: MakeCache) -> None:
     assert [("latency", done, 3) for done in range(3)] == [progress for progress in told if progress[2]]
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "expected"),
     [
         ({}, "values as pickle, signed, at most 86400 s"),
@@ -202,6 +203,7 @@ def test_progress_is_told_as_it_is_made(make_cache: MakeCache) -> None:
         ({"MAX_TTL": 10**8}, "at most 100000000 s"),
         ({"ENCRYPTION_KEY": "AAAAAAAAAAAAAAAAAAAAAA==", "COMPRESSOR": "zlib"}, "pickle, zlib, encrypted, at"),
     ],
+    afresh=True,
 )
 def test_the_options_say_what_becomes_of_values(
     make_cache: MakeCache, options: dict[str, Any], expected: str

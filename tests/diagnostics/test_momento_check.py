@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache, local_options
+from tests.kit.tables import table
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, str(ROOT / "manage.py"), "momento_check"]
@@ -165,7 +166,7 @@ def test_a_key_function_that_cannot_be_imported_is_reported(from_environment: di
     assert "KEY_FUNCTION" in output.getvalue()
 
 
-@pytest.mark.parametrize(
+@table(
     ("args", "message"),
     [
         (["nowhere"], "CACHES has no alias 'nowhere'. Give one of: default."),
@@ -179,6 +180,7 @@ def test_a_key_function_that_cannot_be_imported_is_reported(from_environment: di
         (["--watch", "nan"], "'nan' is not a number of seconds"),
         (["--watch", "default"], "'default' is not a number of seconds .*. Write aliases before --watch."),
     ],
+    afresh=True,
 )
 def test_wrong_arguments_are_explained(
     from_environment: dict[str, Any], settings: Any, args: list[str], message: str

@@ -19,6 +19,7 @@ from django_momento.exceptions import ServerUnavailable
 from django_momento.local import LocalServer
 from example_project.activity import Activity, CacheCall, activity, calls_of_request, warm_up
 from tests.conftest import CACHE_NAME, local_options
+from tests.kit.tables import table
 
 Call = Callable[..., Any]
 
@@ -86,7 +87,7 @@ def test_get_or_set_is_a_get_and_an_add(call: Call):
     assert [("get", 0, 1, ""), ("add", 0, 0, ""), ("get", 1, 0, "")] == recorded_calls()
 
 
-@pytest.mark.parametrize(
+@table(
     ("verb", "arguments", "returned", "counted", "result"),
     [
         ("set", ("other", 1), None, "set", "stored"),
@@ -102,6 +103,7 @@ def test_get_or_set_is_a_get_and_an_add(call: Call):
         ("decr_version", ("number",), 0, "incr_version", "moved"),
         ("clear", (), None, "clear", "emptied"),
     ],
+    afresh=True,
 )
 def test_every_other_verb_shows_its_result(call: Call, verb, arguments, returned, counted, result):
     """A verb that looks nothing up is one call, returns its usual value, and has a result in words."""
@@ -114,7 +116,7 @@ def test_every_other_verb_shows_its_result(call: Call, verb, arguments, returned
     assert activity.snapshot().totals[counted].others == 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("verb", "arguments", "result"),
     [
         ("add", ("number", 1), "already there"),
@@ -122,6 +124,7 @@ def test_every_other_verb_shows_its_result(call: Call, verb, arguments, returned
         ("delete", ("absent",), "key missing"),
         ("has_key", ("absent",), "key missing"),
     ],
+    afresh=True,
 )
 def test_a_call_without_effect_says_so(call: Call, verb, arguments, result):
     """Its result differs from that of a call with an effect."""

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from django_momento.traces.format import Event
+from tests.kit.tables import table
 from tests.kit.traces import event, forecast_of, write_sample, write_trace
 
 HOUR = 3600.0
@@ -228,8 +229,8 @@ def zipf_traffic(seed: int, losses: float) -> list[Event]:
     return events
 
 
-@pytest.mark.parametrize("losses", [0.0, 0.1])
-@pytest.mark.parametrize("seed", range(3))
+@table("losses", [0.0, 0.1], afresh=True)
+@table("seed", range(3), afresh=True)
 def test_a_tenth_of_the_keys_is_enough(tmp_path: Path, seed: int, losses: float) -> None:
     """The hit rate is within 1 % of that of all keys, and both figures are within their error bars."""
     events = zipf_traffic(seed, losses)
@@ -270,7 +271,7 @@ def test_a_sample_without_counts_of_the_other_keys_stands_for_all_keys(tmp_path:
     assert abs(operations) < 2 * sample["operations_error"] < everything["baseline"]["operations"]
 
 
-@pytest.mark.parametrize("later", [25 * HOUR, 390 * 24 * HOUR])
+@table("later", [25 * HOUR, 390 * 24 * HOUR], afresh=True)
 def test_a_pause_of_more_than_a_day_stretches_no_rate(tmp_path: Path, later: float) -> None:
     """A clock was set, or two days were recorded: rates are those of the seconds with a recording."""
     before = [event(second, "get", hit=1) for second in range(100)]

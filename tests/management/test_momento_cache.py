@@ -17,6 +17,7 @@ from django_momento.local import LocalServer
 from django_momento.policies.versions import generation_key, versions
 from tests.conftest import MakeCache
 from tests.kit.raw import encode
+from tests.kit.tables import table
 
 SECRET = "a value that nobody should see"
 
@@ -72,7 +73,7 @@ def test_get_names_the_attributes_of_a_value(cache: MomentoCache) -> None:
     assert "value       5\n" in fresh
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "value", "expected"),
     [
         ({}, 5, "integer, unsigned, not compressed"),
@@ -82,6 +83,7 @@ def test_get_names_the_attributes_of_a_value(cache: MomentoCache) -> None:
         ({"SERIALIZER": "msgpack"}, [1], "msgpack, signed, not compressed"),
         ({"ENCRYPTION_KEY": "A" * 22}, [1], "pickle, encrypted, not compressed"),
     ],
+    afresh=True,
 )
 def test_type_names_the_format(
     options: dict[str, Any], value: Any, expected: str, make_cache: MakeCache
@@ -102,7 +104,7 @@ def test_delete_deletes(cache: MomentoCache) -> None:
     assert cache.get("k") is None
 
 
-@pytest.mark.parametrize("action", ["get", "ttl", "size", "type", "delete"])
+@table("action", ["get", "ttl", "size", "type", "delete"], afresh=True)
 def test_a_missing_key_is_a_failure(action: str, cache: MomentoCache) -> None:
     with pytest.raises(CommandError, match="':1:k' is missing"):
         run(action, "k")
@@ -151,7 +153,7 @@ def test_a_value_of_another_configuration_says_why_it_cannot_be_read(make_cache:
     assert "'x'" not in found
 
 
-@pytest.mark.parametrize(
+@table(
     ("arguments", "message"),
     [
         (["get", "k", "--alias", "nothing"], "CACHES has no alias 'nothing'"),
@@ -162,6 +164,7 @@ def test_a_value_of_another_configuration_says_why_it_cannot_be_read(make_cache:
         (["get"], "required: key"),
         (["look", "k"], "invalid choice: 'look'"),
     ],
+    afresh=True,
 )
 def test_a_mistake_says_what_to_do(
     arguments: list[str], message: str, make_cache: MakeCache, settings: Any

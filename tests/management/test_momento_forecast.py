@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 
 from django_momento.traces.format import Event
 from tests.kit.processes import ROOT
+from tests.kit.tables import table
 from tests.kit.traces import event, forecast_of, recording, write_trace
 
 HOUR = 3600
@@ -70,7 +71,7 @@ def verdict_of(path: Path, events: list[Event], **options: Any) -> tuple[str, st
 PRICES = {"price_per_million": 1.0, "ecpu_price_per_million": 0.1, "gb_hour_price": 0.001}
 
 
-@pytest.mark.parametrize(
+@table(
     ("events", "options", "decision", "reason"),
     [
         (traffic(), {}, "switch", "100.0 % of the reads find a value."),
@@ -87,6 +88,7 @@ PRICES = {"price_per_million": 1.0, "ecpu_price_per_million": 0.1, "gb_hour_pric
         ),
         (traffic(value_bytes=6_000_000, timeout=60), {"limit": 1e6}, "do not switch", "Only 0.0 %"),
     ],
+    afresh=True,
 )
 def test_the_verdict_follows_from_the_figures(
     tmp_path: Path, events: list[Event], options: dict[str, Any], decision: str, reason: str
@@ -121,7 +123,7 @@ def test_timeouts_that_are_cut_speak_against_it_if_they_matter(tmp_path: Path) -
     assert "This costs 7.7 points of the hit rate." in reason
 
 
-@pytest.mark.parametrize(
+@table(
     ("arguments", "text"),
     [
         (["nothing.jsonl"], "There is no trace nothing.jsonl. Give the files of a trace, their folder,"),
@@ -134,6 +136,7 @@ def test_timeouts_that_are_cut_speak_against_it_if_they_matter(tmp_path: Path) -
         (["{trace}", "--gb-hour-price", "1"], "Give both --ecpu-price-per-million and --gb-hour-price."),
         (["{trace}", "--html", "/no/such/folder/page.html"], "cannot be written (No such file or directory)"),
     ],
+    afresh=True,
 )
 def test_a_wrong_argument_is_an_error_that_says_what_to_do(
     tmp_path: Path, arguments: list[str], text: str

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import caches
 
 from tests.conftest import CACHE_NAME, local_options
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
+from tests.kit.tables import table
 
 NAMES = ("memory", "file", "redis", "django_redis", "momento", "silent")
 
 
 @pytest.fixture
-def configuration(tmp_path, redis_server, momento):
-    def configure(name: str) -> dict[str, Any]:
+def configuration(redis_server, momento):
+    def configure(name: str, folder: Path) -> dict[str, Any]:
         django = "django.core.cache.backends"
         prefix = {"KEY_PREFIX": name}
         return {
-            "memory": {"BACKEND": f"{django}.locmem.LocMemCache", "LOCATION": str(tmp_path)},
-            "file": {"BACKEND": f"{django}.filebased.FileBasedCache", "LOCATION": str(tmp_path)},
+            "memory": {"BACKEND": f"{django}.locmem.LocMemCache", "LOCATION": str(folder)},
+            "file": {"BACKEND": f"{django}.filebased.FileBasedCache", "LOCATION": str(folder)},
             "redis": redis_server.settings(**prefix),
             "django_redis": {
                 "BACKEND": "django_redis.cache.RedisCache",
@@ -33,17 +35,19 @@ def configuration(tmp_path, redis_server, momento):
                 "LOCATION": CACHE_NAME,
                 "OPTIONS": local_options(momento),
             },
-            "silent": {"BACKEND": "tests.migration.backends.Silent", "LOCATION": f"{tmp_path}-silent"},
+            "silent": {"BACKEND": "tests.migration.backends.Silent", "LOCATION": f"{folder}-silent"},
         }[name]
 
     return configure
 
 
-@FACES
-@pytest.mark.parametrize(("old", "new"), list(permutations(NAMES, 2)))
-def test_a_migration_leads_from_each_backend_to_each_other(make_dual, phases, configuration, face, old, new):
+@EACH_FACE
+@table(("old", "new"), permutations(NAMES, 2), afresh=True)
+def test_a_migration_leads_from_each_backend_to_each_other(
+    make_dual, phases, configuration, tmp_path, face, old, new
+):
     """Values that only OLD has are copied, if it tells their time, and nothing written on the way is lost."""
-    cache = make_dual(configuration(old), configuration(new))
+    cache = make_dual(configuration(old, tmp_path), configuration(new, tmp_path))
     caches["old"].set_many({"a": "1", "b": ["2"], "c": {"3": 3}}, 100)
 
     def do(verb: str, *args: Any) -> Any:

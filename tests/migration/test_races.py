@@ -11,26 +11,43 @@ from collections.abc import Callable
 import pytest
 from django.core.cache import caches
 
+from django_momento.migration import DualCache
 from django_momento.migration.state import NEW, OLD
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
+from tests.kit.tables import table
 from tests.migration.backends import Interrupted, New
 
 BACKENDS = "tests.migration.backends"
 
 
 @pytest.fixture
-def dual(make_dual, phases, tmp_path):
-    """A DualCache in ``dual`` over two memory caches, in whose calls the other writes happen."""
-    cache = make_dual(
-        {"BACKEND": f"{BACKENDS}.Interrupted", "LOCATION": f"{tmp_path}-old"},
-        {"BACKEND": f"{BACKENDS}.New", "LOCATION": f"{tmp_path}-new"},
-    )
-    phases.switch("dual")
-    cache.get("any")  # the first call looks at OLD by itself
-    yield cache
-    for backend in (Interrupted, New):
-        backend.is_out = False
-        backend.events.clear()
+def begin(make_dual, phases, tmp_path):
+    """Make a DualCache in ``dual`` over two empty memory caches, in whose calls the other writes happen."""
+
+    def begin() -> DualCache:
+        reset()
+        cache = make_dual(
+            {"BACKEND": f"{BACKENDS}.Interrupted", "LOCATION": f"{tmp_path}-old"},
+            {"BACKEND": f"{BACKENDS}.New", "LOCATION": f"{tmp_path}-new"},
+        )
+        for alias in ("old", "new"):
+            caches[alias].clear()
+        phases.switch("dual")
+        cache.get("any")  # the first call looks at OLD by itself
+        return cache
+
+    def reset() -> None:
+        for backend in (Interrupted, New):
+            backend.is_out = False
+            backend.events.clear()
+
+    yield begin
+    reset()
+
+
+@pytest.fixture
+def dual(begin):
+    return begin()
 
 
 def at(backend: type[Interrupted], verb: str, event: Callable[[], object]) -> None:
@@ -54,16 +71,20 @@ def elsewhere(verb: str) -> Callable[[], object]:
     return write
 
 
-MOMENTS = pytest.mark.parametrize(
-    ("backend", "call_of"), [(Interrupted, "get"), (New, "add"), (New, "get")], ids=["get", "add", "miss"]
+MOMENTS = table(
+    ("backend", "call_of"),
+    [(Interrupted, "get"), (New, "add"), (New, "get")],
+    ids=["get", "add", "miss"],
+    afresh=True,
 )
 
 
-@FACES
+@EACH_FACE
 @MOMENTS
-@pytest.mark.parametrize("place", ["here", "elsewhere"])
-@pytest.mark.parametrize("verb", ["set", "delete", "get_many"])
-def test_a_write_during_a_copy_wins(dual, face, backend, call_of, place, verb):
+@table("place", ["here", "elsewhere"], afresh=True)
+@table("verb", ["set", "delete", "get_many"], afresh=True)
+def test_a_write_during_a_copy_wins(begin, face, backend, call_of, place, verb):
+    dual = begin()
     caches["old"].set("key", "old value", 100)
     writes: dict[str, Callable[[], object]] = {
         "set": lambda: dual.set("key", "new value", 100),
@@ -84,10 +105,11 @@ def test_a_write_during_a_copy_wins(dual, face, backend, call_of, place, verb):
     assert caches["new"].get("key") in (expected, None) or not dual.migration.ledger.trusts(NEW, ("key", 1))
 
 
-@FACES
-@pytest.mark.parametrize("verb", ["set", "set_many", "delete"])
-def test_the_next_write_settles_a_key_whose_copy_met_a_write(dual, face, verb):
+@EACH_FACE
+@table("verb", ["set", "set_many", "delete"], afresh=True)
+def test_the_next_write_settles_a_key_whose_copy_met_a_write(begin, face, verb):
     """Otherwise the key would be a miss for seconds if the other side fails now."""
+    dual = begin()
     caches["old"].set("key", "old value", 100)
     at(New, "add", lambda: dual.set("key", "new value", 100))
     dual.get("key")

@@ -12,6 +12,7 @@ from django_momento.checks.aliases import TAG
 from django_momento.conf.loading import mask_secrets
 from django_momento.exceptions import ConfigurationError
 from tests.kit.aws import KEYS, report, shown_of
+from tests.kit.tables import table
 
 DUAL = "django_momento.migration.DualCache"
 MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -61,7 +62,7 @@ def configure(settings):
     return configure
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+@table("mistake", MISTAKES, afresh=True)
 def test_a_mistake_is_named_with_its_fix(configure, mistake):
     options, message = MISTAKES[mistake]
     configure(options)
@@ -91,9 +92,10 @@ def test_all_mistakes_are_named_at_once(configure):
         caches["default"].get("key")
 
 
-@pytest.mark.parametrize(
+@table(
     ("params", "number"),
     [({"KEY_PREFIX": "site"}, "W013"), ({"TIMEOUT": 60}, "W013"), ({"LOCATION": "x"}, "W013"), ({}, None)],
+    afresh=True,
 )
 def test_settings_without_effect_are_warned_of(configure, params, number):
     configure({"OLD": "old", "NEW": "new", "PHASE": "dual"}, **params)

@@ -18,6 +18,7 @@ from django_momento.local.limits import ON_DEMAND
 from tests.conftest import CACHE_NAME, MakeCache
 from tests.kit.call_counts import assert_equal
 from tests.kit.faces import call
+from tests.kit.tables import table
 
 KIB = 1024
 
@@ -58,8 +59,8 @@ CALLS: list[tuple[str, tuple[Any, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize("concern", ["balanced", "consistent"])
-@pytest.mark.parametrize("face", ["sync", "async"])
+@table("concern", ["balanced", "consistent"], afresh=True)
+@table("face", ["sync", "async"], afresh=True)
 def test_the_events_of_each_verb_equal_the_count_at_the_server(
     face: str, concern: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
 ) -> None:
@@ -78,7 +79,7 @@ def test_the_events_of_each_verb_equal_the_count_at_the_server(
         assert {event.error for event in seen} == {None}
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
+@table("face", ["sync", "async"], afresh=True)
 def test_hits_and_misses_and_bytes_are_those_of_the_keys(
     face: str, make_cache: MakeCache, seen: list[CallEvent]
 ) -> None:
@@ -106,7 +107,7 @@ def test_hits_and_misses_and_bytes_are_those_of_the_keys(
     assert stored.largest >= len(BIG)
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
+@table("face", ["sync", "async"], afresh=True)
 def test_a_value_that_reads_as_a_miss_is_a_miss(
     face: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
 ) -> None:
@@ -129,14 +130,15 @@ def test_a_value_that_reads_as_a_miss_is_a_miss(
     assert_equal(seen, momento)
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
-@pytest.mark.parametrize(
+@table("face", ["sync", "async"], afresh=True)
+@table(
     "status",
     [
         *("unavailable", "internal", "resource_exhausted", "unauthenticated", "permission_denied"),
         *("not_found", "invalid_argument", "failed_precondition", "out_of_range", "aborted", "unknown"),
         *("deadline_exceeded", "cancelled", "data_loss", "unimplemented", "already_exists"),
     ],
+    afresh=True,
 )
 def test_failed_calls_equal_the_count_at_the_server(
     face: str, status: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
@@ -155,7 +157,7 @@ def test_failed_calls_equal_the_count_at_the_server(
         momento.fail()
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
+@table("face", ["sync", "async"], afresh=True)
 def test_a_missing_cache_and_a_wrong_type_cost_what_the_server_counts(
     face: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
 ) -> None:
@@ -180,8 +182,8 @@ def test_an_error_that_a_cache_hides_is_in_its_event(make_cache: MakeCache, seen
     assert [event.error for event in seen] == ["CacheNotFound"]
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
-@pytest.mark.parametrize(
+@table("face", ["sync", "async"], afresh=True)
+@table(
     ("verb", "arguments", "found"),
     [
         ("get", ("n:1",), True),
@@ -205,6 +207,7 @@ def test_an_error_that_a_cache_hides_is_in_its_event(make_cache: MakeCache, seen
         ("delete_many", (["n:1", "n:none"],), None),
         ("clear", (), None),
     ],
+    afresh=True,
 )
 def test_the_event_tells_whether_the_key_existed(
     face: str, verb: str, arguments: Any, found: Any, make_cache: MakeCache, seen: list[CallEvent]
@@ -219,8 +222,8 @@ def test_the_event_tells_whether_the_key_existed(
     assert [found] == [event.found for event in seen]
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
-@pytest.mark.parametrize("verb", ["incr", "incr_version"])
+@table("face", ["sync", "async"], afresh=True)
+@table("verb", ["incr", "incr_version"], afresh=True)
 def test_the_event_of_a_missing_number_tells_that_it_is_missing(
     face: str, verb: str, make_cache: MakeCache, seen: list[CallEvent]
 ) -> None:

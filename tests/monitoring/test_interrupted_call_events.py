@@ -14,6 +14,7 @@ from django_momento.local import LocalServer
 from tests.conftest import MakeCache
 from tests.kit.call_counts import assert_equal
 from tests.kit.faces import call
+from tests.kit.tables import table
 
 # A value of several operations.
 BIG = b"x" * (3 * 1024)
@@ -75,7 +76,7 @@ def test_a_cancelled_batch_of_one_request_counts_that_request(
     assert_equal(seen, momento)
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
+@table("face", ["sync", "async"], afresh=True)
 def test_calls_that_time_out_equal_the_count_at_the_server(
     face: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
 ) -> None:

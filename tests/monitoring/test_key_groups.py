@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from django_momento.events import CallEvent
 from tests.conftest import MakeCache
+from tests.kit.tables import table
 
 
 def _first_letter(key: str) -> str:
@@ -32,7 +31,7 @@ def test_at_most_a_hundred_groups_are_told_apart(make_cache: MakeCache, seen: li
     assert "other" in groups
 
 
-@pytest.mark.parametrize(
+@table(
     ("key", "group"),
     [
         ("user:5:name", "user"),
@@ -45,6 +44,7 @@ def test_at_most_a_hundred_groups_are_told_apart(make_cache: MakeCache, seen: li
         (":x", ""),
         (5, "..."),
     ],
+    afresh=True,
 )
 def test_the_default_group_shows_no_secret_part_of_a_key(
     key: object, group: str, make_cache: MakeCache, seen: list[CallEvent]

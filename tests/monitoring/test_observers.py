@@ -12,6 +12,7 @@ from django_momento import events
 from django_momento.events import CallEvent
 from django_momento.exceptions import ConfigurationError
 from tests.conftest import MakeCache
+from tests.kit.tables import table
 
 
 def test_an_observer_that_raises_is_logged_once_and_dropped(
@@ -64,8 +65,8 @@ async def _coroutine_function(event: CallEvent) -> None:
     """An observer that nobody would await."""
 
 
-@pytest.mark.parametrize(
-    "option", [f"{__name__}._tell,{__name__}._tell", [f"{__name__}._tell", f"{__name__}._tell"]]
+@table(
+    "option", [f"{__name__}._tell,{__name__}._tell", [f"{__name__}._tell", f"{__name__}._tell"]], afresh=True
 )
 def test_observers_of_an_alias_hear_of_both_faces(option: Any, make_cache: MakeCache) -> None:
     """And of no other alias; a list and a text with commas say the same."""
@@ -77,7 +78,7 @@ def test_observers_of_an_alias_hear_of_both_faces(option: Any, make_cache: MakeC
     assert [event.alias for event in _told] == ["default"] * 4
 
 
-@pytest.mark.parametrize(
+@table(
     ("option", "value", "word"),
     [
         ("OBSERVERS", "nowhere.found", "cannot be imported"),
@@ -89,6 +90,7 @@ def test_observers_of_an_alias_hear_of_both_faces(option: Any, make_cache: MakeC
         ("KEY_GROUP", "no path", "dotted path"),
         ("KEY_GROUP", f"{__name__}.NUMBER", "of type int"),
     ],
+    afresh=True,
 )
 def test_a_wrong_observer_or_key_group_is_refused_with_its_option(
     option: str, value: Any, word: str, make_cache: MakeCache

@@ -17,6 +17,7 @@ from django_momento.exceptions import MomentoCacheError
 from django_momento.local import LocalServer
 from django_momento.monitoring.views import status, status_json
 from tests.conftest import MakeCache
+from tests.kit.tables import table
 
 urlpatterns = [
     path("cache/", include("django_momento.monitoring.urls")),
@@ -40,13 +41,14 @@ def request_of(user: Any) -> HttpRequest:
     return request
 
 
-@pytest.mark.parametrize(
+@table(
     "user",
     [
         None,
         SimpleNamespace(is_active=True, is_staff=False),
         SimpleNamespace(is_active=False, is_staff=True),
     ],
+    afresh=True,
 )
 def test_nobody_but_staff_sees_the_page(user: Any, make_cache: MakeCache) -> None:
     """Also on a site without users."""

@@ -20,8 +20,9 @@ from django_momento.local import LocalServer
 from django_momento.policies import freshness, leases
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.at_once import at_once
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
 from tests.kit.raw import decode, encode, find_client
+from tests.kit.tables import table
 from tests.kit.waiting import aeventually, eventually
 
 LONG = 60.0
@@ -48,7 +49,7 @@ def store_stale(cache: MomentoCache, value: Any) -> None:
     send(cache, operations.set(KEY, data, 600_000))
 
 
-@FACES
+@EACH_FACE
 def test_a_value_lives_for_its_timeout_and_the_time_to_be_stale(make_cache: MakeCache, face: str) -> None:
     cache = make_cache()
     before = time.time() * 1000
@@ -65,8 +66,8 @@ def test_a_value_lives_for_its_timeout_and_the_time_to_be_stale(make_cache: Make
     assert call(cache, face, "get_or_set", "key", pytest.fail, 60, stale=600) == [1]
 
 
-@FACES
-@pytest.mark.parametrize(
+@EACH_FACE
+@table(
     ("timeout", "stale", "expected"),
     [
         (None, 60, 3_600_000),
@@ -76,6 +77,7 @@ def test_a_value_lives_for_its_timeout_and_the_time_to_be_stale(make_cache: Make
         (60, 10**9, 3_600_000),
         (60, 0, 60_000),
     ],
+    afresh=True,
 )
 def test_max_ttl_cuts_the_time_to_be_stale(
     make_cache: MakeCache, face: str, timeout: Any, stale: float, expected: int
@@ -90,8 +92,8 @@ def test_max_ttl_cuts_the_time_to_be_stale(
     assert (type(value) is Attributed) is (timeout == 60 and stale > 0)
 
 
-@FACES
-@pytest.mark.parametrize("timeout", [0, -1])
+@EACH_FACE
+@table("timeout", [0, -1], afresh=True)
 def test_a_timeout_that_is_over_stores_nothing(make_cache: MakeCache, face: str, timeout: int) -> None:
     cache = make_cache()
 
@@ -100,7 +102,7 @@ def test_a_timeout_that_is_over_stores_nothing(make_cache: MakeCache, face: str,
     assert cache.get("key", "missing") == "missing"
 
 
-@pytest.mark.parametrize("is_async", [False, True])
+@table("is_async", [False, True], afresh=True)
 def test_one_caller_recomputes_a_stale_value_and_the_others_do_not_wait(
     make_cache: MakeCache, is_async: bool
 ) -> None:
@@ -127,7 +129,7 @@ def test_one_caller_recomputes_a_stale_value_and_the_others_do_not_wait(
     assert cache.get("key") == "new"
 
 
-@FACES
+@EACH_FACE
 def test_a_stale_value_stays_if_it_cannot_be_recomputed(make_cache: MakeCache, face: str) -> None:
     """The exception goes to the caller whose default raised it; the next call tries again."""
     cache = make_cache()
@@ -152,7 +154,7 @@ def test_a_stale_value_stays_if_it_cannot_be_recomputed(make_cache: MakeCache, f
     assert len(runs) == 2
 
 
-@FACES
+@EACH_FACE
 def test_a_caller_that_takes_no_stale_value_waits_for_the_new_one(make_cache: MakeCache, face: str) -> None:
     """And replaces a stale value if nobody recomputes it."""
     cache = make_cache()
@@ -162,9 +164,9 @@ def test_a_caller_that_takes_no_stale_value_waits_for_the_new_one(make_cache: Ma
     assert call(cache, face, "get", "key") == "new"
 
 
-@FACES
-@pytest.mark.parametrize("stale", [0, 60])
-@pytest.mark.parametrize("lease", [0, 60])
+@EACH_FACE
+@table("stale", [0, 60], afresh=True)
+@table("lease", [0, 60], afresh=True)
 def test_an_unreadable_value_is_replaced(make_cache: MakeCache, face: str, stale: int, lease: int) -> None:
     make_cache(OPTIONS={"SERIALIZER": "json"}).set("key", ["foreign"])
     cache = make_cache()
@@ -173,8 +175,8 @@ def test_an_unreadable_value_is_replaced(make_cache: MakeCache, face: str, stale
     assert call(cache, face, "get_or_set", "key", pytest.fail, stale=stale, lease=lease) == "new"
 
 
-@FACES
-@pytest.mark.parametrize("stale", [0, 60])
+@EACH_FACE
+@table("stale", [0, 60], afresh=True)
 def test_the_value_of_another_caller_stands(make_cache: MakeCache, face: str, stale: int) -> None:
     """Who stored it meanwhile."""
     cache = make_cache()
@@ -186,7 +188,7 @@ def test_the_value_of_another_caller_stands(make_cache: MakeCache, face: str, st
     assert call(cache, face, "get_or_set", "key", default, stale=stale) == "theirs"
 
 
-@FACES
+@EACH_FACE
 def test_a_lease_is_released(make_cache: MakeCache, momento: LocalServer, face: str) -> None:
     """After the value was stored, and after the default has failed."""
     cache = make_cache()
@@ -208,7 +210,7 @@ def test_a_lease_is_released(make_cache: MakeCache, momento: LocalServer, face: 
     eventually(lambda: send(cache, leases.acquire(KEY, token, 60_000)))
 
 
-@FACES
+@EACH_FACE
 def test_a_caller_without_the_lease_waits_for_the_value_of_its_holder(
     make_cache: MakeCache, face: str
 ) -> None:
@@ -225,7 +227,7 @@ def test_a_caller_without_the_lease_waits_for_the_value_of_its_holder(
     holder.join()
 
 
-@FACES
+@EACH_FACE
 def test_a_caller_without_the_lease_gets_a_stale_value_at_once(make_cache: MakeCache, face: str) -> None:
     cache = make_cache()
     store_stale(cache, "old")
@@ -234,7 +236,7 @@ def test_a_caller_without_the_lease_gets_a_stale_value_at_once(make_cache: MakeC
     assert call(cache, face, "get_or_set", "key", pytest.fail, stale=60, lease=LONG, wait=LONG) == "old"
 
 
-@FACES
+@EACH_FACE
 def test_a_caller_takes_the_lease_of_a_holder_that_gave_up(make_cache: MakeCache, face: str) -> None:
     """It need not wait for the whole of its time."""
     cache = make_cache()
@@ -250,7 +252,7 @@ def test_a_caller_takes_the_lease_of_a_holder_that_gave_up(make_cache: MakeCache
     holder.join()
 
 
-@FACES
+@EACH_FACE
 def test_a_caller_without_the_lease_computes_after_its_time(make_cache: MakeCache, face: str) -> None:
     cache = make_cache()
     send(cache, leases.acquire(KEY, bytes(16), 60_000))
@@ -293,8 +295,8 @@ def test_a_task_that_is_cancelled_while_it_gets_the_lease_releases_it(
     eventually(lambda: send(cache, leases.acquire(KEY, bytes(16), 60_000)))
 
 
-@pytest.mark.parametrize("is_loud", [True, False])
-@FACES
+@table("is_loud", [True, False], afresh=True)
+@EACH_FACE
 def test_an_outage_computes_or_raises_as_without_a_lease(settings: Any, face: str, is_loud: bool) -> None:
     with LocalServer(caches=[CACHE_NAME]) as server:
         options = local_options(server, IGNORE_EXCEPTIONS=not is_loud, CLIENT_TIMEOUT=1)

@@ -14,8 +14,9 @@ from django_momento.local import LocalServer
 from django_momento.policies import leases
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.at_once import at_once
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
 from tests.kit.raw import find_client
+from tests.kit.tables import table
 from tests.kit.waiting import eventually
 
 KEY = b":1:key"
@@ -28,10 +29,10 @@ def store_stale(cache: MomentoCache, value: Any) -> None:
     eventually(lambda: cache.get("key") is None)
 
 
-@FACES
-@pytest.mark.parametrize("options", FRESHNESS)
-@pytest.mark.parametrize("near", [{}, {"NEAR_SECONDS": 60}])
-@pytest.mark.parametrize("clear", [{}, {"CLEAR": "prefix"}])
+@EACH_FACE
+@table("options", FRESHNESS, afresh=True)
+@table("near", [{}, {"NEAR_SECONDS": 60}], afresh=True)
+@table("clear", [{}, {"CLEAR": "prefix"}], afresh=True)
 def test_a_value_whose_tag_was_invalidated_is_computed_again(
     make_cache: MakeCache, face: str, options: dict[str, Any], near: dict[str, Any], clear: dict[str, Any]
 ) -> None:
@@ -53,8 +54,8 @@ def test_a_value_whose_tag_was_invalidated_is_computed_again(
     assert [ask(), ask()] == [2, 2]
 
 
-@FACES
-@pytest.mark.parametrize("options", FRESHNESS)
+@EACH_FACE
+@table("options", FRESHNESS, afresh=True)
 def test_an_invalidation_while_the_default_runs_concerns_its_value(
     make_cache: MakeCache, face: str, options: dict[str, Any]
 ) -> None:
@@ -93,15 +94,15 @@ def test_a_waiter_does_not_get_a_value_that_was_invalidated(make_cache: MakeCach
     assert results == [1]
 
 
-@FACES
-@pytest.mark.parametrize("tags", ["tag", [1], ["a", "a"], [""]])
+@EACH_FACE
+@table("tags", ["tag", [1], ["a", "a"], [""]], afresh=True)
 def test_wrong_tags_are_refused(make_cache: MakeCache, face: str, tags: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="tag"):
         call(make_cache(), face, "get_or_set", "key", 1, tags=tags)
 
 
-@FACES
-@pytest.mark.parametrize("options", FRESHNESS)
+@EACH_FACE
+@table("options", FRESHNESS, afresh=True)
 def test_a_stale_value_in_the_near_cache_is_recomputed_once(
     make_cache: MakeCache, face: str, options: dict[str, Any]
 ) -> None:
@@ -114,9 +115,9 @@ def test_a_stale_value_in_the_near_cache_is_recomputed_once(
     assert call(cache, face, "get", "key") == "new"
 
 
-@FACES
-@pytest.mark.parametrize("known", ["missing", "stale"])
-@pytest.mark.parametrize("memory", ["near", "near with generations", "memo"])
+@EACH_FACE
+@table("known", ["missing", "stale"], afresh=True)
+@table("memory", ["near", "near with generations", "memo"], afresh=True)
 def test_a_value_that_another_process_stored_under_its_lease_is_not_hidden_by_memory(
     make_cache: MakeCache, momento: LocalServer, face: str, memory: str, known: str
 ) -> None:
@@ -149,9 +150,9 @@ def test_a_value_that_another_process_stored_under_its_lease_is_not_hidden_by_me
         assert computed == "theirs"
 
 
-@FACES
-@pytest.mark.parametrize("options", FRESHNESS)
-@pytest.mark.parametrize("is_loud", [True, False])
+@EACH_FACE
+@table("options", FRESHNESS, afresh=True)
+@table("is_loud", [True, False], afresh=True)
 def test_in_an_outage_a_shielded_cache_computes_a_value_once(
     momento: LocalServer, face: str, options: dict[str, Any], is_loud: bool
 ) -> None:

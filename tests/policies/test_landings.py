@@ -12,7 +12,8 @@ from django_momento.cache import MomentoCache
 from django_momento.events import events
 from django_momento.policies.flights import MAX_LANDINGS, flights
 from tests.conftest import MakeCache
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
+from tests.kit.tables import table
 from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_flight_is_left")
@@ -78,8 +79,8 @@ def test_a_flight_whose_leader_is_gone_is_replaced() -> None:
     flights.hand_over(mine)
 
 
-@FACES
-@pytest.mark.parametrize("verb", ["delete", "delete_many", "clear"])
+@EACH_FACE
+@table("verb", ["delete", "delete_many", "clear"], afresh=True)
 def test_a_value_that_was_computed_before_its_key_was_deleted_is_not_given_to_later_callers(
     make_cache: MakeCache, face: str, verb: str
 ) -> None:

@@ -29,7 +29,7 @@ from django_momento.policies.limits import Limit, Windows
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.at_once import at_once
 from tests.kit.clock import Clock
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, FACES, call
 from tests.kit.tables import table
 
 
@@ -47,7 +47,7 @@ def timed(clock: Clock) -> Iterator[MomentoCache]:
         yield MomentoCache(CACHE_NAME, {"OPTIONS": local_options(server)})
 
 
-@FACES
+@EACH_FACE
 def test_a_hit_is_allowed_until_the_limit_is_used_up(
     make_cache: MakeCache, face: str, momento: LocalServer
 ) -> None:
@@ -212,9 +212,9 @@ OUTAGES = {
 }
 
 
-@FACES
-@pytest.mark.parametrize("is_open", [False, True])
-@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES.keys())
+@EACH_FACE
+@table("is_open", [False, True], afresh=True)
+@table("outage", OUTAGES.values(), ids=OUTAGES.keys(), afresh=True)
 def test_on_outage_decides_about_a_hit_that_was_not_counted(
     momento: LocalServer,
     monkeypatch: pytest.MonkeyPatch,
@@ -259,8 +259,8 @@ def test_on_outage_decides_about_a_hit_that_was_not_counted(
     assert 0 < denied.retry_after <= breaker.MAX_BACKOFF
 
 
-@FACES
-@pytest.mark.parametrize("on_outage", ["allow", "deny", "raise"])
+@EACH_FACE
+@table("on_outage", ["allow", "deny", "raise"], afresh=True)
 def test_a_mistake_is_loud_whatever_on_outage_says(
     make_cache: MakeCache, momento: LocalServer, on_outage: str, face: str
 ) -> None:

@@ -21,6 +21,7 @@ from tests.kit import holders as fixtures
 from tests.kit.clock import Clock
 from tests.kit.faces import FACES
 from tests.kit.holders import Hold, Holders
+from tests.kit.tables import table
 from tests.kit.waiting import HANG_GUARD
 
 clock, timed, in_doubt = fixtures.clock, fixtures.timed, fixtures.in_doubt
@@ -85,7 +86,7 @@ def test_waiting_ends_when_its_time_is_over(
     assert clock.now - started == pytest.approx(4.5)
 
 
-@pytest.mark.parametrize("is_shared", [True, False])
+@table("is_shared", [True, False], afresh=True)
 def test_a_waiting_thread_acquires_the_lock_once_it_is_free(make_cache: MakeCache, is_shared: bool) -> None:
     """Also if both use one lock object."""
     cache = make_cache()

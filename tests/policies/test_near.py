@@ -21,7 +21,7 @@ from django_momento.policies.near_store import NearStore
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.at_once import at_once
 from tests.kit.clock import Clock
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, FACES, call
 from tests.kit.raw import encode, find_memory
 from tests.kit.tables import table
 
@@ -277,7 +277,7 @@ def test_a_cancelled_call_leaves_nothing_in_flight(cache: MomentoCache) -> None:
     assert near.store.in_flight == 0
 
 
-@FACES
+@EACH_FACE
 def test_one_caller_reads_a_key_for_all_that_come_meanwhile(
     make_cache: MakeCache, momento: LocalServer, face: str
 ) -> None:

@@ -13,7 +13,7 @@ from django_momento.cache import MomentoCache
 from django_momento.local import LocalServer
 from django_momento.policies.versions import generation_key, versions
 from tests.conftest import CACHE_NAME, local_options
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
 from tests.kit.wire import Wire
 
 
@@ -39,7 +39,7 @@ def lose(server: LocalServer, key: bytes) -> None:
 PREFIXED = {"CLEAR": "prefix"}
 
 
-@FACES
+@EACH_FACE
 def test_clear_forgets_one_alias_with_its_counters_and_no_other(
     momento: LocalServer, settings: Any, face: str
 ) -> None:

@@ -15,6 +15,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 
 from django_momento.cache import MomentoCache
 from tests.conftest import MakeCache
+from tests.kit.tables import table
 from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_flight_is_left")
@@ -47,9 +48,10 @@ def in_a_thread_with_the_context(cache: MomentoCache, inner: Callable[[], Any]) 
     return results[0]
 
 
-@pytest.mark.parametrize(
+@table(
     "enter",
     [in_the_same_thread, in_a_loop_of_its_own, in_a_thread_of_asgiref, in_a_thread_with_the_context],
+    afresh=True,
 )
 def test_a_default_that_asks_for_its_own_key_does_not_wait_for_itself(
     make_cache: MakeCache, enter: Callable[..., Any]

@@ -12,7 +12,7 @@ from tests.conftest import MakeCache
 from tests.kit import holders as fixtures
 from tests.kit.at_once import at_once
 from tests.kit.clock import Clock
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, FACES, call
 from tests.kit.swallowing import SwallowingServer
 from tests.kit.tables import table
 
@@ -52,8 +52,8 @@ def test_a_wrong_interval_is_loud(make_cache: MakeCache, every: Any) -> None:
         make_cache(OPTIONS={"IGNORE_EXCEPTIONS": True}).run_once("nightly", every)
 
 
-@FACES
-@pytest.mark.parametrize("is_open", [False, True])
+@EACH_FACE
+@table("is_open", [False, True], afresh=True)
 def test_a_job_whose_key_holds_another_kind_of_value_is_loud(
     make_cache: MakeCache, face: str, is_open: bool
 ) -> None:

@@ -17,7 +17,8 @@ from django_momento.local import LocalServer
 from django_momento.policies.flights import flights
 from tests.conftest import MakeCache
 from tests.kit.at_once import at_once
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
+from tests.kit.tables import table
 from tests.kit.waiting import aeventually, eventually
 
 # Seconds. Long enough for a busy machine.
@@ -122,7 +123,7 @@ def test_every_caller_gets_a_copy_of_its_own(make_cache: MakeCache) -> None:
     assert [result["list"] for result in results] == [[1, number] for number in range(8)]
 
 
-@pytest.mark.parametrize("value", [None, 0, 7, True, "", 2**70])
+@table("value", [None, 0, 7, True, "", 2**70], afresh=True)
 def test_waiters_get_the_value_with_its_type(make_cache: MakeCache, value: Any) -> None:
     cache = make_cache()
     default = Gate(4)
@@ -135,7 +136,7 @@ def test_waiters_get_the_value_with_its_type(make_cache: MakeCache, value: Any) 
     assert len(default.runs) == 1
 
 
-@FACES
+@EACH_FACE
 def test_the_exception_of_the_leader_goes_to_the_leader_alone(make_cache: MakeCache, face: str) -> None:
     """The next caller runs the default, and the others go on waiting."""
     cache, runs = make_cache(), []
@@ -159,7 +160,7 @@ def test_the_exception_of_the_leader_goes_to_the_leader_alone(make_cache: MakeCa
     assert len(runs) == 3
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, TimeoutError, StopIteration])
+@table("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, TimeoutError, StopIteration], afresh=True)
 def test_a_leader_that_is_interrupted_hands_over(make_cache: MakeCache, kind: type[BaseException]) -> None:
     """Whatever interrupts it, which its own caller gets."""
     cache, runs = make_cache(), []
@@ -227,7 +228,7 @@ def test_a_waiter_gives_up_after_its_time_and_computes(make_cache: MakeCache) ->
     assert cache.get("key") == "mine"
 
 
-@FACES
+@EACH_FACE
 def test_single_flight_can_be_turned_off(make_cache: MakeCache, face: str) -> None:
     """Then every caller runs the default, and the first value stands."""
     cache = make_cache(OPTIONS={"SINGLE_FLIGHT": False})
@@ -268,7 +269,7 @@ def test_a_value_that_waiters_cannot_be_given_is_read_or_computed(make_cache: Ma
     assert len(gate.runs) == 1
 
 
-@pytest.mark.parametrize("is_loud", [True, False])
+@table("is_loud", [True, False], afresh=True)
 def test_a_value_that_could_not_be_stored_is_computed_once(
     momento: LocalServer, settings: Any, is_loud: bool
 ) -> None:
@@ -333,12 +334,13 @@ def test_a_child_that_is_forked_in_a_flight_computes_for_itself(make_cache: Make
     assert results == ["of the child"] * 3
 
 
-@pytest.mark.parametrize("name", ["stale", "lease", "wait"])
-@pytest.mark.parametrize(
+@table("name", ["stale", "lease", "wait"], afresh=True)
+@table(
     ("value", "error"),
     [(-1, ValueError), (float("nan"), ValueError), ("5", TypeError), (None, TypeError), ([], TypeError)],
+    afresh=True,
 )
-@FACES
+@EACH_FACE
 def test_a_wrong_duration_is_refused_by_its_name(
     make_cache: MakeCache, face: str, name: str, value: Any, error: type[Exception]
 ) -> None:

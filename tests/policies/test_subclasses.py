@@ -6,11 +6,10 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-import pytest
-
 from django_momento.cache import MomentoCache
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, local_options
+from tests.kit.tables import table
 
 VERBS = [
     *("get", "set", "add", "touch", "delete", "has_key", "incr", "decr", "get_or_set", "get_many"),
@@ -36,8 +35,8 @@ def make(cls: type[MomentoCache], server: LocalServer) -> Any:
     return cache
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("is_mixin", [False, True])
+@table("verb", VERBS, afresh=True)
+@table("is_mixin", [False, True], afresh=True)
 def test_a_sync_override_serves_both_faces(momento: LocalServer, verb: str, is_mixin: bool) -> None:
     """As over Django's own backends, whose async methods run the sync ones in a thread."""
     calls: Counter[str] = Counter()
@@ -94,7 +93,7 @@ class AsyncLater(SyncOnly):
         return "async later"
 
 
-@pytest.mark.parametrize(
+@table(
     ("backend", "expected"),
     [
         (Both, "async"),
@@ -103,6 +102,7 @@ class AsyncLater(SyncOnly):
         (SyncOnlyAgain, "sync only again"),
         (AsyncLater, "async later"),
     ],
+    afresh=True,
 )
 def test_an_async_override_is_used_as_it_is(
     momento: LocalServer, backend: type[MomentoCache], expected: str

@@ -22,7 +22,7 @@ from django_momento.policies.tags import MAX_TAGS
 from django_momento.policies.versions import tag_key, versions
 from tests.conftest import CACHE_NAME, MakeCache
 from tests.kit.clock import Clock
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, FACES, call
 from tests.kit.tables import table
 from tests.kit.wire import Wire
 
@@ -85,7 +85,7 @@ def test_invalidating_one_tag_forgets_its_values_and_no_others(
     assert call(cache, face, "get", "a") == [2]
 
 
-@FACES
+@EACH_FACE
 def test_add_replaces_a_forgotten_value_but_no_other(make_cache: MakeCache, face: str) -> None:
     cache = make_cache()
     assert call(cache, face, "add", "k", 1, tags=["t"]) is True
@@ -168,7 +168,7 @@ def test_aliases_with_the_same_prefix_share_tags(make_cache: MakeCache) -> None:
     assert second.get("k", version=1) is None
 
 
-@FACES
+@EACH_FACE
 def test_a_lost_version_costs_a_miss_and_brings_nothing_back(
     momento: LocalServer, make_cache: MakeCache, face: str
 ) -> None:
@@ -284,7 +284,7 @@ def test_threads_and_tasks_ask_for_a_version_once_in_tag_seconds(
     assert results == [1] * 80
 
 
-@FACES
+@EACH_FACE
 def test_of_two_creators_of_a_version_the_first_one_holds(
     momento: LocalServer, make_cache: MakeCache, monkeypatch: pytest.MonkeyPatch, face: str
 ) -> None:
@@ -305,7 +305,7 @@ def test_of_two_creators_of_a_version_the_first_one_holds(
     assert call(cache, face, "get", "k") is None
 
 
-@FACES
+@EACH_FACE
 def test_an_invalidation_is_tried_again_with_another_version(
     momento: LocalServer, make_cache: MakeCache, monkeypatch: pytest.MonkeyPatch, face: str
 ) -> None:
@@ -324,7 +324,7 @@ def test_an_invalidation_is_tried_again_with_another_version(
     assert momento.calls["SetBatch"] == 3
 
 
-@FACES
+@EACH_FACE
 def test_an_invalidation_that_fails_is_loud_and_counted(
     momento: LocalServer, make_cache: MakeCache, face: str
 ) -> None:

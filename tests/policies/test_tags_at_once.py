@@ -18,8 +18,9 @@ from django_momento.policies import versions as module
 from django_momento.policies.versions import tag_key, versions
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.clock import Clock
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
 from tests.kit.raw import find_client
+from tests.kit.tables import table
 
 KEYS = ["a", "b", "c"]
 INVALIDATIONS = 60
@@ -92,8 +93,8 @@ class Site:
         asyncio.run(read_at_once())
 
 
-@pytest.mark.parametrize("near", [0, 60])
-@pytest.mark.parametrize("seconds", [0, 1])
+@table("near", [0, 60], afresh=True)
+@table("seconds", [0, 1], afresh=True)
 def test_a_process_serves_no_value_from_before_its_own_invalidation(
     make_cache: MakeCache, seconds: int, near: int
 ) -> None:
@@ -133,7 +134,7 @@ class Slow:
             self._operation.send(self._response)
 
 
-@FACES
+@EACH_FACE
 def test_of_two_invalidations_at_once_neither_brings_back_the_values_between_them(
     make_cache: MakeCache, elsewhere: MomentoCache, face: str
 ) -> None:
@@ -153,7 +154,7 @@ def test_of_two_invalidations_at_once_neither_brings_back_the_values_between_the
         assert call(cache, face, "get_many", ["k"]) == {}
 
 
-@FACES
+@EACH_FACE
 def test_a_version_counts_from_when_its_invalidation_was_sent(
     make_cache: MakeCache, elsewhere: MomentoCache, monkeypatch: pytest.MonkeyPatch, face: str
 ) -> None:

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 from unittest.mock import patch
 
-import pytest
-
 from django_momento.cache import MomentoCache
 from django_momento.client.registry import clients
 from django_momento.local import LocalServer
@@ -22,6 +20,7 @@ from django_momento.policies.versions import versions
 from tests.conftest import local_options
 from tests.kit.clock import Clock
 from tests.kit.raw import find_memory
+from tests.kit.tables import table
 
 TAG_SECONDS = 1.0
 # Seconds that a value and a version live.
@@ -249,8 +248,8 @@ def walk(seed: int, kind: type[Any], lag: float, evict: float, steps: int = STEP
     return world.hits
 
 
-@pytest.mark.parametrize("kind", [TaggedProcess, PrefixedProcess, NearProcess])
-@pytest.mark.parametrize(("lag", "evict"), [(0.0, 0.0), (0.0, 0.1), (0.4, 0.0), (2.5, 0.05)])
+@table("kind", [TaggedProcess, PrefixedProcess, NearProcess])
+@table(("lag", "evict"), [(0.0, 0.0), (0.0, 0.1), (0.4, 0.0), (2.5, 0.05)])
 def test_no_value_outlives_its_invalidation_by_more_than_is_said(
     kind: type[Any], lag: float, evict: float
 ) -> None:
@@ -263,7 +262,7 @@ def test_no_value_outlives_its_invalidation_by_more_than_is_said(
     assert hits > 20
 
 
-@pytest.mark.parametrize("evict", [0.0, 0.1])
+@table("evict", [0.0, 0.1])
 def test_the_same_walks_find_the_fault_of_a_counter_in_the_key(evict: float) -> None:
     """A counter that expires or is evicted starts again, and brings back what was forgotten."""
 

@@ -17,7 +17,7 @@ from django_momento.cache import MomentoCache
 from django_momento.local import LocalServer
 from django_momento.policies.timeouts import shorten, to_milliseconds, to_whole_seconds
 from tests.conftest import MakeCache
-from tests.kit.faces import FACES, call
+from tests.kit.faces import EACH_FACE, call
 from tests.kit.tables import table
 
 
@@ -115,8 +115,8 @@ NO_NUMBERS: list[tuple[Any, type[Exception]]] = [
 ]
 
 
-@pytest.mark.parametrize("verb", ["set", "add", "touch", "set_many", "get_or_set"])
-@pytest.mark.parametrize(("timeout", "error"), NO_NUMBERS)
+@table("verb", ["set", "add", "touch", "set_many", "get_or_set"], afresh=True)
+@table(("timeout", "error"), NO_NUMBERS, afresh=True)
 def test_anything_else_is_an_error_that_names_timeout(
     make_cache: MakeCache, verb: str, timeout: Any, error: type[Exception]
 ) -> None:
@@ -140,7 +140,7 @@ def test_a_duration_of_another_library_is_told_its_seconds() -> None:
         to_milliseconds(Duration(), 3600.0)
 
 
-@pytest.mark.parametrize("verb", ["set", "add", "touch", "set_many", "get_or_set"])
+@table("verb", ["set", "add", "touch", "set_many", "get_or_set"], afresh=True)
 def test_a_timeout_that_max_ttl_cuts_is_warned_of_once(
     make_cache: MakeCache, caplog: pytest.LogCaptureFixture, verb: str
 ) -> None:
@@ -180,8 +180,8 @@ def test_help_shows_types_and_the_name_of_the_default() -> None:
     assert "'Any'" not in text
 
 
-@FACES
-@pytest.mark.parametrize("verb", ["set", "add", "touch", "expire", "set_many", "get_or_set", "TIMEOUT"])
+@EACH_FACE
+@table("verb", ["set", "add", "touch", "expire", "set_many", "get_or_set", "TIMEOUT"], afresh=True)
 def test_a_timedelta_is_as_good_as_its_seconds(make_cache: MakeCache, face: str, verb: str) -> None:
     """In every verb that takes a timeout, and in the settings of an alias."""
     minute = timedelta(minutes=1)
@@ -195,7 +195,7 @@ def test_a_timedelta_is_as_good_as_its_seconds(make_cache: MakeCache, face: str,
     assert cache.ttl("key") in range(51, 61)
 
 
-@FACES
+@EACH_FACE
 def test_ttl_is_the_seconds_left_and_none_for_a_missing_key(
     make_cache: MakeCache, face: str, momento: LocalServer
 ) -> None:
@@ -219,7 +219,7 @@ def test_a_remaining_time_is_rounded_up_to_whole_seconds(milliseconds: int, expe
     assert expected == to_whole_seconds(milliseconds)
 
 
-@FACES
+@EACH_FACE
 def test_ttl_and_expire_find_no_key_while_an_open_cache_is_away(make_cache: MakeCache, face: str) -> None:
     """As if the key were missing."""
     cache = make_cache(OPTIONS={"IGNORE_EXCEPTIONS": True, "ENDPOINT": "127.0.0.1:9"})
@@ -236,7 +236,7 @@ JITTERED: dict[str, Callable[[MomentoCache, int], object]] = {
 }
 
 
-@pytest.mark.parametrize("verb", [*JITTERED, "set_many", "default"])
+@table("verb", [*JITTERED, "set_many", "default"], afresh=True)
 def test_ttl_jitter_shortens_timeouts_at_random_and_never_by_more(make_cache: MakeCache, verb: str) -> None:
     """Of the items of one set_many too, each by another part."""
     cache = make_cache(TIMEOUT=10_000, OPTIONS={"TTL_JITTER": 0.25})

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from django_momento.traces.files import SUFFIXES, TraceFiles
 from django_momento.traces.format import LOST, Event, Header
 from django_momento.traces.reading import Trace, TraceError, find_files
+from tests.kit.tables import table
 from tests.kit.traces import DAY, START, event, write_trace
 
 EVENTS = [event(number, "get", number, hit=1) for number in range(200)]
@@ -35,7 +36,7 @@ def read(*paths: Path) -> tuple[list[Event], Trace]:
     return [Event(*fields) for _, fields in trace.events()], trace
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@table("suffix", SUFFIXES, afresh=True)
 def test_what_was_written_is_read(tmp_path: Path, suffix: str) -> None:
     """All formats, also while the process is still writing."""
     for whole in (True, False):
@@ -113,7 +114,7 @@ def test_lines_that_are_no_events_are_skipped_and_counted(
     assert trace.skipped == len(places)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES[1:])
+@table("suffix", SUFFIXES[1:], afresh=True)
 def test_data_that_cannot_be_decompressed_ends_a_file(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path, suffix, portion=200)
     content = bytearray(path.read_bytes() * 1)
@@ -149,7 +150,7 @@ def test_a_trace_is_found_by_its_files_its_folder_and_its_path(tmp_path: Path) -
     assert find_files([str(plain), str(plain)]) == [plain]
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "content", "text"),
     [
         ("t.jsonl", "", "is empty, so there is no trace in it. Record some traffic first."),
@@ -162,6 +163,7 @@ def test_a_trace_is_found_by_its_files_its_folder_and_its_path(tmp_path: Path) -
         ("t.jsonl.zst", "hello\n", "it cannot be decompressed."),
         ("t.csv", "a,b\n", "does not end with .jsonl, .jsonl.gz or .jsonl.zst"),
     ],
+    afresh=True,
 )
 def test_a_file_that_is_no_trace_is_an_error_that_says_why(
     tmp_path: Path, name: str, content: str, text: str
@@ -174,8 +176,8 @@ def test_a_file_that_is_no_trace_is_an_error_that_says_why(
     assert name in str(raised.value)
 
 
-@pytest.mark.parametrize("field", ["sample", "process", "started"])
-@pytest.mark.parametrize("value", [None, "x", -1])
+@table("field", ["sample", "process", "started"], afresh=True)
+@table("value", [None, "x", -1], afresh=True)
 def test_a_header_with_a_wrong_field_is_refused_or_read(tmp_path: Path, field: str, value: object) -> None:
     """A name of a process may be any text."""
     header = {**Header(1.0, "1", START).as_dict(), field: value}
