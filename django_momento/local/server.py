@@ -218,7 +218,8 @@ class LocalServer:
 
     def _run(self, listening: Future[None]) -> None:
         try:
-            asyncio.run(self._serve_until_requested(listening))
+            # Python's development mode is meant for the code of the site, and would halve this loop's speed.
+            asyncio.run(self._serve_until_requested(listening), debug=False)
         except BaseException as error:
             if listening.done():
                 raise
