@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from momento.errors import InvalidArgumentException, SdkException
+from momento.errors import InvalidArgumentException, SdkException, UnknownException
 
 from .. import exceptions
 from ..exceptions import InvalidArgument, LimitExceeded, MomentoCacheError, ServerError, ValueTooLarge
@@ -185,6 +185,8 @@ def map_error(sent: Sent, error: BaseException) -> MomentoCacheError:
         raise interruption
     hold_thread()
     error = find_cause(details_of(error)) or error
+    if isinstance(error, UnknownException):
+        error = error.__cause__ or error  # set by sdk_log
     mapped = _map_error(sent, error)
     mapped.__cause__ = error
     seen: set[int] = set()

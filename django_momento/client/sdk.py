@@ -21,7 +21,7 @@ from momento.config import Configuration
 from momento.config.middleware import MiddlewareMessage, MiddlewareRequestHandlerContext, MiddlewareStatus
 from momento.config.middleware.synchronous import Middleware, MiddlewareMetadata, MiddlewareRequestHandler
 from momento.config.transport.transport_strategy import StaticGrpcConfiguration, StaticTransportStrategy
-from momento.errors import SdkException
+from momento.errors import SdkException, UnknownException
 from momento.responses import (
     CacheDelete,
     CacheFlush,
@@ -71,6 +71,7 @@ _DEFAULT_TTL = timedelta(days=1)
 _GRACE = 1.0
 
 sdk_log.install()
+sdk_log.keep_causes(UnknownException)
 
 
 def configuration(options: ConnectionOptions, generation: int = 0) -> Configuration:

@@ -5,6 +5,8 @@ into an error response, even the exception of a signal's handler. The logger's m
 handles the exception. ``install`` replaces them on that logger, so that an exception that is neither gRPC's
 nor the SDK's own leaves the SDK as it is. Calls that other code makes with the SDK are logged as before.
 
+The control calls of the SDK log nothing. The error that they make of an exception gets it as its cause.
+
 gRPC does the same while it serializes a message: it logs every exception, and ends the call with a status.
 The exception is noted then, to be the cause of the error of the call, and its line is throttled alike.
 
@@ -98,6 +100,26 @@ def _grpc_replacement(write: Callable[..., None]) -> Callable[..., None]:
         write(message, *args, **{**options, "stacklevel": options.get("stacklevel", 1) + 1})
 
     return log
+
+
+def keep_causes(kind: type[BaseException]) -> None:
+    """Give errors of this kind, which the SDK makes while it handles an exception, that exception as cause.
+
+    Only those of the calls of this package, and not for an error of gRPC's or the SDK's.
+    """
+    initialize = kind.__init__
+
+    def run(made: BaseException, *args: Any, **options: Any) -> None:
+        initialize(made, *args, **options)
+        error = sys.exc_info()[1]
+        if error is None or isinstance(error, TRANSPORT_ERRORS):
+            return
+        if _is_called_by_us(sys._getframe(1)):  # noqa: SLF001 - its one name
+            # The frames of a traceback hold the connection.
+            error.__traceback__ = None
+            made.__cause__ = error
+
+    kind.__init__ = run  # type: ignore[method-assign, assignment]  # it is wrapped
 
 
 def _take(throttle: Throttle, message: object) -> object:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import grpc
@@ -89,6 +91,28 @@ def test_a_request_that_cannot_be_serialized_names_the_cause(
         with pytest.raises(ServerError, match="EncodeError: Failed to serialize proto") as caught:
             run(client, VERBS[verb]())
         assert EncodeError in causes_of(caught.value)
+
+
+class Broken:
+    """A method of a channel, inside of which every call fails."""
+
+    def with_call(self, *args: Any, **more: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    __call__ = future = with_call
+
+
+def test_a_call_that_fails_inside_grpc_names_the_cause(
+    run: Run, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a control call too, whose exceptions Momento's SDK replaces and does not log."""
+    channel_type = type(grpc.insecure_channel("127.0.0.1:1"))
+    monkeypatch.setattr(channel_type, "unary_unary", lambda *args, **more: Broken())
+    creating = partial(client.run, "tests", VERBS["create"]())
+    for attempt in (creating, *(partial(run, client, VERBS[verb]()) for verb in ("set", "has_key", "clear"))):
+        with pytest.raises(ServerError, match=r"inside the client: OSError: \[Errno 28\] No space") as caught:
+            attempt()
+        assert OSError in causes_of(caught.value)
 
 
 def test_grpcs_own_line_about_it_comes_once_in_ten_seconds(
