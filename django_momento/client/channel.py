@@ -8,9 +8,8 @@ certificates. The API key comes with each call, so a new key needs no new connec
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from threading import get_ident
@@ -37,6 +36,7 @@ from .deadlines import timeout_for_grpc
 from .decoding import DecodingChannel, check_readable
 from .interrupts import is_inside_grpc, release_interrupted_locks
 from .readers import Readers
+from .streams import Reading, Stream
 
 T = TypeVar("T")
 Metadata = tuple[tuple[str, str], ...]
@@ -171,72 +171,11 @@ class Recycled(Generic[T]):
 
 
 class PendingCall(Protocol):
-    """A call that was sent: a ``grpc.Future``, or a ``_Reading`` of a response that is a stream."""
+    """A call that was sent: a ``grpc.Future``, or a ``Reading`` of a response that is a stream."""
 
     def result(self, timeout: float | None = None, /) -> Any: ...
     def cancel(self) -> object: ...
     def add_done_callback(self, callback: Callable[[Any], object], /) -> object: ...
-
-
-class _Reading:
-    """A stream that a thread reads, as a future of the list of its messages."""
-
-    def __init__(self, stream: Any, readers: Readers) -> None:
-        self._stream = stream
-        self._messages: concurrent.futures.Future[list[Any]] = readers.submit(_read, stream)
-        self.result = self._messages.result
-        self.add_done_callback = self._messages.add_done_callback
-
-    def cancel(self) -> None:
-        _cancel(self._stream)
-
-
-def _read(stream: Any) -> list[Any]:
-    """Return the messages of a stream. Raises ``grpc.RpcError``."""
-    try:
-        return list(stream)
-    except grpc.RpcError:
-        _drain(stream)
-        raise
-
-
-def _drain(stream: Any) -> None:
-    """Take the events that gRPC still has for a stream.
-
-    If a stream is cancelled, its iterator ends before it has taken the last events. gRPC would then keep the
-    call, and its connection would stay open after the channel is closed. There is no public way to take them.
-    """
-    state, take_event = getattr(stream, "_state", None), getattr(stream, "_consume_next_event", None)
-    if state is not None and take_event is not None:
-        while state.due:
-            take_event()
-
-
-class _Stream:
-    """A stream that the caller's own thread reads when it wants the result."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def cancel(self) -> None:
-        _cancel(self._stream)
-
-    def result(self, timeout: float | None = None, /) -> list[Any]:
-        # The caller's own thread delivers its deadline.
-        return list(self._stream)
-
-
-def _cancel(stream: Any) -> None:
-    """Cancel a stream, or leave it to its deadline if it cannot be cancelled.
-
-    OpenTelemetry's interceptor returns a generator in place of gRPC's call. The call behind it ends if the
-    generator is closed, but while a thread reads the generator, no other thread can close it.
-    """
-    if isinstance(stream, Generator):
-        with contextlib.suppress(ValueError):
-            stream.close()
-    else:
-        stream.cancel()
 
 
 class Channel:
@@ -264,7 +203,9 @@ class Channel:
         ``timeout`` is in seconds. The default is the configuration's.
         """
         response = self._send(metadata, call, timeout)
-        return call.parse(check_readable(list(response) if call.streamed else response), self.pb)
+        if call.streamed:
+            response = Stream(response).result()
+        return call.parse(check_readable(response), self.pb)
 
     def _send(self, metadata: Metadata, call: Call[Any], timeout: float | None) -> Any:
         """Send a call; return its response, or the stream of its responses."""
@@ -276,7 +217,7 @@ class Channel:
     def start(self, metadata: Metadata, call: Call[Any], timeout: float | None = None) -> Any:
         """Send a call without waiting. ``result()`` of the returned call blocks this thread."""
         if call.streamed:
-            return _Stream(self._send(metadata, call, timeout))
+            return Stream(self._send(metadata, call, timeout))
         if is_inside_grpc():
             return _send_at_once(partial(self._send, metadata, call, timeout))
         return self.start_async(metadata, call, timeout)
@@ -284,12 +225,7 @@ class Channel:
     def start_async(self, metadata: Metadata, call: Call[Any], timeout: float | None = None) -> PendingCall:
         """Send a call without waiting; return a future that is done on a thread of its own."""
         if call.streamed:
-            stream = self._send(metadata, call, timeout)
-            try:
-                return _Reading(stream, self._readers)
-            except RuntimeError:  # no thread can be started
-                _cancel(stream)
-                raise
+            return Reading(self._send(metadata, call, timeout), self._readers)
         request = call.request(self.pb)
         seconds = timeout_for_grpc(timeout or self.timeout)
         connection = self.connection.get()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 
@@ -10,10 +11,14 @@ import pytest
 from opentelemetry.instrumentation.grpc import GrpcInstrumentorClient
 
 from django_momento.cache import MomentoCache
-from django_momento.exceptions import CallTimedOut
+from django_momento.client.registry import clients
+from django_momento.exceptions import AuthenticationFailed, CallTimedOut
 from django_momento.local import LocalServer
 from tests.ecosystem.conftest import Configure
+from tests.kit.streams import let_status_come_first
+from tests.kit.waiting import eventually
 from tests.kit.wire import HANG_GUARD
+from tests.processes.sockets import established
 
 
 @pytest.fixture
@@ -78,3 +83,16 @@ def test_a_batch_that_takes_too_long_times_out(configure: Configure, momento: Lo
     with pytest.raises(CallTimedOut):
         cache.get_many(["a", "b"]) if face == "sync" else asyncio.run(cache.aget_many(["a", "b"]))
     momento.delay()
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_refused_batch_leaves_no_connection(
+    traced: MomentoCache, momento: LocalServer, monkeypatch: pytest.MonkeyPatch, face: str
+) -> None:
+    """Although the interceptor hides the call, some of whose events come after its status."""
+    let_status_come_first(monkeypatch)
+    momento.accept_only("another")
+    with pytest.raises(AuthenticationFailed):
+        traced.get_many(["a", "b"]) if face == "sync" else asyncio.run(traced.aget_many(["a", "b"]))
+    clients.close()
+    eventually(lambda: not established(os.getpid(), momento.address))

@@ -1,0 +1,119 @@
+"""Responses that are streams: read by a thread, and to the last event of their calls.
+
+gRPC's iterator of a stream ends with the status of the call. If the call is refused or cancelled, other
+events of it may come after the status. gRPC keeps a call until all its events are taken, and the call keeps
+its connection, even after the channel is closed. So the last events are taken here.
+
+gRPC has no public way to do this. If a version of it lacks one of its internal names that are used here, such
+a connection stays open until the process ends.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+from collections import deque
+from collections.abc import Generator
+from typing import Any
+
+from .. import forking
+from .fork_gate import gate
+from .readers import Readers
+
+# gRPC's number of the status CANCELLED.
+_CANCELLED = 1
+
+# Cancelled streams that no thread could be started for. The next thread that reads takes their last events.
+_unread: deque[Any] = deque()
+forking.register(after_in_child=_unread.clear)
+
+
+class Reading:
+    """A stream that a thread reads, as a future of the list of its messages.
+
+    Raises RuntimeError, and cancels the stream, if no thread can be started.
+    """
+
+    def __init__(self, stream: Any, readers: Readers) -> None:
+        self._stream = stream
+        try:
+            self._messages: concurrent.futures.Future[list[Any]] = readers.submit(_deliver, stream)
+        except RuntimeError:
+            _cancel(stream)
+            _unread.append(stream)
+            raise
+        self.result = self._messages.result
+        self.add_done_callback = self._messages.add_done_callback
+
+    def cancel(self) -> None:
+        """Cancel the call. The thread that reads takes its last events."""
+        _cancel(self._stream)
+
+
+class Stream:
+    """A stream that the caller's own thread reads when it wants the result."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def cancel(self) -> None:
+        """Cancel the call, and take its last events. No thread may be reading the stream."""
+        _cancel(self._stream)
+        # Not before: cancelling may wait for a lock of an interrupted thread, and a fork would wait for both.
+        with gate.enter():
+            _take_last_events(self._stream)
+
+    def result(self, timeout: float | None = None, /) -> list[Any]:
+        """Return the messages. Raises ``grpc.RpcError``. The call's own deadline bounds the wait."""
+        return _read(self._stream)
+
+
+def _deliver(stream: Any) -> list[Any]:
+    """Return the messages of a stream on a thread of our own, by which ``leaving`` finds that thread."""
+    while _unread:
+        with contextlib.suppress(IndexError):
+            _take_last_events(_unread.popleft())
+    return _read(stream)
+
+
+def _read(stream: Any) -> list[Any]:
+    """Return the messages of a stream. Raises ``grpc.RpcError``."""
+    try:
+        messages = list(stream)
+    except BaseException as error:
+        # gRPC raises the call itself. An interceptor may have returned another object in its place.
+        _take_last_events(error)
+        _take_last_events(stream)
+        raise
+    _take_last_events(stream)
+    return messages
+
+
+def _take_last_events(call: Any) -> None:
+    """Take the events that gRPC still has for a call. If it has not ended, it is cancelled.
+
+    An object that is not a call of gRPC's is left alone.
+    """
+    take_event: Any = getattr(call, "_consume_next_event", None)
+    native: Any = getattr(call, "_call", None)
+    if take_event is None or not hasattr(native, "operate"):
+        return
+    # An interruption, or a response that could not be decoded, ends the iterator, but not the call.
+    native.cancel(_CANCELLED, "")
+    # gRPC takes no more operations for a call without events. An operation of nothing is an event as well.
+    while native.operate((), None):
+        take_event()
+        take_event()
+
+
+def _cancel(stream: Any) -> None:
+    """Cancel a stream, or leave it to its deadline if it cannot be cancelled.
+
+    OpenTelemetry's interceptor returns a generator in place of gRPC's call. The call behind it ends if the
+    generator is closed, but while a thread reads the generator, no other thread can close it.
+    """
+    if isinstance(stream, Generator):
+        with contextlib.suppress(ValueError):
+            stream.close()
+    else:
+        stream.cancel()
