@@ -48,16 +48,21 @@ class Env(environ.Env):  # type: ignore[misc]  # django-environ has no types
             return dict(super().cache_url(var, default, backend))
         except ConfigurationError as error:
             refused = _copy(error)
+        except ValueError as error:
+            refused = _no_url(error)
         # A key may have been pasted into the URL, and error trackers show the frames of a traceback.
         del default
         raise refused
+
+    cache = cache_url
 
     @classmethod
     def cache_url_config(cls, url: str | ParseResult, backend: str | None = None) -> dict[str, Any]:
         """Return ``CACHES[alias]`` for a cache URL. Raises ConfigurationError for a wrong Momento URL."""
         text = url if isinstance(url, str) else url.geturl()
-        parsed = urlparse(text.strip())
+        parsed = None
         try:
+            parsed = urlparse(text.strip())
             if parsed.scheme in ("momento", "momento-local"):
                 return _read_url(parsed, backend or BACKEND)
             # An empty string, unlike an empty variable, is django-environ's way to ask for no cache.
@@ -65,6 +70,8 @@ class Env(environ.Env):  # type: ignore[misc]  # django-environ has no types
                 _check_scheme(text.strip(), parsed.scheme, cls.CACHE_SCHEMES)
         except ConfigurationError as error:
             refused = _copy(error)
+        except ValueError as error:
+            refused = _no_url(error)
         else:
             return dict(super().cache_url_config(url, backend))
         del url, text, parsed
@@ -75,6 +82,11 @@ def _copy(error: ConfigurationError) -> ConfigurationError:
     """Return the error without its traceback, whose frames hold the URL."""
     problems = [ConfigurationError(each.cause, each.fix, each.category) for each in error.problems]
     return ConfigurationError.combine(WHERE, problems)
+
+
+def _no_url(error: ValueError) -> ConfigurationError:
+    fix = f"Write {_EXAMPLE}, or {_LOCAL_EXAMPLE} for a local server."
+    return ConfigurationError(f"{WHERE} cannot be read as a URL: {quote(error, 100)}.", fix)
 
 
 def _check_scheme(text: str, scheme: str, known: Collection[str]) -> None:

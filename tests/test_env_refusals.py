@@ -150,13 +150,15 @@ def test_an_api_key_in_a_url_is_refused_and_not_shown(url: str, key: str) -> Non
     assert [] == shown_of(key, message)
 
 
-def test_no_frame_of_a_refused_url_shows_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Error trackers print each frame's local variables."""
-    url = f"momento://my-cache?secret_id={KEYS[0]}"
+@table("form", ["momento://my-cache?secret_id={}", "momento://[{}", "momento://{}]", "momento://{}\u2100"])
+def test_no_frame_of_a_refused_url_shows_a_key(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """Error trackers print each frame's local variables, also if the text cannot be split as a URL."""
+    url = form.format(KEYS[0])
     monkeypatch.setenv("CACHE_URL", url)
     calls: list[Any] = [
         lambda: Env.cache_url_config(url),
         lambda: Env().cache_url(),
+        lambda: Env().cache(),
         lambda: Env().cache_url("NO_SUCH_URL", default=url),
     ]
     for call in calls:
