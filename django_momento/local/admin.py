@@ -4,7 +4,8 @@ Each action has a path. The method does not matter, and an argument is the body,
 address bar is enough. Responses are JSON.
 
 The port needs no key. So it listens on loopback only, and it refuses requests of web pages: those with
-another ``Origin`` or ``Host`` than its own, and those that a browser marks as coming from another site.
+another ``Host``, ``Origin`` or ``Referer`` than its own, and those that a browser marks as coming from
+another site.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ class Admin:
             # A name that DNS resolves to this machine makes a browser send the name of a foreign site here.
             if not _is_this_machine(host):
                 return f"The Host {host!r} is not this machine. Use http://{HOST}:{self._port}."
-        for origin in request.values("origin"):
+        # Older browsers send an image's request without Origin and Sec-Fetch-Site, but with a Referer.
+        referers = [re.split(r"(?<![:/])[/?#]", referer)[0] for referer in request.values("referer")]
+        for origin in [*request.values("origin"), *referers]:
             host = origin.removeprefix("http://")
             if not (_is_this_machine(host) and host.endswith(f":{self._port}")):
                 return f"Web pages must not send commands, and the Origin {origin!r} is one. Use curl."

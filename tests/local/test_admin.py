@@ -247,8 +247,9 @@ def test_a_web_page_cannot_send_commands(server: LocalServer) -> None:
     origins += ["Origin: http://127.0.0.1:1", "Origin: http://localhost", "Origin: https://127.0.0.1:{port}"]
     # An image or a link has no Origin, but browsers tell where it is from.
     sites = [f"Sec-Fetch-Site: {site}" for site in ("cross-site", "same-site", "")]
+    referers = [header.replace("Origin", "Referer") + path for header in origins for path in ("/", "/a?b")]
     surprises = []
-    for header in [*hosts, *origins, *sites]:
+    for header in [*hosts, *origins, *sites, *referers]:
         headers = [header.format(port=server.admin_port)]
         if header not in hosts:
             headers.append(f"Host: 127.0.0.1:{server.admin_port}")
@@ -268,6 +269,7 @@ def test_this_machine_can_send_commands(server: LocalServer, host: Any) -> None:
         [],
         ["Sec-Fetch-Site: none"],
         [f"Origin: http://localhost:{server.admin_port}", "Sec-Fetch-Site: same-origin"],
+        [f"Referer: http://127.0.0.1:{server.admin_port}/counts?a#b"],
     ):
         assert request(server.admin_port, [f"Host: {host}", *headers]) == (200, {"operations": {}})
 
