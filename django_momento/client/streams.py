@@ -4,8 +4,8 @@ gRPC's iterator of a stream ends with the status of the call. If the call is ref
 events of it may come after the status. gRPC keeps a call until all its events are taken, and the call keeps
 its connection, even after the channel is closed. So the last events are taken here.
 
-gRPC has no public way to do this. If a version of it lacks one of its internal names that are used here, such
-a connection stays open until the process ends.
+This needs internal names of gRPC. If a version of it lacks one of them, such a connection stays open until
+the process ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .readers import Readers
 # gRPC's number of the status CANCELLED.
 _CANCELLED = 1
 
-# Cancelled streams that no thread could be started for. The next thread that reads takes their last events.
+# Cancelled streams whose threads could not be started. The next thread that reads takes their last events.
 _unread: deque[Any] = deque()
 forking.register(after_in_child=_unread.clear)
 
@@ -31,7 +31,7 @@ forking.register(after_in_child=_unread.clear)
 class Reading:
     """A stream that a thread reads, as a future of the list of its messages.
 
-    Raises RuntimeError, and cancels the stream, if no thread can be started.
+    Raises RuntimeError, and cancels the stream, if the thread cannot be started.
     """
 
     def __init__(self, stream: Any, readers: Readers) -> None:
@@ -57,7 +57,7 @@ class Stream:
         self._stream = stream
 
     def cancel(self) -> None:
-        """Cancel the call, and take its last events. No thread may be reading the stream."""
+        """Cancel the call, and take its last events. Call it only while the stream is not being read."""
         _cancel(self._stream)
         # Not before: cancelling may wait for a lock of an interrupted thread, and a fork would wait for both.
         with gate.enter():
@@ -100,7 +100,7 @@ def _take_last_events(call: Any) -> None:
         return
     # An interruption, or a response that could not be decoded, ends the iterator, but not the call.
     native.cancel(_CANCELLED, "")
-    # gRPC takes no more operations for a call without events. An operation of nothing is an event as well.
+    # gRPC refuses operations once all events of a call are taken. An empty operation is an event as well.
     while native.operate((), None):
         take_event()
         take_event()
