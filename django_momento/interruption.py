@@ -21,17 +21,17 @@ _IMPORT_SYSTEM = "importlib._bootstrap"
 
 def is_interruption(error: BaseException) -> bool:
     """Return whether the handler of a signal has raised an exception, to be asked where it is caught."""
-    # Python calls a handler with the number of the signal and the frame that it interrupted. Frames of Cython
-    # may lie between the two.
+    # Python calls a handler with the number of the signal and the frame that it interrupted. In a traceback
+    # frames of Cython may lie between the two, and the frames of Python's import system are missing.
     frames: set[int] = set()
     traceback = error.__traceback__
     while traceback is not None:
         frame = traceback.tb_frame
-        if frames:
-            for value in list(frame.f_locals.values()):
-                values = value if type(value) is tuple else (value,)
-                if any(type(each) is FrameType and id(each) in frames for each in values):
-                    return True
+        interrupted = {*frames, id(frame.f_back)}
+        for value in list(frame.f_locals.values()):
+            values = value if type(value) is tuple else (value,)
+            if any(type(each) is FrameType and id(each) in interrupted for each in values):
+                return True
         frames.add(id(frame))
         traceback = traceback.tb_next
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from django.core.cache.backends.locmem import LocMemCache
 
 import django_momento
 from django_momento.events import observers
+from django_momento.interruption import is_interruption
 from django_momento.migration.state import migrations
 from django_momento.sessions import SessionStore
 from tests.conftest import MakeCache
@@ -161,6 +163,24 @@ def test_a_time_limit_comes_out_of_either_side_of_a_migration(settings: Any, pha
     assert [] == lost
 
 
+def test_an_interruption_is_known_without_the_frame_that_it_came_in() -> None:
+    """Python removes the frames of its import system from tracebacks."""
+
+    def handler(signum: int, frame: object) -> None:
+        raise TimeLimit
+
+    def import_something() -> None:
+        handler(signal.SIGALRM, inspect.currentframe())
+
+    with pytest.raises(TimeLimit) as caught:
+        import_something()
+    traceback = caught.value.__traceback__
+    assert traceback is not None
+    assert traceback.tb_next is not None
+    traceback.tb_next = traceback.tb_next.tb_next
+    assert is_interruption(caught.value)
+
+
 # Handlers that need not let an interruption pass: they run on threads of their own, where Python calls no
 # handler of a signal, in commands, at the end of the process, or within repr().
 QUIET = {
@@ -169,6 +189,7 @@ QUIET = {
     "client.futures.cancel_elsewhere.cancel",
     "client.interrupts.release_interrupted_locks",
     "client.leaving.leave",
+    "client.loading._load_elsewhere.load",
     "client.readers.Readers.submit.work",
     "client.sdk._run_elsewhere.run",
     "credentials.function._call",

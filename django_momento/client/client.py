@@ -30,6 +30,7 @@ from .calls import WARM_UP, Operation, Request, Wait
 from .connecting import connect
 from .fork_gate import gate
 from .interrupts import release_interrupted_locks
+from .loading import load_transport
 from .metering import BackgroundRequests, Tally
 from .recovery import Recovery
 from .retry import Effect, PartialFailure, Policy, Sent, arun_policy, recover, run_policy
@@ -288,16 +289,14 @@ class Client:
 
     def _use_credential(self, epoch: object, credential: Credential, cache: str) -> bool:
         """Put a credential that was fetched to use; return whether it replaced another key."""
-        # Not during a fork: the child would wait for ever on the locks of imports that are half done.
+        # Loaded here: the SDK and gRPC cost a fifth of a second that no import should pay.
+        transport_class = load_transport()
         with gate.enter():
-            # Imported here: the SDK and gRPC cost a fifth of a second that no import should pay.
-            from .transport import Transport
-
             old = self._transport
             if epoch is not self._epoch:
                 return False
             if old is None:
-                self._transport = Transport(credential, self._options, self._breakers)
+                self._transport = transport_class(credential, self._options, self._breakers)
                 return False
             is_same_place = credential.same_place(old.credential)
             if is_same_place and credential.same_key(old.credential):
@@ -306,7 +305,7 @@ class Client:
             if is_same_place:
                 fresh = old.with_credential(credential)
             else:
-                fresh = Transport(credential, self._options, self._breakers)
+                fresh = transport_class(credential, self._options, self._breakers)
             # Its first call is made here, while the old one still holds the connection that they may share.
             try:
                 self._warm_up(fresh, cache)
