@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.browser.conftest import Visit
-from tests.browser.test_pages import PATHS, schemes
+from tests.browser.test_pages import PATHS, each_scheme
 from tests.browser.visitor import TAB_STOPS
 from tests.kit.tables import table
 
@@ -34,7 +34,7 @@ def test_the_first_stop_skips_the_navigation(visit: Visit, path):
     assert visitor.page.evaluate("document.querySelector('main').contains(document.activeElement)")
 
 
-@schemes
+@each_scheme
 @table("path", PATHS)
 def test_every_stop_can_be_seen(visit: Visit, path, scheme):
     """Wherever Tab leads, there is something in the window, with an outline around it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from example_project.pages import PAGES, STATUS
 from tests.browser.conftest import Visit
 from tests.browser.visitor import WINDOWS, Visitor, shows
@@ -9,7 +11,9 @@ from tests.kit.tables import table
 
 PATHS = ["/", *(f"/{page.name}/" for page in (*PAGES, STATUS))]
 
-schemes = table("scheme", ["light", "dark"])
+schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
+# The same within one test, for pages that two visitors do not change.
+each_scheme = table("scheme", ["light", "dark"])
 
 
 def obstacles(visitor: Visitor) -> list[str]:
@@ -23,7 +27,7 @@ def obstacles(visitor: Visitor) -> list[str]:
     return found
 
 
-@schemes
+@each_scheme
 @table("path", PATHS)
 def test_a_page_fits_and_excludes_nobody(visit: Visit, path, scheme):
     """A page answers 200, never scrolls sideways, has nothing for axe to find, and is the site's alone."""
@@ -48,7 +52,7 @@ def test_a_refusal_fits_and_excludes_nobody(visit: Visit, scheme):
     assert obstacles(visitor) == []
 
 
-@schemes
+@each_scheme
 def test_an_unknown_address_fits_and_excludes_nobody(visit: Visit, scheme):
     """So is the page of an address that does not exist."""
     visitor = visit(color_scheme=scheme)
@@ -57,7 +61,7 @@ def test_an_unknown_address_fits_and_excludes_nobody(visit: Visit, scheme):
     assert obstacles(visitor) == []
 
 
-@schemes
+@each_scheme
 def test_the_open_table_of_operations_fits_and_excludes_nobody(visit: Visit, scheme):
     """The status page's table, unfolded, is for every window too."""
     visitor = visit(color_scheme=scheme)
@@ -69,7 +73,7 @@ def test_the_open_table_of_operations_fits_and_excludes_nobody(visit: Visit, sch
     assert obstacles(visitor) == []
 
 
-@schemes
+@each_scheme
 def test_the_page_of_operations_is_linked_fits_and_excludes_nobody(visit: Visit, scheme):
     """The status page leads to the page that the package includes, which has the calls just made."""
     visitor = visit(color_scheme=scheme)
