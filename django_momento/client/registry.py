@@ -5,6 +5,8 @@ A forked child forgets the connections that it inherited, and its clients connec
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from .. import forking
 from ..conf.options import ConnectionOptions
 from .client import Client
@@ -18,6 +20,10 @@ class ClientRegistry:
 
     def __repr__(self) -> str:
         return f"<ClientRegistry of {[*self._clients.values()]}>"
+
+    def __iter__(self) -> Iterator[Client]:
+        """Iterate over the clients that there are."""
+        return iter([*self._clients.values()])
 
     def get(self, options: ConnectionOptions) -> Client:
         """Return the client for these options: the same one for as long as the process lives."""

@@ -31,7 +31,7 @@ async def use(cache: MomentoCache, name: str) -> list[object]:
 
 def connected_clients() -> int:
     """How many clients this process has."""
-    return sum(client.credential is not None for client in clients._clients.values())
+    return sum(client.credential is not None for client in clients)
 
 
 RIGHT = [1, ["a", "b"], True, 3, None]
