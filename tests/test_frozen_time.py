@@ -174,3 +174,14 @@ def test_a_lock_that_was_released_is_free_under_a_frozen_time(
         for _ in range(2):
             with cache.lock("job", 60, blocking_timeout=HANG_GUARD):
                 pass
+
+
+@moments
+def test_a_server_in_this_process_delays_by_the_real_time(freeze: Freeze, moment: datetime.datetime) -> None:
+    """So that a call that it delays under a frozen time gets its response."""
+    with freeze(moment), LocalServer(caches=[CACHE_NAME]) as server:
+        options = {"CREDENTIALS": "local", "ENDPOINT": server.address, "CLIENT_TIMEOUT": HANG_GUARD}
+        cache = MomentoCache(CACHE_NAME, {"OPTIONS": options})
+        cache.set("key", 1)
+        server.delay(20)
+        assert [cache.get("key"), in_another_thread(lambda: cache.aget("key"))] == [1, 1]

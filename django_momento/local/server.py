@@ -17,11 +17,12 @@ import grpc.aio
 
 from . import admin
 from .address import check_free, format_address
+from .clock import Clock, keep_real_time, monotonic_ms
 from .dispatch import Dispatcher
 from .errors import ServerStopping
 from .limits import NO_LIMITS, UNLIMITED, Limits, RateLimit
 from .proxy import Proxy
-from .storage.retention import DEFAULT_MAX_MEMORY, Clock, Retention, monotonic_ms
+from .storage.retention import DEFAULT_MAX_MEMORY, Retention
 from .storage.store import Store
 from .tls import TlsFiles
 
@@ -226,8 +227,9 @@ class LocalServer:
             listening.set_exception(error)
 
     async def _serve_until_requested(self, listening: Future[None]) -> None:
-        stop = asyncio.Event()
-        self._request_stop = partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        keep_real_time(loop)
+        self._request_stop = partial(loop.call_soon_threadsafe, stop.set)
         await self.serve(stop, partial(listening.set_result, None))
 
 

@@ -18,7 +18,7 @@ from ..client.registry import clients
 from ..conf.options import CONNECTION_FIELDS
 from ..exceptions import ConfigurationError
 from ..local import LocalServer
-from ..local.storage.retention import monotonic_ms
+from ..local.clock import monotonic_ms
 
 # The options of a connection that tests keep: all others say where the key comes from.
 _KEPT = frozenset({"CONFIGURATION", "CLIENT_TIMEOUT", "READ_CONCERN"})

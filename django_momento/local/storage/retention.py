@@ -9,16 +9,13 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
 
+from ..clock import Clock, monotonic_ms
 from ..limits import NO_LIMITS, Limits
 from .collections import Value
 
-Clock = Callable[[], int]
 ItemsByKey = dict[bytes, "Item"]
 
 DEFAULT_MAX_MEMORY = 256 * 1024 * 1024
@@ -30,37 +27,6 @@ ITEM_OVERHEAD = 512
 # Expiries are only ever added to the heap. If those of items that are gone or rescheduled outnumber the live
 # ones by this much, they are removed together.
 MAX_STALE_EXPIRIES = 1000
-
-
-def _real_clock() -> Callable[[], int]:
-    # Partial objects, which freezegun does not replace.
-    if hasattr(time, "clock_gettime_ns"):
-        return partial(time.clock_gettime_ns, time.CLOCK_MONOTONIC)
-    return partial(time.monotonic_ns)  # Windows
-
-
-class MonotonicClock:
-    """Return milliseconds that pass with the real time, and with a time that a test has frozen and moves on.
-
-    Without the real time a lock that was released under a frozen time would stay taken, because a release is
-    a TTL of a millisecond. When the freeze ends the frozen time goes back, and this clock does not.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._read_real = _real_clock()
-        self._real = self._read_real()
-        self._shown = self._now = time.monotonic_ns()
-
-    def __call__(self) -> int:
-        with self._lock:
-            real, shown = self._read_real(), time.monotonic_ns()
-            self._now += max(real - self._real, shown - self._shown)
-            self._real, self._shown = real, shown
-            return self._now // 1_000_000
-
-
-monotonic_ms = MonotonicClock()
 
 
 class Entry:
