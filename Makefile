@@ -20,9 +20,9 @@ DEMO := .cache/demo
 DEMO_READY := $(DEMO)/.installed
 SITE := .cache/site
 EXTRAS := encryption,lz4,msgpack,opentelemetry,prometheus,zstd
-# Most tests wait for servers and processes, so one more than the cores costs nothing. The workers are named
+# Most tests wait for servers and processes, so two more than the cores cost nothing. The workers are named
 # in full, because a variable in place of `-X dev` would reach the processes that tests start.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 PARALLEL = --dist worksteal --tx "$(WORKERS)*popen//python=$(BIN)/python -X dev"
 # Measured over the tests of this project and those with other packages; `make coverage` then reports it.
 COVERAGE = --cov --cov-config=setup.cfg --cov-report= --cov-fail-under=0

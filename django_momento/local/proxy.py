@@ -43,6 +43,20 @@ class Connections:
             await writer.wait_closed()
 
 
+async def close(server: asyncio.Server) -> None:
+    """Close a server after the connections that it has accepted are made.
+
+    If it were closed before, Python would leave their sockets open (seen with 3.11).
+    """
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # the loop of Windows has no readers
+        for listener in server.sockets:
+            loop.remove_reader(listener.fileno())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    server.close()
+
+
 class Proxy:
     """``accepted`` counts the connections since the proxy was created."""
 
@@ -71,7 +85,7 @@ class Proxy:
     async def stop(self) -> None:
         self._is_stopped = True
         if self._server is not None:
-            self._server.close()
+            await close(self._server)
             self.drop()
             await asyncio.gather(*self._connections, return_exceptions=True)
             await self._ends.abort()

@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import Future
 from types import TracebackType
 
-from django_momento.local.proxy import Connections
+from django_momento.local.proxy import Connections, close
 
 # Closing a socket with this option resets the connection.
 _LINGER_NOT = struct.pack("ii", 1, 0)
@@ -65,10 +65,7 @@ class TcpProxy:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self._begun.set_result((asyncio.get_running_loop(), ended, server.sockets[0].getsockname()[1]))
         await ended.wait()
-        server.close()
-        # The handler of a connection that was accepted begins in a later turn of the loop.
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await close(server)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
