@@ -89,7 +89,7 @@ class CallEvent:
 
     ``error`` is the name of the exception that ended the call, or None. It is there also if IGNORE_EXCEPTIONS
     hid the exception. ``served_from`` is ``momento``, or ``near`` if a value came from the memory of this
-    process, or ``stale`` if one came from there because Momento could not answer.
+    process, or ``stale`` if one came from there because Momento could not be reached.
     """
 
     __slots__ = (

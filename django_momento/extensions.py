@@ -57,7 +57,7 @@ class ExtendedCache(OperationCache):
 
         After ``timeout`` the value can be kept for ``stale`` more seconds. One caller recomputes it then, and
         the others get the old value at once. With ``lease``, one process of all runs ``default``, as long as
-        Momento answers and ``default`` takes less than ``lease`` seconds.
+        Momento responds and ``default`` takes less than ``lease`` seconds.
 
         ``tags`` are names with which invalidate_tags() forgets the value, also while ``default`` runs. A
         value that cannot be read back is replaced. If another caller has stored a value meanwhile, return

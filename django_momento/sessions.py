@@ -96,7 +96,7 @@ class SessionStore(CacheSessionStore):
         return self._cache if isinstance(self._cache, MomentoCache) else None
 
     def _get_new_session_key(self) -> str:
-        # Of 165 random bits: a question whether it is free would always have the same answer.
+        # Of 165 random bits: a check whether it is free would always succeed.
         return get_random_string(_KEY_LENGTH, VALID_KEY_CHARS)
 
     async def _aget_new_session_key(self) -> str:

@@ -47,7 +47,7 @@ class Tally:
     ``requests`` counts the requests to Momento. ``bytes_sent`` and ``bytes_received`` count keys and values.
     ``largest`` is the size of the largest value, in bytes. ``hits`` and ``misses`` count the keys that
     were looked up, after all retries. ``served_from`` is ``momento``, or ``near`` if a value came from the
-    memory of this process, or ``stale`` if one came from there because Momento could not answer.
+    memory of this process, or ``stale`` if one came from there because Momento could not be reached.
     """
 
     __slots__ = (

@@ -24,7 +24,7 @@ _SENTENCES = {
 # Less evidence decides for nothing.
 MIN_SECONDS = 3600
 MIN_READS = 1000
-# A cache that answers fewer reads is hardly worth its price.
+# A cache that serves fewer reads is hardly worth its price.
 MIN_HIT_RATE = 0.3
 # Fewer keys of a sample may have no likeness to all keys.
 MIN_SAMPLED_KEYS = 100

@@ -1,4 +1,4 @@
-"""Leases: at most one process computes a value at a time, as long as Momento answers.
+"""Leases: at most one process computes a value at a time, as long as Momento responds.
 
 A lease is a key beside the value's, which only ``SetIf`` touches, because Momento leaves a mix with Set and
 Delete undefined. Its value is a token of the holder. It ends by itself after its time, or when the holder
