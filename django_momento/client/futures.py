@@ -99,8 +99,7 @@ def cancel_elsewhere(futures: Sequence[Any]) -> None:
 
     is_done = threading.Lock()
     is_done.acquire()
-    with suppress(RuntimeError):
-        threads.run(cancel)
+    if threads.try_to_run(cancel):
         is_done.acquire(timeout=_MAX_CANCELLING)
 
 

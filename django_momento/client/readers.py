@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from .. import forking
+from ..interruption import raise_foreign
 
 T = TypeVar("T")
 Work = Callable[[], object]
@@ -51,6 +52,15 @@ class Threads:
             threading.Thread(target=self._loop, args=(function,), name="momento-reader", daemon=True).start()
         else:
             self._work.put(function)
+
+    def try_to_run(self, function: Work) -> bool:
+        """Run a function, and return whether a thread could be started for it."""
+        try:
+            self.run(function)
+        except Exception as error:  # noqa: BLE001 - threads fail to start in several ways
+            raise_foreign(error)
+            return False
+        return True
 
     def _loop(self, function: Work) -> None:
         while True:

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..clock import monotonic
-from ..interruption import is_foreign
+from ..interruption import is_foreign, raise_foreign
 from .decoding import note
 from .errors import TRANSPORT_ERRORS
 
@@ -115,6 +115,7 @@ def keep_causes(kind: type[BaseException]) -> None:
         if error is None or isinstance(error, TRANSPORT_ERRORS):
             return
         if _is_called_by_us(sys._getframe(1)):  # noqa: SLF001 - its one name
+            raise_foreign(error)
             # The frames of a traceback hold the connection.
             error.__traceback__ = None
             made.__cause__ = error

@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import Any
 
 from momento import CacheClient, CredentialProvider
@@ -20,6 +19,7 @@ from ..clock import monotonic, wall
 from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
 from ..exceptions import CallTimedOut, MomentoCacheError
+from ..interruption import raise_foreign
 from . import sdk
 from .batching import GetBatchers
 from .breaker import Breakers, CircuitBreaker
@@ -188,8 +188,7 @@ class Transport:
         if passage is not None:
             passage.leave()
         # Not on this thread: gRPC's may hold the lock of the call, and wait for one that this thread holds.
-        with suppress(RuntimeError):
-            threads.run(pending.cancel)
+        threads.try_to_run(pending.cancel)
         if not call.streamed:  # A stream is read by a thread of ours, which delivers its deadline.
             self._channel(call).discard(generation)
         return self._sent(cache, call).error_for_status("DEADLINE_EXCEEDED", "")
@@ -295,7 +294,8 @@ class Transport:
         )
         try:
             closer.start()
-        except RuntimeError:  # the process may have no more threads, or be about to end
+        except Exception as error:  # noqa: BLE001 - threads fail to start in several ways
+            raise_foreign(error)
             self._close(successor)
             return None
         return closer

@@ -15,13 +15,18 @@ from typing import Any
 
 import pytest
 
+from django_momento.client import operations
+from django_momento.client.client import Client
+from django_momento.client.readers import threads
 from django_momento.client.rotation import LOOK_EVERY, NEVER, Rotation
 from django_momento.client.single_flight import Overdue, SingleFlight
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials import boundary
 from django_momento.credentials.credential import Credential, fetch
 from django_momento.exceptions import CredentialError
+from django_momento.local import LocalServer
 from tests.kit import rotating as fixtures
+from tests.kit.clients import make_client
 from tests.kit.clock import Clock
 from tests.kit.rotating import Holder, Source, credential, landed, looked, make_rotation
 from tests.kit.tables import table
@@ -235,3 +240,42 @@ def test_a_run_that_is_overdue_is_replaced() -> None:
         assert "the key" == flight.run()
         may_end.set()
         assert "the key" == stuck.result(HANG_GUARD)
+
+
+def interrupt_and_hide(thread: threading.Thread) -> None:
+    """Fail as ``Thread.start`` does that a signal's handler interrupts while it waits for the thread."""
+    try:
+        interrupt()
+    except TimeLimit:
+        raise RuntimeError("release unlocked lock")  # noqa: B904 - it is the context
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with LocalServer(caches=["tests"]) as server:
+        client = make_client(server.port)
+        client.run("tests", operations.get(b"k"))
+        yield client
+        client.close()
+
+
+def test_a_time_limit_comes_out_of_the_start_of_a_thread(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the thread's own error has taken its place, which is no lack of threads."""
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupt_and_hide)
+        for act in (lambda: threads.try_to_run(int), client.close):
+            with pytest.raises(TimeLimit):
+                act()
+
+
+def test_a_time_limit_comes_out_of_the_sdk_that_makes_an_error_of_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its log lines do not tell of it."""
+    sdk = "momento.internal.synchronous._scs_data_client._ScsDataClient"
+    monkeypatch.setattr(f"{sdk}._log_request_error", lambda *_: None)
+    monkeypatch.setattr(f"{sdk}._build_stub", interrupt)
+    with pytest.raises(TimeLimit):
+        client.run("tests", operations.get(b"k"))
