@@ -14,11 +14,13 @@ import concurrent.futures
 import contextlib
 from collections import deque
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 from .. import forking
+from ..interruption import is_foreign
 from .fork_gate import gate
-from .readers import Readers
+from .readers import Readers, threads
 
 # gRPC's number of the status CANCELLED.
 _CANCELLED = 1
@@ -81,6 +83,11 @@ def _read(stream: Any) -> list[Any]:
     try:
         messages = list(stream)
     except BaseException as error:
+        if is_foreign(error):
+            _cancel(stream)
+            # Not here: if it came while gRPC counted an event, gRPC waits for ever for one that was taken.
+            threads.try_to_run(partial(_take_last_events, stream))
+            raise
         # gRPC raises the call itself. An interceptor may have returned another object in its place.
         _take_last_events(error)
         _take_last_events(stream)

@@ -17,7 +17,7 @@ import pytest
 
 from django_momento.client import operations
 from django_momento.client.client import Client
-from django_momento.client.readers import threads
+from django_momento.client.readers import Threads
 from django_momento.client.rotation import LOOK_EVERY, NEVER, Rotation
 from django_momento.client.single_flight import Overdue, SingleFlight
 from django_momento.conf.options import ConnectionOptions
@@ -265,7 +265,7 @@ def test_a_time_limit_comes_out_of_the_start_of_a_thread(
     """Also if the thread's own error has taken its place, which is no lack of threads."""
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", interrupt_and_hide)
-        for act in (lambda: threads.try_to_run(int), client.close):
+        for act in (lambda: Threads().try_to_run(int), client.close):
             with pytest.raises(TimeLimit):
                 act()
 
