@@ -7,6 +7,7 @@ locked.
 from __future__ import annotations
 
 import dis
+import gc
 import signal
 import sys
 from collections.abc import Callable, Collection
@@ -38,6 +39,8 @@ class Call:
         self._spared = [function.__code__ for function in spared]
         before, hook_before = signal.signal(signal.SIGALRM, _stop), sys.unraisablehook
         sys.unraisablehook = self._report
+        # Destructors of any library could run at any moment, and lose the exception.
+        gc.disable()
         sys.setprofile(self._profile)
         try:
             try:
@@ -47,6 +50,7 @@ class Call:
         except BaseException as error:  # noqa: BLE001 - the caller looks at it
             self.error = error
         finally:
+            gc.enable()
             sys.unraisablehook = hook_before
             signal.signal(signal.SIGALRM, before)
 
