@@ -14,13 +14,11 @@ import concurrent.futures
 import contextlib
 from collections import deque
 from collections.abc import Generator
-from functools import partial
 from typing import Any
 
 from .. import forking
-from ..interruption import is_foreign
 from .fork_gate import gate
-from .readers import Readers, threads
+from .readers import Readers
 
 # gRPC's number of the status CANCELLED.
 _CANCELLED = 1
@@ -57,16 +55,20 @@ class Stream:
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self._is_read = False
 
     def cancel(self) -> None:
-        """Cancel the call, and take its last events. Call it only while the stream is not being read."""
+        """Cancel the call, and take its last events if nobody has read it: whoever reads it takes them."""
         _cancel(self._stream)
+        if self._is_read:
+            return
         # Not before: cancelling may wait for a lock of an interrupted thread, and a fork would wait for both.
         with gate.enter():
             _take_last_events(self._stream)
 
     def result(self, timeout: float | None = None, /) -> list[Any]:
         """Return the messages. Raises ``grpc.RpcError``. The call's own deadline bounds the wait."""
+        self._is_read = True
         return _read(self._stream)
 
 
@@ -83,10 +85,9 @@ def _read(stream: Any) -> list[Any]:
     try:
         messages = list(stream)
     except BaseException as error:
-        if is_foreign(error):
+        if _has_interrupted_grpc(error):
+            # gRPC may have taken an event and not counted it. It would wait for that event for ever.
             _cancel(stream)
-            # Not here: if it came while gRPC counted an event, gRPC waits for ever for one that was taken.
-            threads.try_to_run(partial(_take_last_events, stream))
             raise
         # gRPC raises the call itself. An interceptor may have returned another object in its place.
         _take_last_events(error)
@@ -94,6 +95,16 @@ def _read(stream: Any) -> list[Any]:
         raise
     _take_last_events(stream)
     return messages
+
+
+def _has_interrupted_grpc(error: BaseException) -> bool:
+    """Return whether an error came while gRPC's native code waited for an event, or counted it."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename.endswith((".pyx", ".pxi")):
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def _take_last_events(call: Any) -> None:

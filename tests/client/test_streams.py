@@ -103,3 +103,13 @@ def test_a_stream_that_no_thread_can_read_leaves_no_connection_after_the_next_is
         with pytest.raises(RuntimeError, match="can't start"):
             channel.start_async(METADATA, CALL)
     assert 2 == len(channel.start_async(METADATA, CALL).result(HANG_GUARD))
+
+
+def test_a_stream_that_was_read_is_only_cancelled(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gRPC may wait for ever for an event that it had taken when its reader was interrupted."""
+    stream = channel.start(METADATA, CALL)
+    assert 2 == len(stream.result())
+    taken: list[Any] = []
+    monkeypatch.setattr("django_momento.client.streams._take_last_events", taken.append)
+    stream.cancel()
+    assert [] == taken
