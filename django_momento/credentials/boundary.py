@@ -28,7 +28,7 @@ FETCH_TIMEOUT = 15.0
 MAX_THREADS = 32
 
 # Seconds that a fork waits for an import, and an import for another one.
-_IMPORT_TIMEOUT = 2.0
+IMPORT_TIMEOUT = 2.0
 
 
 class RedactedTraceback(Exception):
@@ -151,7 +151,7 @@ class _ImportLock:
     def __call__(self) -> Iterator[None]:
         # A module that hangs in its import must not hold the imports of other sources.
         lock = self._lock
-        has_lock = lock.acquire(timeout=_IMPORT_TIMEOUT)
+        has_lock = lock.acquire(timeout=IMPORT_TIMEOUT)
         try:
             yield
         finally:
@@ -159,7 +159,7 @@ class _ImportLock:
                 lock.release()
 
     def before_fork(self) -> None:
-        self._is_held_for_fork = self._lock.acquire(timeout=_IMPORT_TIMEOUT)
+        self._is_held_for_fork = self._lock.acquire(timeout=IMPORT_TIMEOUT)
 
     def after_fork_in_parent(self) -> None:
         if self._is_held_for_fork:

@@ -122,6 +122,16 @@ class LocalServer:
         """
         return self._dispatcher.operations
 
+    @property
+    def memory_used(self) -> int:
+        """Return the bytes that items and topics take of ``max_memory``."""
+        return self._store.memory_used()
+
+    @property
+    def subscriptions(self) -> int:
+        """Return how many subscriptions to topics are open, over all caches."""
+        return self._store.subscription_count()
+
     def reset_calls(self) -> None:
         """Count calls and operations from 0."""
         self._dispatcher.reset_counts()

@@ -326,7 +326,7 @@ def test_a_module_that_hangs_in_its_import_holds_no_other_source(
     is_importing = threading.Event()
     monkeypatch.setattr(threading, "is_importing", is_importing, raising=False)
     monkeypatch.setattr(threading, "may_go_on", release, raising=False)
-    monkeypatch.setattr(boundary, "_IMPORT_TIMEOUT", 0.05)
+    monkeypatch.setattr(boundary, "IMPORT_TIMEOUT", 0.05)
     thread = threading.Thread(target=failure, args=(ConnectionOptions("hanging_keys.current"),))
     thread.start()
     assert is_importing.wait(HANG_GUARD)

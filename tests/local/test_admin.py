@@ -324,4 +324,4 @@ def test_stopping_with_a_blocked_client_does_not_hang(connect: Connect) -> None:
     wire.ping()
     urllib.request.urlopen(f"http://127.0.0.1:{server.admin_port}/block", timeout=HANG_GUARD).close()
     server.stop()
-    assert server._thread is None
+    assert not server.is_running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +17,13 @@ from momento_wire_types import cachepubsub_pb2, controlclient_pb2, token_pb2
 
 from django_momento.local import LocalServer
 from django_momento.local.casing import snake_case
+from django_momento.local.dispatch import Dispatcher
+from django_momento.local.services.pubsub import Pubsub
 from django_momento.local.services.scalars import Scalars
-from django_momento.local.storage.store import Cache
+from django_momento.local.storage.retention import Retention
+from django_momento.local.storage.store import Cache, Store
 from tests.kit.tables import table
-from tests.kit.wire import Wire, refusal, status
+from tests.kit.wire import HANG_GUARD, Wire, refusal, status
 from tests.local.conftest import Connect
 
 KEY = "right-key"
@@ -142,21 +146,33 @@ def test_calls_are_counted_by_name_also_when_refused(wire: Wire, server: LocalSe
     assert server.calls == {}
 
 
-def test_a_call_is_one_step_for_other_threads(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Any:
+def rpc_handler(store: Store, method: str) -> Any:
+    """Return the handler of a method, as gRPC finds it among the services of a dispatcher."""
+    call = SimpleNamespace(method=method, invocation_metadata=())
+    handlers = [service.service(call) for service in Dispatcher(store).services()]
+    return next(handler for handler in handlers if handler is not None)
+
+
+def test_a_call_is_one_step_for_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A servicer reads, decides and writes while it holds the store."""
-    held = []
+    store = Store(Retention())
+    store.create("cache")
+    acquired = []
 
     def get(self: Scalars, cache: Any, request: Any) -> Any:
-        held.append(cache._lock._is_owned())
+        with ThreadPoolExecutor(1) as other:
+            acquired.append(other.submit(store.lock.acquire, blocking=False).result(HANG_GUARD))
         return pb._GetResponse(result=pb.Miss)
 
     monkeypatch.setattr(Scalars, "get", get)
-    with LocalServer(caches=["cache"]) as server:
-        connect(server).Get(pb._GetRequest(cache_key=b"k"))
-    assert held == [True]
+    handler = rpc_handler(store, "/cache_client.Scs/Get")
+    context = SimpleNamespace(invocation_metadata=lambda: (("cache", "cache"),))
+    response = asyncio.run(handler.unary_unary(pb._GetRequest(cache_key=b"k"), context))
+    assert (acquired, response.result) == ([False], pb.Miss)
+    assert store.lock.acquire(blocking=False)
 
 
-def test_a_client_that_hung_up_ends_its_stream(server: LocalServer) -> Any:
+def test_a_client_that_hung_up_ends_its_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest is not sent, and it is no error of the server's."""
     sent, ended = [], []
 
@@ -169,10 +185,12 @@ def test_a_client_that_hung_up_ends_its_stream(server: LocalServer) -> Any:
             ended.append(True)
 
     async def hang_up() -> None:
-        stream = server._dispatcher._stream("GetBatch", lambda metadata, request: responses())
-        async with aclosing(stream(None, SimpleNamespace(invocation_metadata=tuple))) as call:
+        handler = rpc_handler(Store(Retention()), "/cache_client.pubsub.Pubsub/Subscribe")
+        stream = handler.unary_stream(None, SimpleNamespace(invocation_metadata=tuple))
+        async with aclosing(stream) as call:
             assert await anext(call) == 0
 
+    monkeypatch.setattr(Pubsub, "subscribe", lambda self, request: responses())
     asyncio.run(hang_up())
     assert (sent, ended) == ([0], [True])
 

@@ -23,7 +23,7 @@ from django_momento.local.limits import ON_DEMAND
 from django_momento.local.storage.retention import DEFAULT_MAX_MEMORY
 from django_momento.local.tls import TlsFiles
 from django_momento.local.units import parse_size
-from django_momento.management.commands.momento_local import Command, _tls_files
+from django_momento.management.commands.momento_local import Command
 from tests.kit.certificates import make_certificate
 from tests.kit.tables import table
 from tests.kit.wire import HANG_GUARD, Wire, status
@@ -120,8 +120,9 @@ def test_the_help_says_what_it_is_for() -> None:
     assert "never use it in production" in text
 
 
-def test_all_arguments_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server gets each value of the command line."""
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
+    """The arguments of each server that the command makes, by position and by name."""
     made = []
 
     class Recorded(LocalServer):
@@ -130,6 +131,11 @@ def test_all_arguments_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None
             super().__init__(*args, **kwargs)
 
     monkeypatch.setattr("django_momento.local.server.LocalServer", Recorded)
+    return made
+
+
+def test_all_arguments_reach_the_server(made: list[tuple[Any, Any]]) -> None:
+    """The server gets each value of the command line."""
     arguments = "--host=localhost --port=0 --api-key=a --api-key=b --cache=c --cache=d --max-memory=64M"
     arguments += " --on-demand --rate-limit=7 --replica-lag=50ms --evict=0.01 --admin-port=0"
     call_command("momento_local", *arguments.split(), stdout=SignalWhenReady())
@@ -194,10 +200,15 @@ def test_a_bad_argument_is_a_command_error(option: Any, value: Any, message: Any
         call_command("momento_local", **{"port": 0, option: value})
 
 
-def test_certificate_and_key_together_mean_tls() -> None:
+def test_certificate_and_key_together_mean_tls(made: list[tuple[Any, Any]], tmp_path: Path) -> None:
     """Neither means none."""
-    assert _tls_files("cert.pem", "key.pem") == TlsFiles("cert.pem", "key.pem")
-    assert None is _tls_files(None, None)
+    files = make_certificate(tmp_path, "127.0.0.1")
+    call_command(
+        "momento_local", port=0, tls_cert=files.certificate, tls_key=files.key, stdout=SignalWhenReady()
+    )
+    call_command("momento_local", port=0, stdout=SignalWhenReady())
+    expected = [TlsFiles(files.certificate, files.key), None]
+    assert [keywords["tls"] for _, keywords in made] == expected
 
 
 @table(

@@ -58,6 +58,11 @@ def until(condition: Any) -> None:
         time.sleep(0.01)
 
 
+def server_threads() -> set[threading.Thread]:
+    """Return the threads of all running servers of this process."""
+    return {thread for thread in threading.enumerate() if thread.name == "momento-local"}
+
+
 def run_program(text: Any) -> Any:
     """Run a program in a process of its own. Return its status and its output."""
     # Python warns of any fork beside threads, and the program is about one.
@@ -179,8 +184,9 @@ def test_expired_items_are_swept_without_being_asked_for(
 ) -> None:
     """An idle server gives the memory of expired items back."""
     wire.Set(pb._SetRequest(cache_key=b"k", cache_body=b"v", ttl_milliseconds=10))
+    assert server.memory_used > 0
     clock.advance(10)
-    until(lambda: server._store.memory_used() == 0)
+    until(lambda: server.memory_used == 0)
 
 
 def test_the_least_recently_used_items_make_room(connect: Connect) -> None:
@@ -270,12 +276,13 @@ def test_stopping_twice_or_before_the_start_is_harmless() -> None:
 
 def test_stopping_ends_the_thread_and_every_connection(connect: Connect) -> None:
     """A client that stays connected does not keep the server alive, and loses its connection."""
+    others = server_threads()
     with LocalServer() as server:
         wire = connect(server)
         wire.ping()
         states: list[grpc.ChannelConnectivity] = []
         wire.channel.subscribe(states.append)
-        thread = server._thread
+        [thread] = server_threads() - others
     assert not thread.is_alive()
     until(lambda: states and states[-1] is not grpc.ChannelConnectivity.READY)
 
@@ -293,8 +300,10 @@ def test_a_restarted_server_has_its_port_and_its_items(connect: Connect) -> None
 
 def test_the_thread_is_a_daemon_with_a_name() -> None:
     """It shows up in a thread dump, and never holds up the end of the process."""
-    with LocalServer() as server:
-        assert (server._thread.name, server._thread.daemon) == ("momento-local", True)
+    others = set(threading.enumerate())
+    with LocalServer():
+        started = set(threading.enumerate()) - others
+        assert ("momento-local", True) in {(thread.name, thread.daemon) for thread in started}
 
 
 def test_a_program_that_forgets_to_stop_ends_all_the_same() -> None:
@@ -347,16 +356,17 @@ def test_serving_in_the_foreground_ends_with_its_event(connect: Connect) -> None
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_server_that_breaks_down_later_does_not_do_so_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thread ends with the error, for the interpreter to report."""
-    reported = []
+    reported, threads = [], []
     monkeypatch.setattr(threading, "excepthook", lambda report: reported.append(report.exc_type))
 
     async def break_down(self, stop: Any, listening: Any) -> None:
+        threads.append(threading.current_thread())
         listening()
         raise ZeroDivisionError
 
     monkeypatch.setattr(LocalServer, "serve", break_down)
-    with LocalServer() as server:
-        server._thread.join(HANG_GUARD)
+    with LocalServer():
+        threads[0].join(HANG_GUARD)
     assert reported == [ZeroDivisionError]
 
 

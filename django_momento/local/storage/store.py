@@ -60,6 +60,10 @@ class Store:
         with self.lock:
             return list(self._caches)
 
+    def subscription_count(self) -> int:
+        with self.lock:
+            return sum(cache.topics.subscription_count() for cache in self._caches.values())
+
     def end_subscriptions(self, reason: Exception) -> None:
         with self.lock:
             for cache in self._caches.values():

@@ -245,6 +245,16 @@ class Topics:
                 if not topic.subscriptions and not topic.serial:
                     topic.remove(self._retention)
 
+    def names(self) -> list[str]:
+        """Return the names of the topics that have messages or subscribers."""
+        with self._lock:
+            return list(self._topics)
+
+    def subscription_count(self) -> int:
+        """Return how many subscriptions to any of the topics are open."""
+        with self._lock:
+            return sum(len(topic.subscriptions) for topic in self._topics.values())
+
     def end(self, reason: Exception) -> None:
         """End all subscriptions. The messages stay."""
         with self._lock:

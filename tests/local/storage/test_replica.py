@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any
@@ -11,7 +12,8 @@ from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import controlclient_pb2
 
 from django_momento.local import LocalServer
-from django_momento.local.storage.retention import Retention
+from django_momento.local.storage.replica import Past
+from django_momento.local.storage.retention import ITEM_OVERHEAD, Retention, memory_needed
 from django_momento.local.storage.store import Cache, Store
 from tests.kit.tables import table
 from tests.kit.wire import Wire
@@ -122,8 +124,9 @@ def test_an_item_that_expires_is_gone_without_a_lag(late: Wire, clock: FakeClock
 
 
 def test_earlier_versions_are_kept_for_the_lag_only(clock: FakeClock) -> None:
-    """So that memory does not grow with the writes."""
-    store = Store(Retention(clock), replica_lag=LAG)
+    """Memory does not grow with the writes: it holds the items, and that the last one was missing before."""
+    retention = Retention(clock)
+    store = Store(retention, replica_lag=LAG)
     store.create("cache")
     cache = store.cache("cache")
     for _ in range(10):
@@ -131,7 +134,23 @@ def test_earlier_versions_are_kept_for_the_lag_only(clock: FakeClock) -> None:
             cache.put(b"%d" % number, b"v", TTL)
         clock.advance(LAG)
     cache.put(b"last", b"v", TTL)
-    assert len(cache._past._changes) == len(cache._past._versions) == 1
+    keys = [b"%d" % number for number in range(100)] + [b"last"]
+    items = sum(memory_needed(key, b"v") for key in keys)
+    assert retention.memory_used == items + ITEM_OVERHEAD + len(b"last")
+
+
+def test_a_key_that_is_written_once_is_forgotten_after_the_lag(clock: FakeClock) -> None:
+    """So that memory does not grow with the number of different keys either."""
+    past = Past(Retention(clock), LAG)
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            past.remember(b"%d" % number, None)
+            clock.advance(LAG)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 1000 * ITEM_OVERHEAD / 4
 
 
 def test_earlier_versions_count_as_memory_and_go_first(clock: FakeClock) -> None:

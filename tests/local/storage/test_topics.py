@@ -118,7 +118,7 @@ def test_many_topics_cost_memory_however_small_they_are(retention: Retention) ->
     for number in range(10_000):
         topics.publish(f"{number}", "", 0)
         assert retention.memory_used <= MEMORY
-    assert 10 < len(topics._topics) < 100
+    assert 10 < len(topics.names()) < 100
     assert history(topics, "9999") == [""]
 
 
@@ -156,14 +156,21 @@ def test_a_message_counts_once_for_all_subscribers(retention: Retention) -> None
 def test_read_messages_beyond_the_history_are_dropped() -> None:
     """When the slowest subscriber has read them, or has gone."""
     topics = Topics(Retention(), threading.RLock())
+    in_memory: WeakSet[Value] = WeakSet()
+
+    def publish() -> None:
+        value = Value()
+        in_memory.add(value)
+        topics.publish("t", value, 1)
+
     with topics.subscribe("t", 0, 0) as slow, topics.subscribe("t", 0, 0) as fast:
-        for message in range(MAX_HISTORY + 50):
-            topics.publish("t", message, 1)
+        for _ in range(MAX_HISTORY + 50):
+            publish()
         assert len(read(fast)) == MAX_HISTORY + 50
-        assert len(topics._topics["t"]._log) == MAX_HISTORY + 50
+        assert len(in_memory) == MAX_HISTORY + 50
         read(slow)
-        topics.publish("t", "next", 1)
-        assert len(topics._topics["t"]._log) == MAX_HISTORY
+        publish()
+        assert len(in_memory) == MAX_HISTORY
 
 
 @pytest.mark.parametrize("letter", ["x", "\u00e4", "\u6f22", "\U0001f600"])
@@ -172,7 +179,7 @@ def test_the_name_of_a_topic_costs_its_memory(retention: Retention, letter: str)
     topics = Topics(retention, threading.RLock())
     for number in range(10):
         topics.publish(f"{number}{letter * 20_000}", "", 0)
-    assert sum(map(sys.getsizeof, topics._topics)) <= retention.memory_used <= MEMORY
+    assert sum(map(sys.getsizeof, topics.names())) <= retention.memory_used <= MEMORY
 
 
 def test_a_message_too_large_to_keep_is_delivered(retention: Retention) -> None:
@@ -225,7 +232,7 @@ def test_an_unused_topic_is_forgotten() -> None:
         topics.subscribe("used", 0, 0),
     ):
         topics.publish("used", 1, 1)
-    assert list(topics._topics) == ["used"]
+    assert topics.names() == ["used"]
 
 
 def test_waiting_ends_with_a_message_or_with_the_end() -> Any:
