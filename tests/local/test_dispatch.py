@@ -189,6 +189,8 @@ def test_a_client_that_hung_up_ends_its_stream(monkeypatch: pytest.MonkeyPatch) 
         stream = handler.unary_stream(None, SimpleNamespace(invocation_metadata=tuple))
         async with aclosing(stream) as call:
             assert await anext(call) == 0
+        # At once, not only with the end of the loop.
+        assert ended == [True]
 
     monkeypatch.setattr(Pubsub, "subscribe", lambda self, request: responses())
     asyncio.run(hang_up())
