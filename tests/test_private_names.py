@@ -64,9 +64,9 @@ def test_each_way_to_a_private_name_is_found(source: str) -> None:
 def test_no_test_uses_a_private_name_of_the_package() -> None:
     ours: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
-        ours |= private_names(defined_names(path.read_text()))
+        ours |= private_names(defined_names(path.read_text(encoding="utf-8")))
     used = {
-        path.relative_to(TESTS).as_posix(): private_names(used_names(path.read_text())) & ours
+        path.relative_to(TESTS).as_posix(): private_names(used_names(path.read_text(encoding="utf-8"))) & ours
         for path in TESTS.rglob("*.py")
     }
     assert {path: names for path, names in used.items() if names} == {}

@@ -64,7 +64,7 @@ class Stream:
             return
         # Not before: cancelling may wait for a lock of an interrupted thread, and a fork would wait for both.
         with gate.enter():
-            _take_last_events(self._stream)
+            take_last_events(self._stream)
 
     def result(self, timeout: float | None = None, /) -> list[Any]:
         """Return the messages. Raises ``grpc.RpcError``. The call's own deadline bounds the wait."""
@@ -76,7 +76,7 @@ def _deliver(stream: Any) -> list[Any]:
     """Return the messages of a stream on a thread of our own, by which ``leaving`` finds that thread."""
     while _unread:
         with contextlib.suppress(IndexError):
-            _take_last_events(_unread.popleft())
+            take_last_events(_unread.popleft())
     return _read(stream)
 
 
@@ -90,10 +90,10 @@ def _read(stream: Any) -> list[Any]:
             _cancel(stream)
             raise
         # gRPC raises the call itself. An interceptor may have returned another object in its place.
-        _take_last_events(error)
-        _take_last_events(stream)
+        take_last_events(error)
+        take_last_events(stream)
         raise
-    _take_last_events(stream)
+    take_last_events(stream)
     return messages
 
 
@@ -107,7 +107,7 @@ def _has_interrupted_grpc(error: BaseException) -> bool:
     return False
 
 
-def _take_last_events(call: Any) -> None:
+def take_last_events(call: Any) -> None:
     """Take the events that gRPC still has for a call. If it has not ended, it is cancelled.
 
     An object that is not a call of gRPC's is left alone.

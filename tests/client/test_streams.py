@@ -110,6 +110,6 @@ def test_a_stream_that_was_read_is_only_cancelled(channel: Channel, monkeypatch:
     stream = channel.start(METADATA, CALL)
     assert 2 == len(stream.result())
     taken: list[Any] = []
-    monkeypatch.setattr("django_momento.client.streams._take_last_events", taken.append)
+    monkeypatch.setattr("django_momento.client.streams.take_last_events", taken.append)
     stream.cancel()
     assert [] == taken
