@@ -134,13 +134,13 @@ class Client:
         Raises CredentialError. An earlier fetch that failed is not waited for: the key is fetched at once.
         """
         if self._transport is None:
-            self._rotation.refresh("", is_urgent=True)
+            self._rotation.refresh("", is_first=True, is_urgent=True)
         return self.transport.credential
 
     async def aget_credential(self) -> Credential:
         """See get_credential()."""
         if self._transport is None:
-            await self._rotation.arefresh("", is_urgent=True)
+            await self._rotation.arefresh("", is_first=True, is_urgent=True)
         return self.transport.credential
 
     def run(self, cache: str, operation: Operation[T], tally: Tally | None = None) -> T:
@@ -252,7 +252,7 @@ class Client:
 
     def _get_transport(self, cache: str) -> Transport:
         if self._transport is None:
-            self._rotation.refresh(cache, is_urgent=True)
+            self._rotation.refresh(cache, is_first=True, is_urgent=True)
         if wall() >= self._rotation.due_at:
             self._rotation.refresh_if_due(cache)
         return self.transport
@@ -278,7 +278,7 @@ class Client:
     def _prepare(self, cache: str, request: Request) -> Policy:
         """Return a transport to send over, with a key. Raises CredentialError or CircuitOpen."""
         if self._transport is None:
-            yield self.refresh(cache)
+            yield _Refresh(self._rotation, cache, is_first=True)
         if wall() >= self._rotation.due_at:
             self._rotation.refresh_if_due(cache)
         if self._breakers.is_open:
@@ -363,14 +363,15 @@ class _CheckBreaker:
 
 
 class _Refresh:
-    """Fetches the API key again."""
+    """Fetches the API key for the first time, or again."""
 
-    def __init__(self, rotation: Rotation, cache: str) -> None:
+    def __init__(self, rotation: Rotation, cache: str, is_first: bool = False) -> None:
         self._rotation = rotation
         self._cache = cache
+        self._is_first = is_first
 
     def run(self) -> None:
-        self._rotation.refresh(self._cache)
+        self._rotation.refresh(self._cache, is_first=self._is_first)
 
     async def arun(self) -> None:
-        await self._rotation.arefresh(self._cache)
+        await self._rotation.arefresh(self._cache, is_first=self._is_first)

@@ -72,6 +72,8 @@ class Rotation:
         self._last_error: Exception | None = None
         # Whether the fetch that is going on used the cache that it is for.
         self._has_used_itself = False
+        # The number of fetches that gave a key.
+        self._fetched = 0
         self.replaced = 0
         self.due_at = NEVER
 
@@ -80,25 +82,27 @@ class Rotation:
         """Whether a fetch is going on."""
         return self._flight.is_running
 
-    def refresh(self, cache: str, *, is_urgent: bool = False) -> None:
+    def refresh(self, cache: str, *, is_first: bool = False, is_urgent: bool = False) -> None:
         """Fetch the key on this thread, or wait for the fetch that another has begun.
 
-        During the pause after a fetch nothing is done, unless ``is_urgent``: the key in use stands. Raises
-        CredentialError if there is no key to use.
+        During the pause after a fetch nothing is done, unless ``is_urgent``: the key in use stands. If the
+        caller saw none, ``is_first``. Raises CredentialError if there is no key to use.
         """
+        seen = 0 if is_first else self._fetched
         if self._may_refresh(is_urgent):
             try:
-                self._flight.run(cache)
+                self._flight.run(cache, False, seen)
             except OwnFlight:
                 raise self._own_flight_error() from None
             except Overdue:
                 raise self._overdue_error() from None
 
-    async def arefresh(self, cache: str, *, is_urgent: bool = False) -> None:
+    async def arefresh(self, cache: str, *, is_first: bool = False, is_urgent: bool = False) -> None:
         """See refresh(). The key is fetched on a thread of its own, and the event loop goes on."""
+        seen = 0 if is_first else self._fetched
         if self._may_refresh(is_urgent):
             try:
-                await self._flight.arun(cache)
+                await self._flight.arun(cache, False, seen)
             except OwnFlight:
                 raise self._own_flight_error() from None
             except Overdue:
@@ -108,13 +112,14 @@ class Rotation:
 
     def refresh_if_due(self, cache: str) -> None:
         """Begin a fetch in the background if the key expires soon or its source has changed."""
+        seen = self._fetched
         if not self._is_due():
             self.due_at = self._next_look()
         elif self._may_refresh(False):
             has_begun = False
             self.due_at = NEVER  # Until the fetch has ended.
             try:
-                has_begun = self._flight.run_in_background(cache)
+                has_begun = self._flight.run_in_background(cache, False, seen)
             finally:
                 if not has_begun:
                     self.due_at = wall() + LOOK_EVERY
@@ -148,13 +153,15 @@ class Rotation:
     def _next_look(self) -> float:
         return min(self._ahead_at, wall() + LOOK_EVERY) if self._source_version else self._ahead_at
 
-    def _run_refresh(self, cache: str, is_suspicion: bool = False) -> None:
-        """Fetch the key and put it to use.
+    def _run_refresh(self, cache: str, is_suspicion: bool = False, seen: int | None = None) -> None:
+        """Fetch the key and put it to use, unless one was fetched since the caller had ``seen`` so many.
 
         Raises the error of a fetch only if there is no key to use, or if the fetch used the cache itself: a
         callable that does so is a fault of the program, which a log line alone would hide. An interruption
         is raised as it is, and no pause follows it, because it says nothing of the source.
         """
+        if seen is not None and seen != self._fetched:
+            return  # Another fetch has ended just before this one began.
         was_first, is_fetched = not self._has_credential, False
         self._has_used_itself = False
         try:
@@ -169,6 +176,7 @@ class Rotation:
                 self._seen_version = version
                 has_replaced = self._use(credential, cache)
                 self._has_credential = True
+                self._fetched += 1
                 self._ahead_at = _ahead_of(credential.expires_at)
             except Exception as error:  # noqa: BLE001 - it is raised or logged
                 raise_foreign(error)

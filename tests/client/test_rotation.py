@@ -185,6 +185,15 @@ def test_the_first_fetch_is_the_first_refresh(clock: Clock, source: Source, hold
     assert 2 == source.fetches
 
 
+def test_a_caller_that_was_late_for_the_first_fetch_begins_no_other(source: Source, holder: Holder) -> None:
+    """It saw no key, and then the fetch of another caller ended before it could wait for it."""
+    rotation = Rotation(source.fetch, holder.use)
+    for is_urgent in (False, True):
+        rotation.refresh("tests", is_first=True, is_urgent=is_urgent)
+        asyncio.run(rotation.arefresh("tests", is_first=True, is_urgent=is_urgent))
+    assert 1 == source.fetches
+
+
 def test_after_a_first_fetch_that_failed_calls_fail_at_once(
     clock: Clock, source: Source, holder: Holder, whole_pauses: None
 ) -> None:
