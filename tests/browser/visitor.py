@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from axe_playwright_python.sync_playwright import Axe
@@ -63,11 +65,23 @@ class Visitor:
 
     def barriers(self) -> list[str]:
         """What axe-core objects to, or could not decide."""
-        results = Axe().run(self.page, options={"rules": {"target-size": {"enabled": True}}}).response
+        with self._without_updates():
+            results = Axe().run(self.page, options={"rules": {"target-size": {"enabled": True}}}).response
         return [
             f"{rule['id']}: {rule['help']}: {[node['html'] for node in rule['nodes']]}"
             for rule in results["violations"] + results["incomplete"]
         ]
+
+    @contextmanager
+    def _without_updates(self) -> Iterator[None]:
+        """Let a live page stand still: axe-core goes by an order of its elements that it notes once."""
+        pause = self.page.locator("#pause", has_text="Pause updates")
+        is_live = pause.count() == 1
+        if is_live:
+            pause.evaluate("button => button.click()")
+        yield
+        if is_live:
+            self.page.locator("#pause").evaluate("button => button.click()")
 
     def tab_to(self, role: Role, name: str) -> Locator:
         """Press Tab until this is focused, as somebody without a mouse has to; answer it."""
