@@ -18,6 +18,19 @@ def _real_clock() -> Callable[[], int]:
     return partial(time.monotonic_ns)  # Windows
 
 
+# freezegun looks for modules that it leaves alone in so many frames of the callers of a clock.
+_FRAMES = 5
+
+
+def _shown_clock(depth: int = _FRAMES) -> int:
+    """Return the time of the process in nanoseconds, frozen or not.
+
+    All the frames that freezegun looks at are this function's. Else some readings would be frozen and others
+    real, because asyncio and threading are among the modules that are left alone.
+    """
+    return _shown_clock(depth - 1) if depth else time.monotonic_ns()
+
+
 class MonotonicClock:
     """Return milliseconds that pass with the real time, and with a time that a test has frozen and moves on.
 
@@ -29,11 +42,11 @@ class MonotonicClock:
         self._lock = threading.Lock()
         self._read_real = _real_clock()
         self._real = self._read_real()
-        self._shown = self._now = time.monotonic_ns()
+        self._shown = self._now = _shown_clock()
 
     def __call__(self) -> int:
         with self._lock:
-            real, shown = self._read_real(), time.monotonic_ns()
+            real, shown = self._read_real(), _shown_clock()
             self._now += max(real - self._real, shown - self._shown)
             self._real, self._shown = real, shown
             return self._now // 1_000_000

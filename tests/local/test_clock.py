@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import freezegun
 
 from django_momento.local.clock import monotonic_ms
@@ -27,3 +29,13 @@ def test_the_clock_goes_on_under_a_frozen_time_and_follows_it() -> None:
     assert before <= started < moved <= after
     assert 3_600_000 <= moved - started < 7_200_000
     assert after - moved < 3_600_000
+
+
+def test_readings_do_not_differ_by_the_module_that_reads() -> None:
+    """freezegun leaves modules alone: their readings would be real, and those of others frozen."""
+    left_alone: dict[str, Any] = {"__name__": "asyncio.events", "read": monotonic_ms}
+    exec("def read_there(): return read()", left_alone)
+    with freezegun.freeze_time("2037-01-01", ignore=["asyncio"]):
+        first = monotonic_ms()
+        readings = [left_alone["read_there"](), monotonic_ms(), left_alone["read_there"](), monotonic_ms()]
+    assert readings[-1] - first < 3_600_000
