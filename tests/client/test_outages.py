@@ -170,11 +170,12 @@ def test_a_key_that_changed_during_an_outage_is_found_after_it(
     use(impatient, run)
     server.delay(60_000)
     assert "CallTimedOut" in failures(impatient, run, 10)
+    before = impatient.fetches  # A probe without a response has the secret read as well.
     impatient.move(server, "new")
     server.accept_only("new")
     server.delay()
     eventually(lambda: answered(impatient, run))
-    assert (1, 1) == (impatient.fetches, impatient.client.counts["keys_replaced"])
+    assert (1, 1) == (impatient.fetches - before, impatient.client.counts["keys_replaced"])
 
 
 def test_closing_while_the_breaker_is_open_ends_the_probes(
