@@ -20,7 +20,7 @@ DEMO := .cache/demo
 DEMO_READY := $(DEMO)/.installed
 SITE := .cache/site
 EXTRAS := encryption,lz4,msgpack,opentelemetry,prometheus,zstd
-# Most tests wait for servers and processes, so two more than the cores cost nothing. The workers are named
+# Most tests wait for servers and processes, so there are two more than cores. The workers are named
 # in full, because a variable in place of `-X dev` would reach the processes that tests start.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 PARALLEL = --dist worksteal --tx "$(WORKERS)*popen//python=$(BIN)/python -X dev"

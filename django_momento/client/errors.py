@@ -233,8 +233,8 @@ def str_or_type(error: BaseException) -> str:
         return str(error.message)
     try:
         return str(error)
-    except Exception as error:  # a foreign error's __str__ may raise anything
-        if is_interruption(error):
+    except Exception as failure:  # a foreign error's __str__ may raise anything
+        if is_interruption(failure):
             raise
         return type(error).__name__
 

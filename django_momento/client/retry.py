@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..clock import monotonic
 from ..exceptions import AuthenticationFailed, CallTimedOut, MomentoCacheError
 from .calls import Call, Request
-from .timers import call_at
+from .timers import sleep_until
 
 if TYPE_CHECKING:
     from .metering import Tally
@@ -91,19 +91,8 @@ class Pause:
     async def arun(self) -> None:
         # Not asyncio.sleep(): tasks that begin to sleep one after another also wake in different turns of the
         # loop, and would send a call each.
-        loop = asyncio.get_running_loop()
-        until = self._shared.setdefault("until", loop.time() + self._seconds)
-        awake: asyncio.Future[None] = loop.create_future()
-        timer = call_at(loop, until, lambda: _wake(awake))
-        try:
-            await awake
-        finally:
-            timer.cancel()
-
-
-def _wake(sleeper: asyncio.Future[None]) -> None:
-    if not sleeper.done():
-        sleeper.set_result(None)
+        now = asyncio.get_running_loop().time()
+        await sleep_until(self._shared.setdefault("until", now + self._seconds))
 
 
 class Send:

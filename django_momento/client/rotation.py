@@ -85,8 +85,9 @@ class Rotation:
     def refresh(self, cache: str, *, is_first: bool = False, is_urgent: bool = False) -> None:
         """Fetch the key on this thread, or wait for the fetch that another has begun.
 
-        During the pause after a fetch nothing is done, unless ``is_urgent``: the key in use stands. If the
-        caller saw none, ``is_first``. Raises CredentialError if there is no key to use.
+        During the pause after a fetch nothing is done, unless ``is_urgent``: the key in use stands. A caller
+        that saw no key says ``is_first``, and needs no fetch if another has ended meanwhile. Raises
+        CredentialError if there is no key to use.
         """
         seen = 0 if is_first else self._fetched
         if self._may_refresh(is_urgent):

@@ -40,11 +40,17 @@ def call_at(loop: asyncio.AbstractEventLoop, when: float, callback: Callable[[],
 async def sleep(seconds: float) -> None:
     """Sleep for so many real seconds."""
     loop = asyncio.get_running_loop()
-    if not _is_frozen(loop):
+    if _is_frozen(loop):
+        await sleep_until(loop.time() + seconds)
+    else:
         await asyncio.sleep(seconds)
-        return
+
+
+async def sleep_until(when: float) -> None:
+    """Sleep until a time of the running loop's ``time()``. Sleepers of one time wake in one turn of it."""
+    loop = asyncio.get_running_loop()
     awake: asyncio.Future[None] = loop.create_future()
-    timer = call_later(loop, seconds, partial(_wake, awake))
+    timer = call_at(loop, when, partial(_wake, awake))
     try:
         await awake
     finally:
