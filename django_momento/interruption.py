@@ -65,8 +65,8 @@ def hidden_interruption(error: BaseException) -> BaseException | None:
     """Return the exception from outside that an error of Python's own has replaced, if there is one.
 
     If ``Condition.wait`` is interrupted at its start, its lock is free already, and its ``with`` block fails
-    to release it. If ``Thread.start`` is interrupted, it fails to remove the thread from a table. Up to
-    Python 3.11 an import fails to remove its thread from a table if a handler that interrupts it imports too.
+    to release it. If ``Thread.start`` is interrupted, it fails to remove the thread from a table. An
+    import (seen with Python 3.11) fails to remove its thread from a table if a handler in it imports too.
     """
     context = error.__context__
     if context is None:
