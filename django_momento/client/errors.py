@@ -74,6 +74,8 @@ _TEXTS = {
         "Check the network between here and there, and CLIENT_TIMEOUT.",
     ),
 }
+# CLIENT_TIMEOUT does not apply to these.
+_CONTROL_RPCS = ("CreateCache", "FlushCache")
 _OTHER = ("Momento at {endpoint} ended {rpc} with {status}: {details}.", "")
 
 
@@ -101,7 +103,10 @@ class Sent:
             failure = self._size_error(details) or self._limit_error(details, err)
         else:
             cause, fix = _TEXTS.get(status, _OTHER)
-            fix = find_fix(self.endpoint, details) if status == "UNAVAILABLE" else fix
+            if status == "UNAVAILABLE":
+                fix = find_fix(self.endpoint, details)
+            elif status == "DEADLINE_EXCEEDED" and self.rpc in _CONTROL_RPCS:
+                fix = "Check the network between here and there. This call has the same timeout everywhere."
             failure = _CLASSES.get(status, ServerError)(self._format(cause, status, details), fix)
         failure.status = status
         return failure

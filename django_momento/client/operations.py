@@ -14,7 +14,15 @@ from typing import Any, TypeVar
 from ..clock import monotonic
 from ..codec.attributes import Attributed
 from ..codec.codec import INTEGER_RANGE
-from ..exceptions import FailedPrecondition, InvalidArgument, MomentoCacheError, ServerError, ValueTooLarge
+from ..exceptions import (
+    FailedPrecondition,
+    InvalidArgument,
+    LimitExceeded,
+    MomentoCacheError,
+    NotPermitted,
+    ServerError,
+    ValueTooLarge,
+)
 from ..redaction import quote
 from .calls import (
     MAX_ITEM_BYTES,
@@ -51,8 +59,11 @@ MAX_CONCURRENT_STREAMS = 8
 # Keys of a chunk that failed as a whole which are asked for again, each alone.
 MAX_SINGLE_CALLS = 64
 
-# A chunk that fails with one of these may fail because of one key: an item of another type or size.
-_ERRORS_OF_ONE_KEY = (FailedPrecondition, InvalidArgument, ValueTooLarge)
+# A chunk that fails with one of these may fail because of one key: an item of another type or size, a key
+# that the API key does not cover, or a response that cannot be read.
+_ERRORS_OF_ONE_KEY = (FailedPrecondition, InvalidArgument, NotPermitted, ServerError, ValueTooLarge)
+# So it may with these limits, which a smaller call does not hit. The others are limits of a second.
+_LIMITS_OF_SIZE = ("element size", "item size", "request size")
 
 
 def get(
@@ -201,7 +212,9 @@ def set_many(
             SetBatch(chunk, ttl if shorten is None else tuple(shorten(ttl) for _ in chunk)) for chunk in some
         ]
         for chunk, outcome in zip(some, outcomes, strict=True):
-            if isinstance(outcome, MomentoCacheError) and may_be_of_one_key(outcome, chunk):
+            # An internal error was met by each of four attempts already: 64 calls more would help nobody.
+            is_to_split = isinstance(outcome, MomentoCacheError) and outcome.status != "INTERNAL"
+            if is_to_split and may_be_of_one_key(outcome, chunk):
                 stored = yield [Set(key, value, shorten(ttl) if shorten else ttl) for key, value in chunk]
                 failed.update(_failures(chunk, stored))
             else:
@@ -214,7 +227,8 @@ def set_many(
 
 def may_be_of_one_key(error: MomentoCacheError, chunk: Collection[object]) -> bool:
     """Return whether a chunk that failed as a whole is worth sending again, one call for each of its keys."""
-    return 1 < len(chunk) <= MAX_SINGLE_CALLS and isinstance(error, _ERRORS_OF_ONE_KEY)
+    is_of_size = isinstance(error, LimitExceeded) and error.limit in _LIMITS_OF_SIZE
+    return 1 < len(chunk) <= MAX_SINGLE_CALLS and (is_of_size or isinstance(error, _ERRORS_OF_ONE_KEY))
 
 
 def delete_many(keys: Sequence[bytes]) -> Operation[None]:

@@ -376,7 +376,7 @@ class Transport:
             cache=cache,
             endpoint=self.credential.endpoint,
             source=self.credential.source,
-            timeout=self.timeout,
+            timeout=self._control.timeout if getattr(request, "control", True) else self.timeout,
             item=describe_item(request),
             secrets=(self.credential.api_key,),
         )

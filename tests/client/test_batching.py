@@ -21,11 +21,14 @@ from django_momento.exceptions import (
     CacheNotFound,
     FailedPrecondition,
     InvalidArgument,
+    NotPermitted,
+    ServerError,
     TransportError,
 )
 from django_momento.local import LocalServer
 from tests.kit.capture import capturing
 from tests.kit.clients import make_client
+from tests.kit.damaged import damaged_server
 from tests.kit.waiting import HANG_GUARD
 
 KEYS = [f"key{number}".encode() for number in range(10)]
@@ -186,6 +189,23 @@ def test_a_key_that_momento_refuses_fails_alone(server: LocalServer) -> None:
     assert isinstance(found[2], FailedPrecondition)
     assert isinstance(found[3], InvalidArgument)
     assert f"{len(huge):,} bytes" in found[3].cause
+
+
+def test_a_key_whose_response_is_damaged_fails_alone() -> None:
+    """Whether the server refuses it, sends no result, an unreadable one or none at all for it."""
+    with damaged_server() as port:
+        ours = client(port)
+        for key, error in [
+            *((status, ServerError) for status in (b"UNKNOWN", b"INTERNAL", b"DATA_LOSS")),
+            *(
+                (b"no result", ServerError),
+                (b"unreadable", ServerError),
+                (b"PERMISSION_DENIED", NotPermitted),
+            ),
+        ]:
+            first, broken, last = asyncio.run(asked_together(ours, [b"a", key, b"b"]))
+            assert (first, type(broken), last) == (None, error, None), key
+        assert [None] * 3 == asyncio.run(asked_together(ours, [b"a", b"short", b"b"]))
 
 
 def test_tasks_whose_batch_failed_are_sent_together_again() -> None:

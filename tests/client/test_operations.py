@@ -28,7 +28,10 @@ from django_momento.client.calls import (
 from django_momento.exceptions import (
     FailedPrecondition,
     InvalidArgument,
+    LimitExceeded,
     MomentoCacheError,
+    NotPermitted,
+    ServerError,
     ServerUnavailable,
     ValueTooLarge,
 )
@@ -245,7 +248,17 @@ def test_incr_version_answers_false_for_what_is_not_there(answers: list[Any]) ->
     assert moved is False
 
 
-@table("error", [ValueTooLarge("large"), InvalidArgument("odd"), FailedPrecondition("type")])
+@table(
+    "error",
+    [
+        ValueTooLarge("large"),
+        InvalidArgument("odd"),
+        FailedPrecondition("type"),
+        NotPermitted("not this key"),
+        ServerError("not readable"),
+        LimitExceeded("large", limit="request size"),
+    ],
+)
 def test_set_many_sends_the_items_of_a_refused_chunk_alone(error: MomentoCacheError) -> None:
     """One item that Momento refuses does not keep the others from being stored."""
     items = {b"a": b"1", b"b": b"2", b"c": b"3"}
@@ -260,6 +273,15 @@ def test_set_many_sends_no_more_single_calls_than_its_bound() -> None:
     items = {b"%d" % number: b"v" for number in range(operations.MAX_SINGLE_CALLS + 1)}
     with pytest.raises(InvalidArgument):
         driven(operations.set_many(items, 5), [InvalidArgument("odd")])
+
+
+def test_set_many_sends_nothing_alone_after_an_error_of_all() -> None:
+    """A limit of a second, and an internal error after all retries, would be met by each call again."""
+    internal = ServerError("down")
+    internal.status = "INTERNAL"
+    for error in (LimitExceeded("busy", limit="operations per second"), internal, ServerUnavailable("down")):
+        with pytest.raises(type(error)):
+            driven(operations.set_many({b"a": b"1", b"b": b"2"}, 5), [error])
 
 
 def test_a_ttl_is_cut_to_a_thousand_years() -> None:

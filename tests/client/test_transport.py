@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from django_momento.client.calls import FlushCache, Get, KeysExist
 from django_momento.client.transport import Transport
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials.credential import Credential
-from django_momento.exceptions import AuthenticationFailed, ServerError
+from django_momento.exceptions import AuthenticationFailed, CallTimedOut, ServerError
 from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
 from tests.kit.admin import command
@@ -111,6 +112,23 @@ def test_a_closed_transport_is_disconnected(server: LocalServer, transport: Tran
         pytest.fail("its connections are still there")
     finally:
         gc.enable()
+
+
+def test_a_control_call_that_timed_out_names_its_own_timeout(
+    server: LocalServer, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CLIENT_TIMEOUT does not bound it, so nobody is told to change that."""
+    monkeypatch.setattr("django_momento.client.channel.CONTROL_TIMEOUT", 0.3)
+    ours = transport.reconnected()
+    command(server.admin_port, "/delay", "60000")
+
+    async def clear() -> None:
+        await ours.acall("tests", FlushCache("tests"))
+
+    with pytest.raises(CallTimedOut) as caught:
+        asyncio.run(clear())
+    assert "did not respond to FlushCache within 0.3 s" in caught.value.cause
+    assert "CLIENT_TIMEOUT" not in str(caught.value)
 
 
 def test_a_closed_transport_refuses_calls(server: LocalServer, transport: Transport) -> None:
