@@ -22,9 +22,10 @@ from .retry import Backoff
 logger = logging.getLogger("django_momento")
 
 # Calls that failed one after another, with no success between them. Such calls fail in milliseconds, so some
-# may pass: a server that refuses one call in three must not be given up. Calls in flight at the same moment
-# count as one, because one reset connection fails all of them.
-FAILURE_THRESHOLD = 10
+# may pass: a server that refuses one call in two must not be given up. It fails ten in a row once in about a
+# thousand calls, which a busy process makes in a second, and twenty once in a million. Calls in flight at the
+# same moment count as one, because one reset connection fails all of them.
+FAILURE_THRESHOLD = 20
 
 # Seconds from the first of them to the last. A process that calls seldom would take long over a whole row,
 # and the SDK's connections wait up to two minutes before they try again, whether or not Momento is back.

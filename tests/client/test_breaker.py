@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import random
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -98,6 +99,18 @@ def test_an_answer_ends_the_run(breaker: CircuitBreaker, clock: Clock) -> None:
         clock.advance(0.01)
         breaker.last_success = clock.now
         clock.advance(FAILURE_WINDOW)
+
+
+def test_a_server_that_refuses_every_other_call_is_not_given_up(clock: Clock) -> None:
+    """At random, so there are rows of refusals: a busy process meets ten in a row every second."""
+    for seed in range(5):
+        breaker, draw = CircuitBreaker(), random.Random(seed)
+        for _ in range(20_000):
+            clock.advance(0.01)
+            if draw.random() < 0.5:
+                assert not breaker.record_failure(UNAVAILABLE, clock.now)
+            else:
+                breaker.last_success = clock.now
 
 
 @table("kind", ANSWERS)

@@ -80,7 +80,7 @@ def test_a_figure_in_a_sentence_is_the_codes(page: str, sentence: str) -> None:
 def test_figures_in_words_are_the_codes() -> None:
     """Written out, where a sentence reads better so."""
     assert (breaker.FAILURE_THRESHOLD, rotation.INITIAL_BACKOFF, rotation.LOOK_EVERY, PROBE_TIMEOUT) == (
-        10,
+        20,
         1,
         1,
         1,
