@@ -3,7 +3,8 @@
 The SDK writes one warning to the logger ``momentosdk`` for each failed call, and then turns every exception
 into an error response, even the exception of a signal's handler. The logger's methods run while the SDK
 handles the exception. ``install`` replaces them on that logger, so that an exception that is neither gRPC's
-nor the SDK's own leaves the SDK as it is. Calls that other code makes with the SDK are logged as before.
+nor the SDK's own leaves the SDK as it is. The lines quote the server: keys in them are masked, and control
+characters are escaped. Calls that other code makes with the SDK are logged as before.
 
 The control calls of the SDK log nothing. The error that they make of an exception gets it as its cause.
 
@@ -22,6 +23,7 @@ from typing import Any
 
 from ..clock import monotonic
 from ..interruption import is_foreign, raise_foreign
+from ..redaction import quote
 from .decoding import note
 from .errors import TRANSPORT_ERRORS
 
@@ -76,11 +78,11 @@ def _replacement(write: Callable[..., None], *, is_throttled: bool) -> Callable[
         if error is not None and _is_error_of_a_call(error, sys._getframe(1)):  # noqa: SLF001 - its one name
             if not isinstance(error, TRANSPORT_ERRORS):
                 raise error
-            if is_throttled:
-                due = _take(throttle, message)
-                if due is None:
-                    return
-                message = due
+            ending = _take(throttle) if is_throttled else ""
+            if ending is None:
+                return
+            # The text of the server, or of a proxy before it, is in the line.
+            message, args = quote(str(message) % args if args else message) + ending, ()
         write(message, *args, **{**options, "stacklevel": options.get("stacklevel", 1) + 1})
 
     return log
@@ -93,10 +95,10 @@ def _grpc_replacement(write: Callable[..., None]) -> Callable[..., None]:
             if is_foreign(error):
                 raise error
             note(error)
-            due = _take(grpc_throttle, message)
-            if due is None:
+            ending = _take(grpc_throttle)
+            if ending is None:
                 return
-            message = due
+            message = f"{message}{ending}"
         write(message, *args, **{**options, "stacklevel": options.get("stacklevel", 1) + 1})
 
     return log
@@ -123,14 +125,14 @@ def keep_causes(kind: type[BaseException]) -> None:
     kind.__init__ = run  # type: ignore[method-assign, assignment]  # it is wrapped
 
 
-def _take(throttle: Throttle, message: object) -> object:
-    """Return the message of a line that is due, with the number of those left out, or None."""
+def _take(throttle: Throttle) -> str | None:
+    """Return the end of a line that is due, with the number of those left out, or None if none is due."""
     if 0 < LOGGER.level <= logging.DEBUG:
-        return message
+        return ""
     left_out = throttle.take()
     if not left_out:
-        return None if left_out is None else message
-    return f"{message} ({left_out} more calls failed since the last such line)"
+        return None if left_out is None else ""
+    return f" ({left_out} more calls failed since the last such line)"
 
 
 def _is_called_by_us(frame: Any) -> bool:

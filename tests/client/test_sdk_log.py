@@ -14,7 +14,8 @@ from django_momento.client.calls import Get
 from django_momento.client.sdk_log import LOGGER
 from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials.credential import Credential
-from django_momento.redaction import SecretStr
+from django_momento.redaction import MASK, SecretStr
+from tests.kit.damaged import refusing
 
 
 @pytest.fixture
@@ -70,6 +71,25 @@ def test_calls_of_other_code_are_logged_as_before(
     for _ in range(3):
         client.get("tests", b"k")
     assert 3 == len(warnings(caplog))
+
+
+@pytest.mark.parametrize("level", [logging.WARNING, logging.DEBUG])
+def test_a_line_quotes_the_server_without_keys_and_control_characters(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, level: int
+) -> None:
+    """A proxy may repeat the API key and anything else that it was sent, however long."""
+    monkeypatch.setattr(sdk_log, "throttle", sdk_log.Throttle())
+    key = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2VjcmV0"
+    with refusing(f"no {key}\r\nERROR a line of its own \x1b[31m 100 % {'long ' * 300}") as port:
+        credential = Credential(SecretStr(key), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
+        configured = sdk.configuration(ConnectionOptions("local", client_timeout=5.0))
+        with sdk.cache_client(credential, configured) as client, caplog.at_level(level, logger="momentosdk"):
+            fail(client)
+    (line,) = [line for line in warnings(caplog) if "failed with exception" in line]
+    assert line.isprintable()
+    assert MASK in line
+    assert key not in line
+    assert len(line) < 600
 
 
 def test_a_log_handler_that_uses_the_cache_does_not_recurse(client: momento.CacheClient) -> None:

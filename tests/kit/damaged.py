@@ -43,10 +43,37 @@ class Damaged(grpc.GenericRpcHandler):
         return _response(key)
 
 
+class Refusing(grpc.GenericRpcHandler):
+    """Refuses every call with the same details."""
+
+    def __init__(self, details: str) -> None:
+        self._details = details
+
+    def service(self, details: Any) -> Any:
+        def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, self._details)
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+
 @contextmanager
 def damaged_server() -> Iterator[int]:
-    """Run the server, and yield its port."""
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[Damaged()])
+    """Run a server that damages responses, and yield its port."""
+    with _serving(Damaged()) as port:
+        yield port
+
+
+@contextmanager
+def refusing(details: str) -> Iterator[int]:
+    """Run a server that refuses calls with these details, and yield its port."""
+    with _serving(Refusing(details)) as port:
+        yield port
+
+
+@contextmanager
+def _serving(handler: grpc.GenericRpcHandler) -> Iterator[int]:
+    server = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
