@@ -106,7 +106,7 @@ class Sent:
             if status == "UNAVAILABLE":
                 fix = find_fix(self.endpoint, details)
             elif status == "DEADLINE_EXCEEDED" and self.rpc in _CONTROL_RPCS:
-                fix = "Check the network between here and there. This call has the same timeout everywhere."
+                fix = "Check the network between here and there. The timeout of this call is fixed."
             failure = _CLASSES.get(status, ServerError)(self._format(cause, status, details), fix)
         failure.status = status
         return failure

@@ -14,6 +14,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from ..interruption import raise_foreign
 from .readers import threads
 from .timers import call_later
 
@@ -119,6 +120,7 @@ def wait_on_this_thread(pending: Any, seconds: float) -> bool:
     add_done_callback(done.put)
     try:
         done.get(timeout=max(0.0, seconds))
-    except Empty:
+    except Empty as error:
+        raise_foreign(error)
         return False
     return True

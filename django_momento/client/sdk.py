@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import timedelta
 from functools import lru_cache
 from importlib.metadata import version
@@ -38,6 +37,7 @@ from momento.retry import RetryableProps, RetryStrategy
 from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
 from ..exceptions import ServerError
+from ..interruption import raise_foreign
 from ..redaction import quote
 from . import decoding, sdk_log
 from .calls import (
@@ -53,6 +53,7 @@ from .calls import (
 )
 from .errors import details_of
 from .fork_gate import gate
+from .futures import wait_on_this_thread
 
 _PRESETS: dict[str, Callable[[], Configuration]] = {
     "in-region": Configurations.InRegion.Default.latest,
@@ -112,6 +113,7 @@ def _read_certificates(options: ConnectionOptions) -> bytes | None:
     try:
         return options.root_certificates.read_bytes()
     except OSError as error:
+        raise_foreign(error)
         raise ServerError(
             f"ROOT_CERTIFICATES, {quote(options.root_certificates)}, cannot be read: {error.strerror}.",
             "Restore the file, or give this process the right to read it.",
@@ -284,12 +286,10 @@ def _run_elsewhere(call: Callable[[], Any], rpc: str) -> Any:
             future.set_exception(error)
 
     threading.Thread(target=run, name="momento-control", daemon=True).start()
-    try:
-        return future.result(CONTROL_TIMEOUT + _GRACE)
-    except FutureTimeoutError:
-        if future.done():
-            raise
-        raise ServerError(f"{rpc} did not end within {CONTROL_TIMEOUT + _GRACE:g} s.") from None
+    # Not result(timeout): its TimeoutError could be that of a signal's handler.
+    if not wait_on_this_thread(future, CONTROL_TIMEOUT + _GRACE):
+        raise ServerError(f"{rpc} did not end within {CONTROL_TIMEOUT + _GRACE:g} s.")
+    return future.result()
 
 
 def _error(response: Any) -> Exception:

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import Empty
 from typing import Any
 
 import pytest
@@ -58,7 +59,9 @@ def client_of_a_silent_server() -> Iterator[Client]:
         client.close()
 
 
-def interrupted(client: Client, operation: Operation[Any]) -> None:
+def interrupted(
+    client: Client, operation: Operation[Any], error: type[Exception] = TimeLimitExceeded
+) -> None:
     """Run an operation that a signal's handler interrupts, again if Python loses its exception.
 
     Python prints the exception of a handler that runs within a destructor, and goes on.
@@ -67,7 +70,7 @@ def interrupted(client: Client, operation: Operation[Any]) -> None:
 
     def handler(signum: int, frame: object) -> None:
         if inside:
-            raise TimeLimitExceeded
+            raise error
 
     client.get_credential()
     before = signal.signal(signal.SIGALRM, handler)
@@ -92,6 +95,15 @@ def test_a_time_limit_comes_out_of_every_verb(verb: Callable[[], Operation[Any]]
             interrupted(client, verb())
     finally:
         LOGGER.setLevel(before)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@table("error", [TimeoutError, Empty])
+@table("verb", ["get", "has_key", "get_many", "delete_many", "clear", "create"])
+def test_a_time_limit_of_the_kind_that_ends_a_wait_comes_out(verb: str, error: type[Exception]) -> None:
+    """It is not taken for the end of a wait of ours, which then would be an outage."""
+    with client_of_a_silent_server() as client, pytest.raises(error):
+        interrupted(client, VERBS[verb](), error)
 
 
 @table("message", ["SerializeToString", "FromString"])
