@@ -17,8 +17,12 @@ from django_momento.policies.key_groups import group_names
 from django_momento.policies.near import nears
 from django_momento.policies.page_facts import headers_of_pages, uncacheable_pages
 from django_momento.policies.versions import versions
+from tests.kit import output
 
 CACHE_NAME = "tests"
+
+# pytest finds fixtures by the names of a module.
+same_output_everywhere = output.same_output_everywhere
 
 
 @pytest.fixture(scope="session")

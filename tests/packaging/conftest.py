@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import output
+
+# pytest finds fixtures by the names of a module.
+same_output_everywhere = output.same_output_everywhere
+
 ROOT = Path(__file__).parents[2]
 NEWCOMER = Path(__file__).parent / "newcomer"
 
