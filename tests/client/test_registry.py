@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -205,44 +204,6 @@ def test_close_makes_the_next_call_start_anew(make_cache: MakeCache) -> None:
     assert cache.get("key") == "value"
     assert clients.get(cache.options.connection) is first
     assert first.current is not transport
-
-
-def test_a_forked_child_makes_its_own_connections(make_cache: MakeCache) -> None:
-    """gunicorn forks after the application was loaded, and perhaps used: both sides go on working."""
-    cache = make_cache()
-    cache.set("parent", "value")
-    client = clients.get(cache.options.connection)
-    inherited = client.current
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            forgotten = client.current is None
-            if forgotten and cache.get("parent") == "value" and client.current is not inherited:
-                cache.set("child", "value")
-                status = 0
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
-    assert cache.get("child") == "value"
-    assert client.current is inherited
-
-
-def test_a_forked_child_has_an_embedded_server_of_its_own() -> None:
-    """It sees nothing of its parent's, and changes nothing of it."""
-    cache = MomentoCache("embedded", {"OPTIONS": {"CREDENTIALS": "embedded"}})
-    cache.set("key", "parent's")
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            if cache.get("key") is None:
-                cache.set("key", "child's")
-                status = int(cache.get("key") != "child's")
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
-    assert cache.get("key") == "parent's"
 
 
 def test_clients_of_different_servers_do_not_mix(momento: LocalServer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -308,30 +307,6 @@ def test_a_value_that_could_not_be_stored_is_computed_once(
     values = [result for result in results if isinstance(result, dict)]
     assert len(values) == 5 - is_loud, results
     assert len(gate.runs) == 1
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_child_that_is_forked_in_a_flight_computes_for_itself(make_cache: MakeCache) -> None:
-    """Neither leader nor waiters of its parent exist in the child."""
-    cache, gate, children = make_cache(), Gate(3), []
-
-    def default() -> Any:
-        value = gate()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                assert len(flights) == 0
-                own = cache.get_or_set("key", lambda: "of the child", wait=LONG)
-                cache.set("child", own)
-            finally:
-                os._exit(0 if cache.get("child") == "of the child" else 1)
-        children.append(os.waitpid(pid, 0)[1])
-        return value
-
-    results = at_once(3, lambda: cache.get_or_set("key", default, wait=LONG))
-
-    assert children == [0]
-    assert results == ["of the child"] * 3
 
 
 @table("name", ["stale", "lease", "wait"], afresh=True)

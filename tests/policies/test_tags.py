@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from secrets import token_bytes
 from typing import Any
@@ -377,23 +376,3 @@ def test_events_count_the_calls_for_tags_and_no_hits_of_them(
         ("get_many", 2, 4, 0, 2),
         ("get", 1, 3, 0, 1),
     ]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
-def test_a_forked_child_asks_for_versions_of_its_own(momento: LocalServer, make_cache: MakeCache) -> None:
-    """And waits for no question of its parent."""
-    cache = make_cache(OPTIONS=KEPT)
-    cache.set("k", 1, tags=["t"])
-    question = versions.get(cache.options).ask([tag_key("", "t")], 0)
-    next(question)
-    invalidate_elsewhere(momento, "t")
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        os.write(writing, repr(cache.get("k")).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-
-    assert os.read(reading, 10) == b"None"
-    assert cache.get("k") == 1
-    question.close()

@@ -31,6 +31,26 @@ def test_a_child_forked_while_the_sdk_is_imported_works(address: str) -> None:
     run("fork_while_connecting", address=address)
 
 
+def test_a_forked_child_makes_its_own_connections(address: str) -> None:
+    """gunicorn forks after the application was loaded, and perhaps used: both sides go on working."""
+    run("forked_children", "connections", address=address)
+
+
+def test_a_forked_child_has_an_embedded_server_of_its_own(address: str) -> None:
+    """It sees nothing of its parent's, and changes nothing of it."""
+    run("forked_children", "embedded_server", address=address)
+
+
+def test_a_child_that_is_forked_in_a_flight_computes_for_itself(address: str) -> None:
+    """Neither leader nor waiters of its parent exist in the child."""
+    run("forked_children", "flight", address=address)
+
+
+def test_a_forked_child_asks_for_versions_of_its_own(address: str) -> None:
+    """And waits for no question of its parent."""
+    run("forked_children", "versions_of_tags", address=address)
+
+
 @pytest.mark.parametrize("face", ["calls", "batches"])
 def test_ten_thousand_interrupted_calls_leave_no_call_in_flight(address: str, face: str) -> None:
     """Signals whose handlers raise, as a Celery soft time limit does: each later fork would wait for them."""

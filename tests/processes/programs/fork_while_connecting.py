@@ -1,22 +1,17 @@
 """A fork while a thread imports the SDK for its first call, whose import locks a child would inherit."""
 
-import faulthandler
-import os
 import sys
 import threading
-from collections.abc import Callable
 from importlib.abc import MetaPathFinder
 
 import django
 
 from django_momento.client import fork_gate
+from tests.kit.children import run_in_child
 
 django.setup()
 
 from django.core.cache import cache  # noqa: E402 - once there are settings
-
-# Seconds after which a child counts as hung.
-CHILD_GUARD = 30
 
 importing = threading.Event()
 
@@ -34,20 +29,6 @@ def use(key: str) -> None:
     assert cache.get(key) == "value"
 
 
-def fork(act: Callable[[], None]) -> int:
-    """Answer the exit status of a forked child that does something."""
-    pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            faulthandler.dump_traceback_later(CHILD_GUARD, exit=True)
-            act()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
 if __name__ == "__main__":
     # However busy the machine is, the fork waits for the import.
     fork_gate.MAX_WAIT = 60
@@ -56,7 +37,7 @@ if __name__ == "__main__":
     thread = threading.Thread(target=use, args=("parent",))
     thread.start()
     importing.wait()
-    status = fork(lambda: use("child"))
+    status = run_in_child(lambda: use("child"))
     thread.join()
     use("parent")
     assert status == 0, f"the child ended with {status}"
