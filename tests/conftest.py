@@ -18,8 +18,11 @@ from django_momento.policies.near import nears
 from django_momento.policies.page_facts import headers_of_pages, uncacheable_pages
 from django_momento.policies.versions import versions
 from tests.kit import output
+from tests.kit.fork_guard import guard
 
 CACHE_NAME = "tests"
+
+guard.install()
 
 # pytest finds fixtures by the names of a module.
 same_output_everywhere = output.same_output_everywhere
