@@ -63,6 +63,9 @@ class LocalServer:
     ``replica_lag`` is in milliseconds: reads see the state so long ago, unless their read concern is
     ``consistent``. ``evict`` is the probability, 0 to 1, that an item is gone when a call looks for it.
     ``clock`` returns milliseconds and must never go back.
+
+    A process that runs a server should not fork children that use the cache, because gRPC cannot prepare such
+    a process for a fork. Run the server in a process of its own instead, with ``momento_local``.
     """
 
     def __init__(
