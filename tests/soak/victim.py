@@ -65,7 +65,9 @@ def check() -> dict[str, Any]:
 
 def exhaust_threads(seconds: float) -> None:
     """Let no thread be started, as at a limit of processes."""
-    with mock.patch("threading._start_new_thread", side_effect=RuntimeError("can't start new thread")):
+    # Where CPython starts a thread.
+    name = "_start_new_thread" if sys.version_info < (3, 13) else "_start_joinable_thread"
+    with mock.patch(f"threading.{name}", side_effect=RuntimeError("can't start new thread")):
         use(make_cache(), Record())
         time.sleep(seconds)
 
