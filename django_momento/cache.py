@@ -244,7 +244,8 @@ class MomentoCache(ExtendedCache):
         return await self._arun("get_many", names.values(), self._get_many(names), {}) if names else {}
 
     def _get_many(self, names: dict[bytes, K]) -> Operation[dict[K, Value]]:
-        found = yield from operations.get_many(list(names))
+        ignore = self._record_ignored if self.options.ignore_exceptions else None
+        found = yield from operations.get_many(list(names), ignore)
         decoded = {key: self._decode(key, data, MISSING) for key, data in found.items()}
         if missed := sum(value is MISSING for value in decoded.values()):
             yield Recount(missed)

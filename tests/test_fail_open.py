@@ -20,6 +20,7 @@ from django_momento.exceptions import (
     CircuitOpen,
     ConfigurationError,
     CredentialError,
+    FailedPrecondition,
     MomentoCacheError,
     ServerUnavailable,
 )
@@ -222,6 +223,21 @@ def test_settings_that_are_wrong_are_loud(away: Away) -> None:
     """A cache that was never configured right has no outage to wait out."""
     with pytest.raises(ConfigurationError, match=r"'IGNORE_EXEPTIONS'.*Did you mean 'IGNORE_EXCEPTIONS'"):
         away.cache(IGNORE_EXCEPTIONS=True, IGNORE_EXEPTIONS=True).get("key")
+
+
+def test_a_key_that_cannot_be_read_costs_only_its_own_value(settings: Any) -> None:
+    """A rate limit under one of the keys is no text that get_many() can read."""
+    with LocalServer(caches=[CACHE_NAME]) as server:
+        away = Away(settings, FailedPrecondition, CREDENTIALS="local", ENDPOINT=server.address)
+        for near_seconds in (0, 60):
+            cache = away.cache(IGNORE_EXCEPTIONS=True, NEAR_SECONDS=near_seconds)
+            cache.set_many({"a": 1, "b": 2})
+            cache.rate_limit("hits", 5, 60)
+            assert cache.get_many(["a", "hits", "b"]) == {"a": 1, "b": 2}
+            assert asyncio.run(cache.aget_many(["b", "hits", "missing", "a"])) == {"a": 1, "b": 2}
+            assert cache.get_many(["hits", "missing"]) == {}
+        with pytest.raises(FailedPrecondition):
+            away.cache().get_many(["a", "hits", "b"])
 
 
 def test_a_counter_goes_on_after_an_outage_where_it_was(settings: Any) -> None:

@@ -172,8 +172,14 @@ def incr(key: bytes, delta: int) -> Operation[int | None]:
     return total
 
 
-def get_many(keys: Sequence[bytes]) -> Operation[dict[bytes, bytes]]:
-    """Return the values that exist. A key that is named twice is asked for once."""
+def get_many(
+    keys: Sequence[bytes], ignore: Callable[[MomentoCacheError], object] | None = None
+) -> Operation[dict[bytes, bytes]]:
+    """Return the values that exist. A key that is named twice is asked for once.
+
+    ``ignore`` is called with the error of a key that fails among others, and the key counts as missing.
+    Without it, such an error is raised.
+    """
     keys = list(dict.fromkeys(keys))
     if len(keys) == 1:
         value = yield Get(keys[0])
@@ -182,7 +188,12 @@ def get_many(keys: Sequence[bytes]) -> Operation[dict[bytes, bytes]]:
     chunks = list(chunks_of(keys, len))
     for some in _groups(chunks, MAX_CONCURRENT_STREAMS):
         outcomes = yield [GetBatch(chunk) for chunk in some]
-        for chunk, values in zip(some, _all_or_raise(outcomes), strict=True):
+        for chunk, outcome in zip(some, outcomes, strict=True):
+            values = outcome
+            if isinstance(outcome, MomentoCacheError):
+                if ignore is None or not _is_to_split(outcome, chunk):
+                    raise outcome
+                values = _ignore_some((yield [Get(key) for key in chunk]), ignore)
             found.update((key, value) for key, value in zip(chunk, values, strict=True) if value is not None)
     return found
 
@@ -212,9 +223,7 @@ def set_many(
             SetBatch(chunk, ttl if shorten is None else tuple(shorten(ttl) for _ in chunk)) for chunk in some
         ]
         for chunk, outcome in zip(some, outcomes, strict=True):
-            # An internal error was met by each of four attempts already: 64 calls more would help nobody.
-            is_to_split = isinstance(outcome, MomentoCacheError) and outcome.status != "INTERNAL"
-            if is_to_split and may_be_of_one_key(outcome, chunk):
+            if isinstance(outcome, MomentoCacheError) and _is_to_split(outcome, chunk):
                 stored = yield [Set(key, value, shorten(ttl) if shorten else ttl) for key, value in chunk]
                 failed.update(_failures(chunk, stored))
             else:
@@ -229,6 +238,11 @@ def may_be_of_one_key(error: MomentoCacheError, chunk: Collection[object]) -> bo
     """Return whether a chunk that failed as a whole is worth sending again, one call for each of its keys."""
     is_of_size = isinstance(error, LimitExceeded) and error.limit in _LIMITS_OF_SIZE
     return 1 < len(chunk) <= MAX_SINGLE_CALLS and (is_of_size or isinstance(error, _ERRORS_OF_ONE_KEY))
+
+
+def _is_to_split(error: MomentoCacheError, chunk: Collection[object]) -> bool:
+    # An internal error was met by each of four attempts already: 64 calls more would help nobody.
+    return error.status != "INTERNAL" and may_be_of_one_key(error, chunk)
 
 
 def delete_many(keys: Sequence[bytes]) -> Operation[None]:
@@ -309,11 +323,14 @@ def _groups(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _all_or_raise(outcomes: list[Any]) -> list[Any]:
-    for outcome in outcomes:
-        if isinstance(outcome, MomentoCacheError):
-            raise outcome
-    return outcomes
+def _ignore_some(values: list[Any], ignore: Callable[[MomentoCacheError], object]) -> list[Any]:
+    """Return values with None in the place of each error. Raises the first one if there is no value."""
+    errors = [value for value in values if isinstance(value, MomentoCacheError)]
+    if len(errors) == len(values):
+        raise errors[0]
+    for error in errors:
+        ignore(error)
+    return [None if isinstance(value, MomentoCacheError) else value for value in values]
 
 
 def _failures(

@@ -215,6 +215,21 @@ def test_get_many_raises_what_a_chunk_met() -> None:
         driven(operations.get_many([b"a", b"b"]), [ServerUnavailable("gone")])
 
 
+def test_get_many_asks_alone_for_the_keys_of_a_chunk_if_one_may_be_ignored() -> None:
+    """One key of another type costs only its own value. If every key fails, so does the call."""
+    keys, error = [b"a", b"b", b"c"], FailedPrecondition("type")
+    alone: list[Get] = [Get(key) for key in keys]
+    ignored: list[MomentoCacheError] = []
+    calls, found = driven(operations.get_many(keys, ignored.append), [error], [b"1", error, None])
+    assert (calls[1], found, ignored) == (alone, {b"a": b"1"}, [error])
+    with pytest.raises(FailedPrecondition):
+        driven(operations.get_many(keys, ignored.append), [error], [error] * 3)
+    down = ServerUnavailable("down")
+    with pytest.raises(ServerUnavailable):
+        driven(operations.get_many(keys, ignored.append), [down])
+    assert ignored == [error]
+
+
 def test_delete_many_deletes_all_it_can_before_it_raises() -> None:
     """A key that could not be deleted does not keep the later ones."""
     keys = [b"%d" % number for number in range(operations.MAX_CONCURRENT_CALLS + 1)]
