@@ -19,11 +19,16 @@ from threading import Event, get_ident
 from typing import Any
 
 from .. import forking
-from ..clock import wall
+from ..clock import monotonic, wall
 from ..interruption import is_interruption
+from .fork_gate import gate
 
 # Seconds after the deadlines of the calls on a channel. Another thread may be about to send a call yet.
 GRACE = 2.0
+
+# Seconds that the thread waits in gRPC before it looks whether the process forks. If it forks while a thread
+# waits there, the child may crash, and so may the parent.
+TURN = 0.1
 
 # The names that ``_serve`` needs of gRPC: in its internal module, of a channel, and of the inner channel.
 _NAMES = (
@@ -96,28 +101,33 @@ def _deliver(channel: Any, seconds: float, pause: float = 0.0) -> bool:
     Begin after a pause in seconds, unless that thread has ended before.
     """
     calls, state = channel._channel, channel._call_state  # noqa: SLF001 - see _NAMES
-    grpc, us, has_ended, is_theirs = _internals(), get_ident(), False, Event()
+    us, is_theirs, until = get_ident(), Event(), monotonic() + seconds
+    has_alarm = True
 
-    def end(_: object) -> bool:
-        nonlocal has_ended
+    def end_turn(_: object) -> bool:
+        nonlocal has_alarm
         if get_ident() == us:
-            has_ended = True
+            has_alarm = False
             return False
         # A thread of gRPC's own took the event, and this one waits for the next. The other ends after the
         # event that completes the last of its calls.
-        _set_alarm(calls, 0, end)
+        _set_alarm(calls, 0, end_turn)
         state.managed_calls = 1
         is_theirs.set()
         return True
 
-    _set_alarm(calls, seconds, end)
+    _set_alarm(calls, min(TURN, seconds), end_turn)
     is_theirs.wait(pause)
-    while not has_ended:
-        grpc.block_if_fork_in_progress(state)
+    while has_alarm:
+        _internals().block_if_fork_in_progress(state)
         # An event of a call that was interrupted while it began has no handler, which is an error.
         with suppress(Exception):
-            event = calls.next_call_event()
+            with gate.enter():
+                event = calls.next_call_event()
             event.tag(event)
+        if not has_alarm and (left := until - monotonic()) > 0:
+            has_alarm = True
+            _set_alarm(calls, min(TURN, left), end_turn)
     return is_theirs.is_set()
 
 

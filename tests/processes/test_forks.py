@@ -51,6 +51,14 @@ def test_a_forked_child_asks_for_versions_of_its_own(address: str) -> None:
     run("forked_children", "versions_of_tags", address=address)
 
 
+def test_children_forked_after_threads_were_exhausted_all_work(address: str) -> None:
+    """A thread waits in gRPC for the calls of the old channel, and leaves it before a fork."""
+    ended = run("forks_after_exhaustion", address=address)
+    assert {"statuses": [0] * 10, "parent": "value"} == json.loads(ended.stdout)
+    # gRPC's words for a child, and a parent, that may crash at any later call.
+    assert "skipping fork() handlers" not in ended.stderr
+
+
 @pytest.mark.parametrize("face", ["calls", "batches"])
 def test_ten_thousand_interrupted_calls_leave_no_call_in_flight(address: str, face: str) -> None:
     """Signals whose handlers raise, as a Celery soft time limit does: each later fork would wait for them."""

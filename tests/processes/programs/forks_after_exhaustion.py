@@ -1,0 +1,52 @@
+"""Forks after no thread could be started, while a thread of ours delivers the calls of the old channel."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from unittest import mock
+
+import django
+
+django.setup()
+
+from django.core.cache import cache  # noqa: E402 - once there are settings
+
+from django_momento.exceptions import MomentoCacheError  # noqa: E402
+
+CHILDREN = 10
+
+# Seconds after which a child counts as hung.
+CHILD_GUARD = 60
+
+
+def exhaust_threads() -> None:
+    """Make a call at a limit of threads, which costs its channel, and a call after it."""
+    cache.set_many({"a": 1, "b": 2})
+    with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start new thread")):
+        try:
+            cache.delete_many(["a", "b"])
+        except MomentoCacheError:
+            pass
+        else:
+            raise AssertionError("the call needs no thread any more: exhaust something else")
+    cache.delete_many(["a", "b"])
+    assert threading.active_count() > 1, "no thread serves the old channel any more"
+
+
+def fork() -> int:
+    """Return the exit status of a child that uses the cache."""
+    pid = os.fork()
+    if not pid:
+        signal.alarm(CHILD_GUARD)
+        cache.set("child", os.getpid())
+        os._exit(cache.get("child") != os.getpid())
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+if __name__ == "__main__":
+    exhaust_threads()
+    statuses = [fork() for _ in range(CHILDREN)]
+    cache.set("parent", "value")
+    json.dump({"statuses": statuses, "parent": cache.get("parent")}, sys.stdout)
