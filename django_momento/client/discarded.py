@@ -15,13 +15,14 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from threading import Event, get_ident
 from typing import Any
 
 from .. import forking
 from ..clock import monotonic, wall
 from ..interruption import is_interruption
-from .fork_gate import gate
+from .fork_gate import deliveries
 
 # Seconds after the deadlines of the calls on a channel. Another thread may be about to send a call yet.
 GRACE = 2.0
@@ -102,12 +103,12 @@ def _deliver(channel: Any, seconds: float, pause: float = 0.0) -> bool:
     """
     calls, state = channel._channel, channel._call_state  # noqa: SLF001 - see _NAMES
     us, is_theirs, until = get_ident(), Event(), monotonic() + seconds
-    has_alarm = True
+    turns_ended = 0
 
     def end_turn(_: object) -> bool:
-        nonlocal has_alarm
+        nonlocal turns_ended
         if get_ident() == us:
-            has_alarm = False
+            turns_ended += 1
             return False
         # A thread of gRPC's own took the event, and this one waits for the next. The other ends after the
         # event that completes the last of its calls.
@@ -116,18 +117,20 @@ def _deliver(channel: Any, seconds: float, pause: float = 0.0) -> bool:
         is_theirs.set()
         return True
 
-    _set_alarm(calls, min(TURN, seconds), end_turn)
-    is_theirs.wait(pause)
-    while has_alarm:
-        _internals().block_if_fork_in_progress(state)
-        # An event of a call that was interrupted while it began has no handler, which is an error.
-        with suppress(Exception):
-            with gate.enter():
-                event = calls.next_call_event()
-            event.tag(event)
-        if not has_alarm and (left := until - monotonic()) > 0:
-            has_alarm = True
-            _set_alarm(calls, min(TURN, left), end_turn)
+    for turn in count():
+        left = max(0.0, until - monotonic())
+        _set_alarm(calls, min(TURN, left), end_turn)
+        if turn == 0:
+            is_theirs.wait(pause)
+        while turns_ended == turn:
+            _internals().block_if_fork_in_progress(state)
+            # An event of a call that was interrupted while it began has no handler, which is an error.
+            with suppress(Exception):
+                with deliveries.enter():
+                    event = calls.next_call_event()
+                event.tag(event)
+        if not left:
+            break
     return is_theirs.is_set()
 
 

@@ -121,6 +121,11 @@ class ForkGate:
         self._in_flight.clear()
 
 
+# For threads that deliver the ends of calls, and wait in gRPC for a short time at once. They are not calls in
+# flight. Their handler runs last before a fork: they may go on while calls in flight are waited for.
+deliveries = ForkGate(forking.forking_threads)
+forking.register(before=deliveries.before_fork, after_in_child=deliveries.after_fork_in_child)
+
 gate = ForkGate(forking.forking_threads)
 forking.register(
     before=gate.before_fork,
