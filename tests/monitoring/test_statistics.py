@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
+from django_momento.client.breaker import FAILURE_THRESHOLD
 from django_momento.client.registry import clients
 from django_momento.exceptions import ConfigurationError, MomentoCacheError
 from django_momento.local import LocalServer
@@ -102,7 +103,7 @@ def test_openings_of_the_breaker_are_counted(settings: Any, monkeypatch: pytest.
     options = {"CREDENTIALS": "local", "ENDPOINT": address}
     backend = "django_momento.cache.MomentoCache"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
-    for _ in range(15):
+    for _ in range(FAILURE_THRESHOLD + 5):
         with pytest.raises(MomentoCacheError):
             caches["default"].touch("key")
 
