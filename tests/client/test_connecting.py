@@ -45,14 +45,14 @@ def test_a_call_waits_for_the_first_connection(
     proxy: TcpProxy, run: Run, verb: Callable[[], Operation[Any]]
 ) -> None:
     """CONNECT_TIMEOUT is its limit, and CLIENT_TIMEOUT that of a call over a connection."""
-    client = make_client(proxy.port, client_timeout=1.5, connect_timeout=60.0)
+    client = make_client(proxy.port, client_timeout=2.5, connect_timeout=60.0)
     run(client, verb())
     assert 0 == client.counts["circuit_openings"]
 
 
 def test_gathered_gets_wait_for_the_first_connection(proxy: TcpProxy) -> None:
     """All tasks of a first page go on."""
-    client = make_client(proxy.port, client_timeout=1.5, connect_timeout=60.0)
+    client = make_client(proxy.port, client_timeout=2.5, connect_timeout=60.0)
 
     async def main() -> list[Any]:
         gets = (client.arun("tests", operations.get(b"%d" % number)) for number in range(20))
