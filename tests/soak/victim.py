@@ -65,9 +65,14 @@ def check() -> dict[str, Any]:
 
 def exhaust_threads(seconds: float) -> None:
     """Let no thread be started, as at a limit of processes."""
+
+    # A Mock would keep the arguments of each call, and one error the frames of each raise: 100 MB in a fault.
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
     # Where CPython starts a thread.
     name = "_start_new_thread" if sys.version_info < (3, 13) else "_start_joinable_thread"
-    with mock.patch(f"threading.{name}", side_effect=RuntimeError("can't start new thread")):
+    with mock.patch(f"threading.{name}", refuse):
         use(make_cache(), Record())
         time.sleep(seconds)
 
