@@ -45,8 +45,8 @@ PROBE_TIMEOUT = 1.0
 # Seconds between two looks whether the last call over a transport that is to close has ended.
 _CLOSING_POLL = 0.05
 
-# Seconds after its deadline in which gRPC must deliver the end of a call.
-GRACE = 1.0
+# Seconds after its deadline in which gRPC must deliver the end of a call. Its caller gets it within a second.
+GRACE = 0.8
 
 Started = tuple[PendingCall, Passage | None, int]
 """A call that was sent: its future, its own passage of the fork gate, and the number of its connection."""
@@ -176,7 +176,7 @@ class Transport:
         return self.finish(cache, request, sent[0], started, tally)
 
     def bound(self, call: Call[Any]) -> float:
-        """Return the seconds after which a call is given up: its deadline, and a second for its delivery."""
+        """Return the seconds after which a call is given up: its deadline, and GRACE for its delivery."""
         return self._channel(call).timeout + GRACE
 
     def abandon(self, cache: str, call: Call[Any], sent: Started) -> MomentoCacheError:
