@@ -1,4 +1,4 @@
 """Measures this backend beside its alternatives, all in one run: ``python -m benchmarks``.
 
-Not part of the package. docs/performance.md says how it measures and what came of it.
+Not part of the package. docs/performance.md describes the method and the results.
 """

@@ -1,6 +1,6 @@
 """Group 2: ``get_many`` and ``set_many``, beside a loop of the SDK's calls; an operation is one batch.
 
-The SDK has no batch calls, so a loop is what it leaves its users.
+The SDK has no batch calls, so its users write a loop.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ KEYS = [f"benchmark:{number}" for number in range(100)]
 
 
 class Missed(Exception):
-    """A contender does not answer what was stored: its figures would mean nothing."""
+    """A contender returned another value than the stored one. Its figures would mean nothing."""
 
 
 class Verbs(NamedTuple):
@@ -114,7 +114,7 @@ def sdk_get(client: CacheClient, key: str) -> bytes:
 
 
 def hit(response: Any) -> bytes:
-    """Answer the value of one of the SDK's responses, of which only a hit has one."""
+    """Return the value of one of the SDK's responses, of which only a hit has one."""
     value: bytes = response.value_bytes
     return value
 

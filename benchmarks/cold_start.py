@@ -1,4 +1,4 @@
-"""Group 6: what the first ``get`` of a fresh process takes, and importing.
+"""Group 6: the first ``get`` of a fresh process, and imports.
 
 Every sample is a process of its own, started from here one at a time, in shuffled order.
 """
@@ -89,7 +89,7 @@ def race(group: str, redis_port: int | None, rounds: int) -> list[Table]:
 
 @contextmanager
 def _bytecode_kept() -> Iterator[None]:
-    """Let Python keep what it compiles, of all packages alike and whatever the environment says.
+    """Let Python keep its compiled files, of all packages alike and in every environment.
 
     Installed packages have their bytecode, and a checkout may not: it must not be compiled in every sample.
     """

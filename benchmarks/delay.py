@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 
 class Late(asyncio.Protocol):
-    """One end of a connection: what it receives is written to ``other`` after the delay, in order."""
+    """One end of a connection: the bytes it receives are written to ``other`` after the delay, in order."""
 
     def __init__(self, delay: float) -> None:
         self.other: Late

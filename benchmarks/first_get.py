@@ -1,6 +1,6 @@
-"""The processes of group 6: ``python -m benchmarks.first_get NAME`` prints what it took, as JSON.
+"""The processes of group 6: ``python -m benchmarks.first_get NAME`` prints its figures as JSON.
 
-``bare_*`` are what anyone would write with the SDK alone. Names that end in ``_site`` start Django before
+``bare_*`` use the SDK alone, as anyone would write it. Names that end in ``_site`` start Django before
 the clock, for a site has done so before its first cache call.
 """
 
@@ -70,7 +70,7 @@ def _get(alias: str) -> None:
 
 
 def fill() -> None:
-    """Store what the others get; where there is no Redis, only in Momento."""
+    """Store the values that the others get. If there is no Redis, store them in Momento only."""
     from django.core.cache import caches
 
     from .clients import sdk_client

@@ -1,6 +1,6 @@
 """Group 4: async ``get`` of 100 B with 1, 50 and 300 calls in flight, and with an event loop per call.
 
-An event loop per call is what an async view gets under WSGI. ``CacheClientAsync`` belongs to the loop it was
+An async view under WSGI gets an event loop per call. ``CacheClientAsync`` belongs to the loop it was
 made in, so there it has to be made for each.
 """
 

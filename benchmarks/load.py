@@ -1,6 +1,6 @@
 """Clients for a web server: each asks, waits for the answer, and asks again, over one connection.
 
-Much lighter than an HTTP library, so that the machine is left to what is measured.
+Much lighter than an HTTP library, so that the machine is left to the measured code.
 """
 
 from __future__ import annotations

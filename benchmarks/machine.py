@@ -17,7 +17,7 @@ PACKAGES = (
 
 
 def described() -> dict[str, str]:
-    """Answer the machine, the versions and the load at this moment, each by its name."""
+    """Return the machine, the versions and the load at this moment, each by its name."""
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{os.cpu_count()} x {_processor()}, {platform.system()} {platform.release()}",
@@ -30,7 +30,7 @@ def described() -> dict[str, str]:
 
 
 def load() -> str:
-    """Answer how busy the machine was in the last 1, 5 and 15 minutes."""
+    """Return how busy the machine was in the last 1, 5 and 15 minutes."""
     return " ".join(f"{average:.2f}" for average in os.getloadavg())
 
 

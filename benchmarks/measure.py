@@ -109,7 +109,7 @@ def _serve(connection: Connection[Any, int | None], start: Callable[[], Abstract
 
 
 def timed(run: Run, operations: int) -> Sample:
-    """Answer the wall time of an operation, and the CPU time of this process, all its threads included."""
+    """Return the wall time of an operation, and the CPU time of this process, all its threads included."""
     gc.collect()
     cpu, wall = time.process_time(), time.perf_counter()
     run(operations)

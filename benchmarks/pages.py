@@ -130,5 +130,5 @@ def _race(table: Table, ports: tuple[int, int], round_trip: float, rounds: int, 
         for _ in range(rounds):
             for alias in shuffled(sites):
                 table.samples[alias].append(sites[alias].measure(seconds))
-                time.sleep(0.5)  # for what the servers still have to end
+                time.sleep(0.5)  # The servers may still have requests to end.
     return table

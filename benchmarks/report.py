@@ -59,7 +59,7 @@ class Report:
         yield from self.ending()
 
     def ending(self) -> Iterator[str]:
-        """Answer the lines that can only be said when everything was measured."""
+        """Return the lines that can only be said when everything was measured."""
         if reached := outcomes(self.tables):
             yield "\n## Targets\n"
             yield from (f"- {outcome}" for outcome in reached)

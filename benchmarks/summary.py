@@ -1,4 +1,4 @@
-"""Medians, quartiles and ratios of what was measured."""
+"""Medians, quartiles and ratios of the measured figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def figures(table: Table, name: str, figure: str) -> list[float]:
 
 
 def ratios(table: Table, name: str, beside: str, figure: str) -> list[float]:
-    """Answer, round by round, a contender's figure beside another's of the same round."""
+    """Return, round by round, a contender's figure beside another's of the same round."""
     pairs = zip(figures(table, name, figure), figures(table, beside, figure), strict=True)
     return [one / other for one, other in pairs if other]
 

@@ -65,7 +65,7 @@ TARGETS = (
 
 
 def outcomes(tables: Iterable[Table]) -> list[Outcome]:
-    """Answer how the targets whose tables there are came out."""
+    """Return the outcomes of the targets whose tables there are."""
     by_title = {table.title: table for table in tables}
     return [
         Outcome(

@@ -25,7 +25,7 @@ COMMAND = (DOCS / "momento_check.md").read_text()
 
 
 def sections(page: str) -> dict[str, str]:
-    """Answer the text below each heading of the third level."""
+    """Return the text below each heading of the third level."""
     parts = re.split(r"(?m)^### (.+)$", page)
     return {
         name.removeprefix("django_momento."): text

@@ -68,7 +68,7 @@ METHODS = sorted(PUBLIC | {"__contains__"})
 
 
 def verb(method: str) -> str:
-    """Answer which row of the table is for a method: an async method has that of its twin."""
+    """Return which row of the table is for a method: an async method has that of its twin."""
     return method[1:] if method.startswith("a") and method[1:] in PUBLIC else method
 
 

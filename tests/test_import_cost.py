@@ -29,7 +29,7 @@ caches["default"].make_key("key")
 
 
 def imported_by(program: str) -> str:
-    """Answer which of the costly packages a program imports in a process of its own."""
+    """Return which of the costly packages a program imports in a process of its own."""
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return ended.stdout.strip()
 

@@ -52,7 +52,7 @@ Keep = Callable[[str, str], dict[str, Any]]
 def keep(
     aws: SecretsManager, agent: SecretsManagerAgent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Keep:
-    """Keep a text where a source looks for it; answer the OPTIONS that name the source."""
+    """Keep a text where a source looks for it. Return the OPTIONS that name the source."""
 
     def keep_in(source: str, text: str) -> dict[str, Any]:
         if source in ("secretsmanager", "agent", "agent's stand-in"):

@@ -63,7 +63,7 @@ def serving(
     log: Path,
     command: tuple[str, ...] = UVICORN,
 ) -> Iterator[str]:
-    """Serve the site in a process of its own, which starts with no figures; answer its address."""
+    """Serve the site in a process of its own, which starts with no figures. Return its address."""
     settings = {
         "DJANGO_SETTINGS_MODULE": "example_project.settings",
         "CACHE_URL": f"momento://{CACHE}?secret_id={SECRET_ID}&region={REGION}&client_timeout=15",

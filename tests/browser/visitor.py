@@ -84,7 +84,7 @@ class Visitor:
             self.page.locator("#pause").evaluate("button => button.click()")
 
     def tab_to(self, role: Role, name: str) -> Locator:
-        """Press Tab until this is focused, as somebody without a mouse has to; answer it."""
+        """Press Tab until this is focused, as somebody without a mouse has to. Return it."""
         wanted = self.page.get_by_role(role, name=name, exact=True)
         for _ in range(TAB_STOPS):
             self.page.keyboard.press("Tab")

@@ -39,7 +39,7 @@ from tests.kit.tables import table
 
 
 def driven(steps: Operation[Any], *answers: Any) -> tuple[list[Any], Any]:
-    """Feed the answers one by one, throwing those that are errors; answer what was asked, and the result."""
+    """Feed the answers one by one, throwing those that are errors. Return the requests and the result."""
     asked = []
     remaining = list(answers)
     try:

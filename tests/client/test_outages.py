@@ -38,7 +38,7 @@ def impatient(server: LocalServer) -> Iterator[Site]:
 
 
 def failures(site: Site, run: Run, calls: int) -> list[str]:
-    """Answer how each of so many calls failed, by the names of their errors."""
+    """Return how each of so many calls failed, by the names of their errors."""
     failed = []
     for _ in range(calls):
         try:

@@ -61,7 +61,7 @@ def fetches(monkeypatch: pytest.MonkeyPatch) -> list[ConnectionOptions]:
 
 
 def at_once(count: int, act: Callable[[], Any]) -> list[Any]:
-    """Run something in many threads, released together; answer what each answered or raised."""
+    """Run something in many threads, released together. Return their results and errors."""
     gate = threading.Barrier(count)
 
     def released() -> Any:

@@ -30,7 +30,7 @@ def check(*args: str, **options: Any) -> str:
 
 
 def failing(*args: str, **options: Any) -> dict[str, Any]:
-    """Run the command as JSON on what must fail; answer its last step."""
+    """Run the command as JSON on what must fail. Return its last step."""
     output = StringIO()
     with pytest.raises(CommandError, match="1 of 1 caches failed: default") as caught:
         call_command("momento_check", *args, stdout=output, json=True, **options)

@@ -21,7 +21,7 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache"
 
 
 def django_tests() -> Path:
-    """Answer the ``tests`` folder of the installed Django's sdist, downloaded if it is not there yet."""
+    """Return the ``tests`` folder of the installed Django's sdist, downloaded if it is not there yet."""
     version = django.get_version()
     kept = CACHE / f"django-{version}"
     if not kept.exists():

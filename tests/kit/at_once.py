@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def at_once(count: int, act: Callable[[], T]) -> list[T]:
-    """Release so many threads together; answer what each answered."""
+    """Release so many threads together. Return their results."""
     ready = Barrier(count)
 
     def released() -> T:

@@ -29,7 +29,7 @@ def environment(address: str, **variables: str) -> dict[str, str]:
 
 
 def run(program: str, *arguments: str, address: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run one of ``programs`` to its end, which must be a success; answer what it printed."""
+    """Run one of ``programs`` to its end, which must be a success. Return its output."""
     process = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-m", f"tests.processes.programs.{program}", *arguments],
         cwd=ROOT,
@@ -75,7 +75,7 @@ class Server:
         return self.log.read_text(errors="replace")
 
     def printed(self, pattern: str) -> str:
-        """Wait until it prints a line that matches; answer the first group."""
+        """Wait until it prints a line that matches. Return the first group."""
         for _ in patience():
             match = re.search(pattern, self.output)
             if match:
@@ -84,7 +84,7 @@ class Server:
         raise AssertionError(f"did not print {pattern!r}:\n{self.output}")
 
     def terminate(self) -> int:
-        """Ask it to end, as a service manager would; answer its exit status."""
+        """Ask it to end, as a service manager would. Return its exit status."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(HANG_GUARD)

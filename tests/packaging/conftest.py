@@ -27,7 +27,7 @@ GENERATED = shutil.ignore_patterns(
 
 
 def run(*command: object, cwd: Path, status: int | None = 0, **variables: str) -> str:
-    """Run a command that must end with this status, or with any; answer what it printed."""
+    """Run a command that must end with this status, or with any. Return its output."""
     # The tests' own path, with the checkout in it, must not reach what is tested here.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     process = subprocess.run(

@@ -14,7 +14,7 @@ from django.core.cache import cache  # noqa: E402 - once there are settings
 
 
 def application(directory: Path) -> Celery:
-    """Answer a Celery application whose messages and results are files."""
+    """Return a Celery application whose messages and results are files."""
     for name in ("messages", "results", "control"):
         (directory / name).mkdir(exist_ok=True)
     app = Celery("tests", broker="filesystem://", backend=f"file://{directory / 'results'}")

@@ -27,7 +27,7 @@ def wait_until_open(site: str) -> None:
 
 
 def ask(site: str, colour: str, numbers: Iterable[int], at_once: int = 16) -> list[dict[str, Any]]:
-    """Ask for a page per number; check each answer against what it must be; answer them all."""
+    """Ask for a page per number; check each answer against what it must be. Return them all."""
     with ThreadPoolExecutor(at_once) as pool:
         numbered = list(numbers)
         answers = list(pool.map(lambda number: fetch(f"{site}/{colour}/{number}"), numbered))

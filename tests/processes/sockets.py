@@ -12,7 +12,7 @@ ESTABLISHED = "01"
 
 
 def established(pid: int, address: str) -> int:
-    """Answer how many connections to the server at this address a process has."""
+    """Return how many connections to the server at this address a process has."""
     if not Path("/proc/net/tcp").exists():
         pytest.skip("needs Linux's /proc")
     port = int(address.rpartition(":")[2])

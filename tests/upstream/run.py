@@ -30,7 +30,7 @@ FAILURE = re.compile(r"^(?:FAIL|ERROR): (\w+)|^(?:FAILED|ERROR) \S+::(\w+)", re.
 
 
 def unpacked(distribution: str) -> Path:
-    """Answer the folder of the sdist of the installed version, downloaded if it is not there yet."""
+    """Return the folder of the sdist of the installed version, downloaded if it is not there yet."""
     kept = CACHE / f"{distribution}-{version(distribution)}"
     if not kept.exists():
         with tempfile.TemporaryDirectory() as folder:

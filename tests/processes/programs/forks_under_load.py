@@ -70,7 +70,7 @@ def child() -> None:
 
 
 def ended(children: dict[int, float]) -> dict[int, Any]:
-    """Answer the exit statuses of the children that have ended, and end those that hang."""
+    """Return the exit statuses of the children that have ended, and end those that hang."""
     statuses = {}
     for pid, started in children.items():
         hung = time.monotonic() - started > CHILD_GUARD
