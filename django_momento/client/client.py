@@ -35,6 +35,7 @@ from .metering import BackgroundRequests, Tally
 from .recovery import Recovery
 from .retry import Effect, PartialFailure, Policy, Sent, arun_policy, recover, run_policy
 from .rotation import Rotation
+from .shared_lock import shared_lock
 
 if TYPE_CHECKING:
     from momento import CacheClient, CredentialProvider
@@ -149,6 +150,9 @@ class Client:
         Adds the cost of each request to the tally, if there is one.
         Raises MomentoCacheError, or whatever the operation makes of one.
         """
+        if shared_lock.is_owned():  # by this thread, whose call of gRPC the handler of a signal interrupted
+            with shared_lock.given_away():
+                return self.run(cache, operation, tally)
         try:
             request = next(operation)
             while True:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..interruption import raise_foreign
 from .fork_gate import gate
+from .shared_lock import shared_lock
 
 if TYPE_CHECKING:
     from .transport import Transport
@@ -32,6 +33,7 @@ def load_transport() -> type[Transport]:
     # It is loaded, or fails here with its error.
     from .transport import Transport
 
+    shared_lock.find()
     return Transport
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import queue
@@ -97,7 +98,9 @@ class Victim:
         try:
             line = self._answers.get(timeout=HANG)
         except queue.Empty:
-            self.process.send_signal(signal.SIGABRT)
+            self.process.send_signal(signal.SIGABRT)  # faulthandler prints the stacks of all threads
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(HANG)
             raise RuntimeError(f"the process did not answer within {HANG} s") from None
         if not line:
             raise RuntimeError(f"the process ended with {self.process.wait()}")
@@ -306,7 +309,7 @@ def soak(minutes: float, only: list[str]) -> int:
         ours = Soak(Path(name), momento, proxy)
         faults = {name: act for name, act in ours.faults.items() if not only or name in only}
         order = list(faults)
-        until, number = time.monotonic() + minutes * 60, 0
+        until, number, fault = time.monotonic() + minutes * 60, 0, "none"
         try:
             if problem := ours.victim.ask("check")["problem"]:
                 raise RuntimeError(f"the cache does not work to begin with: {problem}")
@@ -331,8 +334,8 @@ def soak(minutes: float, only: list[str]) -> int:
                     f"{summary.violations.total()} violations"
                 )
         except (RuntimeError, BrokenPipeError) as error:
-            summary.violations[f"after {number} faults: {error}"] += 1
-            say(ours.log.read_text(errors="replace")[-5000:])
+            summary.violations[f"in fault {number}, {fault}: {error}"] += 1
+            say(ours.log.read_text(errors="replace")[-20_000:])
         finally:
             ours.victim.process.kill()
             ours.victim.process.wait()
