@@ -76,10 +76,16 @@ def is_inside_grpc() -> bool:
 
     gRPC's own threads, which deliver the results of calls that do not block, may wait for a lock that this
     thread holds. So the handler must not wait for such a call.
+
+    gRPC's native code has no frames, but it takes and releases its locks by methods of Python's.
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - there is no public name for it
     while frame is not None:
-        if frame.f_globals.get("__name__") == "grpc._channel":
+        if (
+            frame.f_code is _ENTER
+            or frame.f_code is _EXIT
+            or frame.f_globals.get("__name__") == "grpc._channel"
+        ):
             return True
         frame = frame.f_back
     return False

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from django_momento.client.interrupts import release_interrupted_locks
+from django_momento.client.streams import take_last_events
 from django_momento.interruption import hidden_interruption
+from tests.conftest import MakeCache
 from tests.kit.tables import table
-from tests.kit.waiting import HANG_GUARD
+from tests.kit.waiting import HANG_GUARD, eventually
 
 MANAGERS = (threading.Condition, type(contextmanager(lambda: iter([None]))()))
 MANAGER_CODE = [function.__code__ for each in MANAGERS for function in (each.__enter__, each.__exit__)]
@@ -202,3 +204,40 @@ def test_an_exception_that_an_interrupted_import_hides_is_found(
         thread.join()
     assert isinstance(hidden_interruption(caught.value) or caught.value, TimeLimit)
     assert hidden_interruption(KeyError(threading.get_ident())) is None
+
+
+@table("verb", ["delete_many", "get_many", "get"])
+def test_a_handler_may_call_while_native_code_of_grpc_has_a_lock(make_cache: MakeCache, verb: str) -> None:
+    """Another thread has the lock of calls that do not block, and waits for that of the interrupted one."""
+    cache = make_cache()
+    cache.set_many({"a": 1, "b": 2})
+    cache.delete_many(["c", "d"])
+    results: list[Any] = []
+    other = threading.Thread(target=lambda: cache.delete_many(["e", "f"]), daemon=True)
+
+    def waits() -> bool:
+        frames = sys._current_frames()  # noqa: SLF001 - there is no public name for it
+        frame = frames.get(other.ident or 0)
+        return frame is not None and frame.f_code is threading.Condition.__enter__.__code__
+
+    def handle() -> None:
+        other.start()
+        eventually(waits)
+        results.append(getattr(cache, verb)("a" if verb == "get" else ["a", "b"]))
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        is_release = event == "call" and frame.f_code is threading.Condition.__exit__.__code__
+        if is_release and frame.f_back is not None and frame.f_back.f_code is take_last_events.__code__:
+            sys.setprofile(None)
+            handle()
+
+    def interrupted() -> None:
+        sys.setprofile(profile)
+        cache.get_many(["a", "b"])
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(HANG_GUARD)
+    assert [{"delete_many": None, "get_many": {"a": 1, "b": 2}, "get": 1}[verb]] == results
+    other.join(HANG_GUARD)
+    assert not other.is_alive()
