@@ -15,7 +15,6 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
 from threading import Event, get_ident
 from typing import Any
 
@@ -102,13 +101,11 @@ def _deliver(channel: Any, seconds: float, pause: float = 0.0) -> bool:
     Begin after a pause in seconds, unless that thread has ended before.
     """
     calls, state = channel._channel, channel._call_state  # noqa: SLF001 - see _NAMES
-    us, is_theirs, until = get_ident(), Event(), monotonic() + seconds
-    turns_ended = 0
+    us, is_theirs, has_ended, until = get_ident(), Event(), Event(), monotonic() + seconds
 
     def end_turn(_: object) -> bool:
-        nonlocal turns_ended
         if get_ident() == us:
-            turns_ended += 1
+            has_ended.set()
             return False
         # A thread of gRPC's own took the event, and this one waits for the next. The other ends after the
         # event that completes the last of its calls.
@@ -117,12 +114,12 @@ def _deliver(channel: Any, seconds: float, pause: float = 0.0) -> bool:
         is_theirs.set()
         return True
 
-    for turn in count():
-        left = max(0.0, until - monotonic())
+    left = seconds
+    while True:
+        has_ended.clear()
         _set_alarm(calls, min(TURN, left), end_turn)
-        if turn == 0:
-            is_theirs.wait(pause)
-        while turns_ended == turn:
+        is_theirs.wait(pause)
+        while not has_ended.is_set():
             _internals().block_if_fork_in_progress(state)
             # An event of a call that was interrupted while it began has no handler, which is an error.
             with suppress(Exception):
@@ -130,8 +127,8 @@ def _deliver(channel: Any, seconds: float, pause: float = 0.0) -> bool:
                     event = calls.next_call_event()
                 event.tag(event)
         if not left:
-            break
-    return is_theirs.is_set()
+            return is_theirs.is_set()
+        left = max(0.0, until - monotonic())
 
 
 def _set_alarm(calls: Any, seconds: float, handle: Callable[[Any], bool]) -> None:

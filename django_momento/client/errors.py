@@ -74,8 +74,6 @@ _TEXTS = {
         "Check the network between here and there, and CLIENT_TIMEOUT.",
     ),
 }
-# CLIENT_TIMEOUT does not apply to these.
-_CONTROL_RPCS = ("CreateCache", "FlushCache")
 _OTHER = ("Momento at {endpoint} ended {rpc} with {status}: {details}.", "")
 
 
@@ -83,8 +81,8 @@ _OTHER = ("Momento at {endpoint} ended {rpc} with {status}: {details}.", "")
 class Sent:
     """A call and its destination, for the messages.
 
-    ``timeout`` is in seconds. ``item`` describes the key and the size of the largest item in the call, and
-    ``secrets`` are the texts that no message may repeat.
+    ``timeout`` is in seconds: CLIENT_TIMEOUT, unless ``is_control``. ``item`` describes the key and the size
+    of the largest item in the call, and ``secrets`` are the texts that no message may repeat.
     """
 
     rpc: str
@@ -94,6 +92,7 @@ class Sent:
     timeout: float
     item: str = "no key"
     secrets: tuple[str, ...] = ()
+    is_control: bool = False
 
     def error_for_status(self, status: str, details: str, err: str | None = None) -> MomentoCacheError:
         """Return the exception for a gRPC status; ``err`` is Momento's trailing metadata of that name."""
@@ -105,7 +104,7 @@ class Sent:
             cause, fix = _TEXTS.get(status, _OTHER)
             if status == "UNAVAILABLE":
                 fix = find_fix(self.endpoint, details)
-            elif status == "DEADLINE_EXCEEDED" and self.rpc in _CONTROL_RPCS:
+            elif status == "DEADLINE_EXCEEDED" and self.is_control:
                 fix = "Check the network between here and there. The timeout of this call is fixed."
             failure = _CLASSES.get(status, ServerError)(self._format(cause, status, details), fix)
         failure.status = status

@@ -121,8 +121,8 @@ class ForkGate:
         self._in_flight.clear()
 
 
-# For threads that deliver the ends of calls, and wait in gRPC for a short time at once. They are not calls in
-# flight. Their handler runs last before a fork: they may go on while calls in flight are waited for.
+# For threads that deliver the ends of calls: each wait of theirs in gRPC is short, and not a call in flight.
+# Before a fork this handler runs after the gate's, because their waits go on while it waits for calls.
 deliveries = ForkGate(forking.forking_threads)
 forking.register(before=deliveries.before_fork, after_in_child=deliveries.after_fork_in_child)
 

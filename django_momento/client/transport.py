@@ -371,14 +371,16 @@ class Transport:
         return map_error(self._sent(cache, request), error)
 
     def _sent(self, cache: str, request: Any) -> Sent:
+        is_control = getattr(request, "control", True)
         return Sent(
             rpc=getattr(request, "rpc", type(request).__name__),
             cache=cache,
             endpoint=self.credential.endpoint,
             source=self.credential.source,
-            timeout=self._control.timeout if getattr(request, "control", True) else self.timeout,
+            timeout=self._control.timeout if is_control else self.timeout,
             item=describe_item(request),
             secrets=(self.credential.api_key,),
+            is_control=is_control,
         )
 
     def _open_cache_client(self, generation: int) -> CacheClient:

@@ -195,14 +195,10 @@ def test_a_key_whose_response_is_damaged_fails_alone() -> None:
     """Whether the server refuses it, sends no result, an unreadable one or none at all for it."""
     with damaged_server() as port:
         ours = client(port)
-        for key, error in [
-            *((status, ServerError) for status in (b"UNKNOWN", b"INTERNAL", b"DATA_LOSS")),
-            *(
-                (b"no result", ServerError),
-                (b"unreadable", ServerError),
-                (b"PERMISSION_DENIED", NotPermitted),
-            ),
-        ]:
+        refused = dict.fromkeys(
+            (b"UNKNOWN", b"INTERNAL", b"DATA_LOSS", b"no result", b"unreadable"), ServerError
+        )
+        for key, error in {**refused, b"PERMISSION_DENIED": NotPermitted}.items():
             first, broken, last = asyncio.run(asked_together(ours, [b"a", key, b"b"]))
             assert (first, type(broken), last) == (None, error, None), key
         assert [None] * 3 == asyncio.run(asked_together(ours, [b"a", b"short", b"b"]))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 import threading
 from unittest import mock
@@ -14,11 +13,9 @@ django.setup()
 from django.core.cache import cache  # noqa: E402 - once there are settings
 
 from django_momento.exceptions import MomentoCacheError  # noqa: E402
+from tests.kit.children import run_in_child  # noqa: E402
 
 CHILDREN = 10
-
-# Seconds after which a child counts as hung.
-CHILD_GUARD = 60
 
 
 def exhaust_threads() -> None:
@@ -35,18 +32,13 @@ def exhaust_threads() -> None:
     assert threading.active_count() > 1, "no thread serves the old channel any more"
 
 
-def fork() -> int:
-    """Return the exit status of a child that uses the cache."""
-    pid = os.fork()
-    if not pid:
-        signal.alarm(CHILD_GUARD)
-        cache.set("child", os.getpid())
-        os._exit(cache.get("child") != os.getpid())
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def use() -> None:
+    cache.set("child", os.getpid())
+    assert cache.get("child") == os.getpid()
 
 
 if __name__ == "__main__":
     exhaust_threads()
-    statuses = [fork() for _ in range(CHILDREN)]
+    statuses = [run_in_child(use) for _ in range(CHILDREN)]
     cache.set("parent", "value")
     json.dump({"statuses": statuses, "parent": cache.get("parent")}, sys.stdout)
