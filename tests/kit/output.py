@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -17,8 +18,22 @@ VARIABLES = (
 
 @pytest.fixture(scope="session", autouse=True)
 def same_output_everywhere() -> Iterator[None]:
-    """Let tests, and the processes that they start, print in CI as they do at a desk."""
+    """Let tests, and the processes that they start, print in CI as they do at a desk.
+
+    So do their logs: in development mode asyncio logs each callback that took 0.1 s, as any does on a busy
+    machine.
+    """
+    logger, filter_ = logging.getLogger("asyncio"), IndependentOfSpeed()
+    logger.addFilter(filter_)
     with pytest.MonkeyPatch.context() as patch:
         for name in VARIABLES:
             patch.delenv(name, raising=False)
         yield
+    logger.removeFilter(filter_)
+
+
+class IndependentOfSpeed(logging.Filter):
+    """Drop the records of asyncio that only say how long something took."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith(("Executing %s took", "Getting address info"))

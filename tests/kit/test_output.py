@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import time
 
 import pytest
 
@@ -29,3 +32,19 @@ def test_variables_of_ci_and_of_terminals_reach_no_test(
     )
     pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:django").assert_outcomes(passed=1)
     assert {"80"} == {os.environ[name] for name in VARIABLES}
+
+
+def test_a_callback_that_takes_long_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """On a busy machine any does, and tests compare all records. The other records of asyncio are there."""
+
+    async def hold_the_loop() -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(time.sleep, 2 * loop.slow_callback_duration)
+        loop.call_soon(logging.getLogger("asyncio").warning, "something else")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(hold_the_loop(), debug=True)
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG] == [
+        "something else"
+    ]
