@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -37,6 +38,8 @@ class Terminal:
             start_new_session=True,
         )
         os.close(theirs)
+        # A read may end within a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.written = ""
 
     def __enter__(self) -> Terminal:
@@ -75,7 +78,7 @@ class Terminal:
             data = os.read(self._ours, 65536) if ready else b""
         except OSError:
             data = b""
-        self.written += data.decode()
+        self.written += self._decoder.decode(data)
         return bool(data)
 
 
