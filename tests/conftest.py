@@ -19,10 +19,12 @@ from django_momento.policies.page_facts import headers_of_pages, uncacheable_pag
 from django_momento.policies.versions import versions
 from tests.kit import output
 from tests.kit.fork_guard import guard
+from tests.kit.signals import accept_ctrl_c
 
 CACHE_NAME = "tests"
 
 guard.install()
+accept_ctrl_c()
 
 # pytest finds fixtures by the names of a module.
 same_output_everywhere = output.same_output_everywhere
