@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.kit import aws as fixtures
 from tests.kit.agent import SecretsManagerAgent
 from tests.kit.aws import AGENT_TOKEN, REGION, V2_KEY, SecretsManager
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
@@ -151,9 +153,13 @@ def test_no_proxy_is_asked(
     ],
 )
 def test_an_agent_that_is_still_starting_is_waited_for(
-    aws: SecretsManager, agent: SecretsManagerAgent, starting: tuple[int, str]
+    aws: SecretsManager,
+    agent: SecretsManagerAgent,
+    starting: tuple[int, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The extension serves a moment after the function has started: that moment is no error."""
+    monkeypatch.setattr(agent_source, "READY_WITHIN", HANG_GUARD)
     aws.create("momento", V2_KEY)
     agent.say(*starting, times=2)
 
@@ -175,7 +181,8 @@ def test_in_lambda_an_extension_that_does_not_listen_yet_is_waited_for(
         pauses.append(seconds)
         monkeypatch.setenv(agent_source.PORT_VARIABLE, str(port))
 
-    monkeypatch.setattr(f"{agent_source.__name__}.time.sleep", sleep)
+    monkeypatch.setattr(agent_source, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(agent_source, "READY_WITHIN", HANG_GUARD)
 
     assert V2_KEY == get_secret_value("momento", "AWSCURRENT", None)[0]
     assert 1 == len(pauses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.kit.aws import (
     report,
     shown_of,
 )
+from tests.kit.clock import Clock
 from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
@@ -242,6 +244,9 @@ def test_an_agent_that_never_gets_ready_is_given_up(
     agent: SecretsManagerAgent, starting: tuple[int, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While Lambda initialises a function its extension does not serve, however long it is waited for."""
+    clock = Clock()
+    monkeypatch.setattr(agent_source, "monotonic", clock)
+    monkeypatch.setattr(agent_source, "time", SimpleNamespace(sleep=clock.advance))
     monkeypatch.setattr(agent_source, "READY_WITHIN", 0.2)
     agent.say(*starting, times=20)
     error = failure()

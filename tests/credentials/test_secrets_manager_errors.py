@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -291,7 +292,7 @@ def test_passing_errors_are_retried_a_few_times_only(
 ) -> None:
     """A hiccup of AWS is no error of the site's; an outage costs a request seconds, not minutes."""
     monkeypatch.setattr(secrets_manager, "ATTEMPTS", 3)
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None))
     fake_aws.refuse(code, status=500)
     failure()
 

@@ -19,10 +19,12 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from django_momento.credentials import agent as agent_source
+from django_momento.credentials import secrets_manager
 from django_momento.credentials.agent import PORT_VARIABLE
 from django_momento.credentials.secrets_manager import get_secret_value
 from django_momento.exceptions import CredentialError
 from tests.kit.agent import SecretsManagerAgent
+from tests.kit.waiting import HANG_GUARD
 
 HERE = str(Path(__file__).parents[1])
 REGION = "us-west-2"
@@ -136,7 +138,15 @@ def aws(
     """An empty Secrets Manager that boto3 finds through its environment."""
     moto_server.reset()
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", moto_server.url)
+    wait_for_responses(monkeypatch)
     return moto_server
+
+
+def wait_for_responses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the sources wait for their servers, which respond in the end, however busy the machine is."""
+    for source in (secrets_manager, agent_source):
+        monkeypatch.setattr(source, "CONNECT_TIMEOUT", HANG_GUARD)
+        monkeypatch.setattr(source, "READ_TIMEOUT", HANG_GUARD)
 
 
 @pytest.fixture
@@ -189,6 +199,7 @@ def fake_aws(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
         thread.start()
         fake.port = server.server_port
         monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{fake.port}")
+        wait_for_responses(monkeypatch)
         yield fake
         server.shutdown()
         thread.join()
