@@ -165,9 +165,20 @@ def test_a_callable_that_always_hangs_leaves_a_bounded_number_of_threads(
     """And works again when it no longer hangs."""
     monkeypatch.setattr(boundary, "FETCH_TIMEOUT", 0.01)
     monkeypatch.setattr(boundary, "MAX_THREADS", 3)
-    site.current = release.wait
+    began = threading.Semaphore(0)
+
+    def hang() -> None:
+        began.release()
+        release.wait()
+
+    site.current = hang
     before = threading.active_count()
-    causes = [failure(CALLABLE).cause for _ in range(6)]
+    causes = []
+    for _ in range(6):
+        causes.append(failure(CALLABLE).cause)
+        # A thread counts from its start, which may be later than the end of such a short wait for it.
+        if "did not return" in causes[-1]:
+            assert began.acquire(timeout=HANG_GUARD)
 
     assert 3 == sum("did not return within 0.01 s." in cause for cause in causes)
     assert 3 == sum("is not fetched again, because 3 fetches have not returned yet." in it for it in causes)
