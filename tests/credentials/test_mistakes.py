@@ -222,11 +222,11 @@ def test_tls_to_a_plaintext_port_says_so(aws: SecretsManager, monkeypatch: pytes
 @pytest.mark.usefixtures("aws_environment")
 @table("name", ["HTTP_PROXY", "http_proxy"], afresh=True)
 def test_a_proxy_that_is_not_there_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    monkeypatch.setenv(name, f"http://user:{AGENT_TOKEN}@127.0.0.1:{port}")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://secretsmanager.example")
-    error = failure(SECRET)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv(name, f"http://user:{AGENT_TOKEN}@127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://secretsmanager.example")
+        error = failure(SECRET)
 
     assert "ProxyConnectionError" in error.cause
     assert "NO_PROXY" in error.fix

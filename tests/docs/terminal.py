@@ -71,9 +71,3 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             return
         assert process.poll() is None, log.read_text(errors="replace")
     raise AssertionError(log.read_text(errors="replace"))
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

@@ -21,8 +21,9 @@ from django_momento.forecast.verdict import DO_NOT, RECORD_MORE, SWITCH, WITH_CH
 from django_momento.traces.format import Event
 from django_momento.traces.recording import RecordingOptions
 from tests.docs.pages import ROOT, blocks, tables
-from tests.docs.terminal import Terminal, free_port
+from tests.docs.terminal import Terminal
 from tests.docs.test_tutorial import shell
+from tests.kit.ports import free_port
 from tests.kit.redis import RedisServer
 
 HOW_TO, REFERENCE = "docs/how-to/should-we-switch.md", "docs/reference/forecast.md"

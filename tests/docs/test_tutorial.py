@@ -22,7 +22,7 @@ import yaml
 
 from django_momento.local import LocalServer
 from tests.docs.pages import ROOT, Block, blocks
-from tests.docs.terminal import Terminal, free_port
+from tests.docs.terminal import Terminal
 from tests.kit.agent import SecretsManagerAgent
 from tests.kit.aws import (
     AGENT_TOKEN,
@@ -32,6 +32,7 @@ from tests.kit.aws import (
     aws_environment,
     moto_server,
 )
+from tests.kit.ports import free_port
 from tests.kit.waiting import patience
 
 __all__ = ["agent", "aws", "aws_environment", "moto_server"]  # fixtures

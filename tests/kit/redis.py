@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.kit.ports import HOST, free_port
 from tests.kit.waiting import patience
 
 PROGRAM = "redis-server"
-HOST = "127.0.0.1"
 
 
 class RedisServer:
@@ -61,7 +61,7 @@ class RedisServer:
             return
         # Another process may take a free port before the server does.
         for _ in patience():
-            port = _free_port()
+            port = free_port()
             if self._begin(program, port):
                 self.port = port
                 return
@@ -88,18 +88,18 @@ class RedisServer:
                 [program, *arguments, *keeping], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         for _ in patience():
-            with socket.socket() as client:
-                # A file that it reads first is not read yet when it takes connections.
-                if client.connect_ex((HOST, port)) == 0:
-                    client.sendall(b"PING\r\n")
-                    if client.recv(64).startswith(b"+PONG") and self._process.poll() is None:
-                        return True
+            if _responds(port) and self._process.poll() is None:
+                return True
             if self._process.poll() is not None:
                 return False
         return False
 
 
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind((HOST, 0))
-        return int(server.getsockname()[1])
+def _responds(port: int) -> bool:
+    """Return whether a Redis server on a port takes commands."""
+    # Another program on the port may never respond. A file that Redis reads first is not read yet when it
+    # takes connections.
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=5) as client:
+        client.sendall(b"PING\r\n")
+        return client.recv(64).startswith(b"+PONG")
+    return False

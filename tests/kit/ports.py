@@ -1,0 +1,27 @@
+"""Ports for servers that cannot choose one themselves."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+HOST = "127.0.0.1"
+
+# The system gives ports from 32,768 on to sockets that name none: a server on one of those, before it starts
+# and while it is stopped, may lose it to any other process.
+RANGE = range(20_000, 32_000)
+
+# Of the system, because pytest-randomly seeds the others alike in each process.
+_random = random.SystemRandom()
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that is free, and stays so unless a process asks for it."""
+    for port in _random.sample(RANGE, len(RANGE)):
+        with socket.socket() as server:
+            try:
+                server.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"There is no free port from {RANGE.start} to {RANGE.stop - 1}.")
