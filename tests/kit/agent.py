@@ -143,6 +143,9 @@ class SecretsManagerAgent:
 
 
 class _Server(ThreadingHTTPServer):
+    # Of more connections at once, the system would let some wait for a second.
+    request_queue_size = 128
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print no traceback if a client has hung up."""
         if not isinstance(sys.exc_info()[1], ConnectionError):

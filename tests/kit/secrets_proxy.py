@@ -22,7 +22,8 @@ class SecretsProxy:
         self.passing.set()
         self.refusal = ""
         self._upstream = upstream
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -40,13 +41,19 @@ class SecretsProxy:
 
     def answer(self, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         if headers.get("X-Amz-Target") == "secretsmanager.GetSecretValue":
-            self.asked += 1
+            with self._lock:
+                self.asked += 1
             self.arrived.set()
             assert self.passing.wait(HANG_GUARD)
             if self.refusal:
                 return 400, json.dumps({"__type": self.refusal, "message": "No."}).encode()
         answer = requests.post(self._upstream, data=body, headers=headers, timeout=HANG_GUARD)
         return answer.status_code, answer.content
+
+
+class _Server(ThreadingHTTPServer):
+    # Of more connections at once, the system would let some wait for a second.
+    request_queue_size = 128
 
 
 def _handler(proxy: SecretsProxy) -> type[BaseHTTPRequestHandler]:
