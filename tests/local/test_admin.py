@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +20,7 @@ from momento_wire_types import cachepubsub_pb2, cachepubsub_pb2_grpc
 
 from django_momento.local import LocalServer, faults
 from django_momento.local import admin as admin_module
+from django_momento.local import proxy as proxy_module
 from django_momento.local.services import pubsub
 from tests.kit.wire import HANG_GUARD, Wire, status
 from tests.local.clock import FakeClock
@@ -56,6 +59,21 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(faults, "asyncio", SimpleNamespace(sleep=sleep))
     return pauses
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let the admin port read no request until the test sets this event, when it has sent all it will."""
+    sent = threading.Event()
+    serve = admin_module.Admin._serve
+
+    async def serve_later(admin: Any, *streams: Any) -> None:
+        while not sent.is_set():  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(0.01)
+        await serve(admin, *streams)
+
+    monkeypatch.setattr(admin_module.Admin, "_serve", serve_later)
+    return sent
 
 
 def test_only_a_new_key_gets_in_after_a_rotation(wire: Wire, admin: Any, server: LocalServer) -> None:
@@ -144,9 +162,19 @@ def test_a_delay_lasts_until_it_is_ended(wire: Wire, admin: Any, pauses: Any) ->
     assert pauses == [5.0, 5.0]
 
 
-def test_new_connections_are_delayed(wire: Wire, admin: Any, server: LocalServer) -> None:
+def test_new_connections_are_delayed(
+    wire: Wire, admin: Any, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those there are stay as they were; a call that gives up sooner leaves its own connecting."""
+    delays, is_over = [], threading.Event()
+
+    async def sleep(seconds: float) -> None:
+        delays.append(seconds)
+        while not is_over.is_set():  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(0.01)
+
     wire.ping()
+    monkeypatch.setattr(proxy_module, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
     admin("/delay-connections", b"200")
     wire.ping()
     # With an option of its own, or gRPC would let it share the connection that there is.
@@ -157,8 +185,10 @@ def test_new_connections_are_delayed(wire: Wire, admin: Any, server: LocalServer
     with pytest.raises(grpc.RpcError) as caught:
         call(GET, metadata=(("cache", "cache"),), timeout=0.05)
     assert caught.value.code() == StatusCode.DEADLINE_EXCEEDED
+    is_over.set()
     assert call(GET, metadata=(("cache", "cache"),), timeout=HANG_GUARD).result == pb.Miss
     late.close()
+    assert {*delays} == {0.2}
 
 
 def test_failures_last_until_they_are_ended(wire: Wire, admin: Any) -> None:
@@ -208,12 +238,13 @@ def test_an_unknown_command_is_told_what_there_is(admin: Any) -> None:
         assert (error.code, "/block" in json.loads(error.read())["paths"]) == (404, True)
 
 
-def test_what_is_no_request_harms_nobody(server: LocalServer, admin: Any) -> None:
+def test_what_is_no_request_harms_nobody(server: LocalServer, admin: Any, sent: threading.Event) -> None:
     """A stranger on the port is hung up on."""
     for garbage in (b"", b"\r\n\r\n", b"GET\r\n\r\n", b"x" * 100_000):
         with socket.create_connection(("127.0.0.1", server.admin_port or 0)) as stranger:
             stranger.sendall(garbage)
             stranger.shutdown(socket.SHUT_WR)
+    sent.set()
     assert admin("/counts") == {"operations": {}}
 
 
@@ -284,12 +315,13 @@ def test_a_foreign_header_beside_an_own_one_is_refused(server: LocalServer) -> N
     "part", [b"", b"GET /counts HT", b"POST /delay HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"]
 )
 def test_a_request_that_does_not_end_is_given_up(
-    server: LocalServer, monkeypatch: pytest.MonkeyPatch, part: Any
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch, sent: threading.Event, part: Any
 ) -> None:
     """The connection is closed, so that such requests do not add up."""
     monkeypatch.setattr(admin_module, "REQUEST_TIMEOUT", 0.05)
     with socket.create_connection(("127.0.0.1", server.admin_port or 0), HANG_GUARD) as connection:
         connection.sendall(part)
+        sent.set()
         assert connection.recv(1) == b""
 
 
