@@ -111,7 +111,7 @@ def test_cancelled_calls_keep_no_connection_open(
     cache = make_cache()
     cache.get("key")
     momento.reset_calls()
-    momento.delay(300)
+    momento.delay(60_000)
 
     async def cancel() -> None:
         tasks = [asyncio.ensure_future(getattr(cache, verb)(argument)) for verb, argument in calls]
