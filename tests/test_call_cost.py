@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from types import FrameType
 from typing import Any
@@ -24,11 +25,14 @@ class CallCounter:
         self.names: list[str] = []
 
     def __enter__(self) -> CallCounter:
+        # The collector may call what other tests left behind, at any moment.
+        gc.disable()
         sys.setprofile(self._count)
         return self
 
     def __exit__(self, *error: object) -> None:
         sys.setprofile(None)
+        gc.enable()
 
     def _count(self, frame: FrameType, event: str, argument: Any) -> None:
         if event == "call" and frame.f_globals.get("__name__", "").startswith("django_momento."):
