@@ -17,7 +17,7 @@ from django_momento.policies.key_groups import group_names
 from django_momento.policies.near import nears
 from django_momento.policies.page_facts import headers_of_pages, uncacheable_pages
 from django_momento.policies.versions import versions
-from tests.kit import output
+from tests.kit import ctrl_c, output
 from tests.kit.fork_guard import guard
 from tests.kit.signals import accept_ctrl_c
 
@@ -27,7 +27,7 @@ guard.install()
 accept_ctrl_c()
 
 # pytest finds fixtures by the names of a module.
-same_output_everywhere = output.same_output_everywhere
+same_output_everywhere, ctrl_c_everywhere = output.same_output_everywhere, ctrl_c.ctrl_c_everywhere
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,10 @@ from django_momento.conf.options import OPTIONS
 from django_momento.events import events
 from django_momento.local import LocalServer
 from django_momento.monitoring.meter import meter
-from tests.kit import output
+from tests.kit import ctrl_c, output
 
 # pytest finds fixtures by the names of a module.
-same_output_everywhere = output.same_output_everywhere
+same_output_everywhere, ctrl_c_everywhere = output.same_output_everywhere, ctrl_c.ctrl_c_everywhere
 
 BACKEND = "django_momento.cache.MomentoCache"
 ENCRYPTION_KEY = "A" * 43

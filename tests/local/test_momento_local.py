@@ -64,14 +64,6 @@ def taken_port() -> Any:
         yield listener.getsockname()[1]
 
 
-@pytest.fixture
-def interruptible() -> Any:
-    """Ctrl-C raises KeyboardInterrupt, also where a shell started the tests in the background."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_process_serves_until_a_signal_ends_it(number: Any) -> None:
     """It prints one line when ready, serves, and ends with status 0 although a client is connected."""
@@ -162,7 +154,6 @@ def test_one_line_is_all_the_output(number: Any) -> None:
     assert stderr.getvalue() == ""
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_interrupting_works_where_the_loop_takes_no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows Ctrl-C arrives as KeyboardInterrupt, and ends the server no less quietly."""
 

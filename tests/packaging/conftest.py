@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import output
+from tests.kit import ctrl_c, output
 
 # pytest finds fixtures by the names of a module.
-same_output_everywhere = output.same_output_everywhere
+same_output_everywhere, ctrl_c_everywhere = output.same_output_everywhere, ctrl_c.ctrl_c_everywhere
 
 ROOT = Path(__file__).parents[2]
 NEWCOMER = Path(__file__).parent / "newcomer"
