@@ -101,6 +101,8 @@ class Children:
         self.commands.append(child := Child(name, command, self._log(), self.directory))
         self._wait(child, lambda child: child.status is not None)
         if child.status:
+            # A command may fail because a service has ended, which is the failure to show then.
+            self._check_services()
             raise child.failure(f"ended with status {child.status}")
         return child.output
 
@@ -116,6 +118,9 @@ class Children:
         time.sleep(0.1)
         if self.stopping:
             raise Stopped
+        self._check_services()
+
+    def _check_services(self) -> None:
         for child in self.services:
             if child.status is not None:
                 raise child.failure(f"ended unexpectedly with status {child.status}")

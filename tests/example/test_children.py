@@ -11,12 +11,13 @@ import pytest
 
 from example_project import children as module
 from example_project.children import Child, ChildFailed, Children, Stopped
+from tests.kit.waiting import HANG_GUARD
 
-SLEEP = ("-u", "-c", "import time; print('up'); time.sleep(60)")
+SLEEP = ("-u", "-c", "import time; print('up'); time.sleep(600)")
 STUBBORN = (
     "-u",
     "-c",
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(60)",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(600)",
 )
 
 
@@ -37,10 +38,12 @@ def is_up(child: Child) -> bool:
     return "up" in child.output
 
 
-@pytest.mark.parametrize(("command", "end"), [(SLEEP, signal.SIGTERM), (STUBBORN, signal.SIGKILL)])
-def test_a_child_ends_with_its_parent(children, monkeypatch, command, end):
+@pytest.mark.parametrize(
+    ("command", "patience", "end"), [(SLEEP, HANG_GUARD, signal.SIGTERM), (STUBBORN, 0.3, signal.SIGKILL)]
+)
+def test_a_child_ends_with_its_parent(children, monkeypatch, command, patience, end):
     """Leaving the block terminates a child, and kills it if it does not listen."""
-    monkeypatch.setattr(module, "STOP_SECONDS", 0.3)
+    monkeypatch.setattr(module, "STOP_SECONDS", patience)
     with children:
         children.start("sleeper", *command, ready=is_up)
 
@@ -60,6 +63,21 @@ def test_a_service_that_ends_by_itself_is_reported(children):
     """A failure names the process, its status and the end of its output."""
     with pytest.raises(ChildFailed, match=r"(?s)oven ended unexpectedly with status 3.*    smoke"):
         children.start("oven", "-c", "print('smoke'); raise SystemExit(3)", ready=lambda child: False)
+
+
+def test_a_service_that_ended_is_the_reason_of_a_failed_command(children, monkeypatch):
+    """Also if the command fails before the parent looks at its services."""
+    children.start("oven", *SLEEP, ready=is_up)
+
+    def end_both() -> None:
+        for child in (*children.services, *children.commands):
+            child.process.kill()
+            child.process.wait()
+
+    monkeypatch.setattr(children, "pause", end_both)
+
+    with pytest.raises(ChildFailed, match="oven ended unexpectedly with status -9"):
+        children.run("worker", *SLEEP)
 
 
 def test_a_service_that_never_gets_ready_is_reported(children, monkeypatch):
