@@ -80,7 +80,8 @@ def enter_environment(secrets_manager: str) -> None:
         AWS_SECRET_ACCESS_KEY="demo",  # noqa: S106 - moto takes any
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-        CACHE_URL=f"momento://{CACHE}?secret_id={SECRET_ID}&region={REGION}",
+        # This machine is no server in Momento's region: it may be busy for longer than that takes to respond.
+        CACHE_URL=f"momento://{CACHE}?secret_id={SECRET_ID}&region={REGION}&configuration=laptop",
         DEBUG="false",
         WARM_UP="true",
         LOCAL_SERVERS="true",
