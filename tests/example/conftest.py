@@ -44,8 +44,12 @@ def site(read_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def unused_port() -> int:
-    """A port of the loopback address on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def unused_port() -> Iterator[int]:
+    """A port of the loopback address on which nothing listens, and that no other process gets by chance.
+
+    A server that names the port can have it, because servers reuse addresses.
+    """
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]

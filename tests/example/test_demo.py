@@ -15,6 +15,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 from example_project.pages import PAGES, STATUS
+from tests.kit.waiting import HANG_GUARD
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROC = Path("/proc")
@@ -43,8 +44,8 @@ class Run:
             self.output += line
 
     def status(self) -> int:
-        """Its exit status; it has to end by itself, and soon."""
-        rest, _ = self.process.communicate(timeout=30)
+        """Its exit status; it has to end by itself."""
+        rest, _ = self.process.communicate(timeout=HANG_GUARD)
         self.output += rest
         return self.process.returncode
 
@@ -61,6 +62,14 @@ def parent_of(process: Path) -> int | None:
         return None
 
 
+def command_of(child: int) -> list[str]:
+    """The words of the command of a process, or none if it has ended."""
+    try:
+        return (PROC / str(child) / "cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 @pytest.fixture
 def start_demo() -> Iterator[Callable[[int], Run]]:
     runs: list[Run] = []
@@ -72,7 +81,7 @@ def start_demo() -> Iterator[Callable[[int], Run]]:
     yield start
     for run in runs:
         run.process.terminate()
-        run.process.communicate(timeout=30)
+        run.process.communicate(timeout=HANG_GUARD)
 
 
 def test_serves_every_page_until_ctrl_c_ends_it_all(start_demo, unused_port):
@@ -80,12 +89,12 @@ def test_serves_every_page_until_ctrl_c_ends_it_all(start_demo, unused_port):
     run = start_demo(unused_port)
     run.read_until(f"The example site is ready: {run.url}/")
     children = run.children()
-    commands = [(PROC / str(child) / "cmdline").read_text().split("\0") for child in children]
+    commands = [command_of(child) for child in children]
     api_key = next(command[command.index("--api-key") + 1] for command in commands if "--api-key" in command)
 
     browser = build_opener(ProxyHandler({}))
     for path in ["/", *(f"/{page.name}/" for page in (*PAGES, STATUS))]:
-        with browser.open(run.url + path, timeout=30) as response:
+        with browser.open(run.url + path, timeout=HANG_GUARD) as response:
             assert response.status == 200
             page = response.read().decode()
             assert api_key not in page
@@ -117,7 +126,7 @@ def test_ends_when_a_part_of_it_dies(start_demo, unused_port):
     run = start_demo(unused_port)
     run.read_until("Momento Local runs at")
     children = run.children()
-    local = next(each for each in children if b"momento_local" in (PROC / str(each) / "cmdline").read_bytes())
+    local = next(each for each in children if "momento_local" in command_of(each))
     os.kill(local, signal.SIGKILL)
 
     assert run.status() == 1
