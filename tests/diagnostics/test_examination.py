@@ -17,6 +17,7 @@ from django_momento.local import LocalServer
 from django_momento.local.limits import ON_DEMAND
 from tests.conftest import MakeCache
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 
 BACKEND = "django_momento.cache.MomentoCache"
 ALL_STEPS = ["options", "credentials", "connection", "cache", "round trip", "latency", "limits"]
@@ -167,7 +168,7 @@ def test_the_credentials_say_where_the_key_came_from_and_when(
 ) -> None:
     """Its kind, source and age are facts; the key is not."""
     monkeypatch.setenv("MOMENTO_API_KEY", "any-key-will-do")
-    options = {"CREDENTIALS": "env", "ENDPOINT": momento.address}
+    options = {"CREDENTIALS": "env", "ENDPOINT": momento.address, "CLIENT_TIMEOUT": HANG_GUARD}
     settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": "tests", "OPTIONS": options}}
     started = time()
     steps = {step.name: step for step in examine("default", requests=1)}

@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, str(ROOT / "manage.py"), "momento_check"]
@@ -56,7 +57,7 @@ def guarded() -> Any:
 def from_environment(guarded: LocalServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """CACHES with its key in the environment; answers its one alias, to be changed."""
     monkeypatch.setenv("MOMENTO_API_KEY", KEY)
-    options = {"CREDENTIALS": "env", "ENDPOINT": guarded.address}
+    options = {"CREDENTIALS": "env", "ENDPOINT": guarded.address, "CLIENT_TIMEOUT": HANG_GUARD}
     config = {"BACKEND": BACKEND, "LOCATION": CACHE_NAME, "OPTIONS": options}
     settings.CACHES = {"default": config}
     return config
