@@ -77,10 +77,12 @@ class Server:
     def printed(self, pattern: str) -> str:
         """Wait until it prints a line that matches. Return the first group."""
         for _ in patience():
+            # Before its output is read, which is complete if it has ended.
+            status = self.process.poll()
             match = re.search(pattern, self.output)
             if match:
                 return match[1]
-            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.output}"
+            assert status is None, f"ended with {status}:\n{self.output}"
         raise AssertionError(f"did not print {pattern!r}:\n{self.output}")
 
     def terminate(self) -> int:

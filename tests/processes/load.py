@@ -65,7 +65,11 @@ class Load:
         )
 
     def recover(self) -> None:
-        """Wait until every thread and task has counted on, which no failure and no neutral answer lets it."""
+        """Wait until every thread and task has counted on, which no failure and no neutral answer lets it.
+
+        The counts are of calls that began after this, however long a response was on its way before.
+        """
+        self.go_round()
         before = dict(self._counted)
         self.wait(
             lambda: (

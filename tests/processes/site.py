@@ -11,7 +11,11 @@ from django.core.cache import cache
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
+from django_momento import pages
 from django_momento.pages import cache_page
+
+# However busy the machine is, requests wait for the one that computes their page.
+vars(pages)["DEFAULT_WAIT"] = 60
 
 
 def sync_view(request: HttpRequest, number: int) -> JsonResponse:

@@ -124,13 +124,23 @@ def test_cancelling_a_task_cancels_its_calls(verb: Verb, slow: tuple[Slow, Momen
     assert cache.get_many(["key", "other"]) == {}
 
 
+async def let_time_pass(server: Slow) -> None:
+    """Let HANG_GUARD seconds pass for the event loop when a call has arrived."""
+    await happened(server.arrived)
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + HANG_GUARD  # type: ignore[method-assign]
+
+
 def test_a_timeout_of_asyncio_cancels_the_call(slow: tuple[Slow, MomentoCache]) -> None:
     """A deadline of the task's own ends its call, and says that it was one."""
     server, cache = slow
 
     async def main() -> None:
+        passing = asyncio.ensure_future(let_time_pass(server))
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(cache.aget("slow"), 0.5)
+            await asyncio.wait_for(cache.aget("slow"), HANG_GUARD)
+        await passing
         await happened(server.given_up)
         assert await cache.aget("key") is None
 
@@ -143,9 +153,11 @@ def test_a_timeout_block_cancels_the_call(slow: tuple[Slow, MomentoCache]) -> No
     server, cache = slow
 
     async def main() -> None:
+        passing = asyncio.ensure_future(let_time_pass(server))
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):  # type: ignore[attr-defined, unused-ignore]
+            async with asyncio.timeout(HANG_GUARD):  # type: ignore[attr-defined, unused-ignore]
                 await cache.aget_many(["slow", "other"])
+        await passing
         await happened(server.given_up)
         assert await cache.aget("key") is None
 

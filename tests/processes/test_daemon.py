@@ -20,9 +20,12 @@ settings.configure(SECRET_KEY="only-for-tests", CACHES={"default": cache})
 django.setup()
 
 import django_momento
+from django_momento.client import native_threads
 from django.core.cache import cache
 
-cache.set("key", "value", 60)
+# However busy the machine is, the threads are waited for.
+native_threads.wait_until_grpc_ends.__defaults__ = (60.0,)
+cache.set("key", "value", 600)
 cache.set_many({"a": 1, "b": 2})
 asyncio.run(cache.aget("key"))
 django_momento.close_connections()
@@ -71,8 +74,11 @@ settings.configure(SECRET_KEY="only-for-tests", CACHES={"default": cache})
 django.setup()
 
 import django_momento
+from django_momento.client import native_threads
 from django.core.cache import cache
 
+# However busy the machine is, the threads are waited for.
+native_threads.wait_until_grpc_ends.__defaults__ = (60.0,)
 # The system shows a thread of Python's for a moment after it has ended.
 of_python = {threading.get_native_id()}
 threading.setprofile(lambda *_: of_python.add(threading.get_native_id()))

@@ -29,7 +29,7 @@ host, _, port = os.environ["CACHE_ADDRESS"].rpartition(":")
 KEPT = 20
 
 # Seconds. A caller that is not told of the end of a fetch looks within one.
-HANG_GUARD = 20
+HANG_GUARD = 60
 
 
 class Caller(threading.Thread):
@@ -70,7 +70,12 @@ def read() -> str:
 
 
 def make_client() -> Client:
-    return Client(ConnectionOptions(f"{__spec__.name}.read", endpoint=Endpoint(host, int(port))))
+    # No call here may fail because the machine is busy.
+    return Client(
+        ConnectionOptions(
+            f"{__spec__.name}.read", endpoint=Endpoint(host, int(port)), client_timeout=HANG_GUARD
+        )
+    )
 
 
 def main(step: int) -> None:

@@ -17,6 +17,8 @@ from django.core.cache import caches  # noqa: E402 - once there are settings
 from django_momento.cache import MomentoCache  # noqa: E402
 from django_momento.client import rotation as rotation_module  # noqa: E402
 from django_momento.client.registry import clients  # noqa: E402
+from django_momento.credentials import boundary  # noqa: E402
+from django_momento.credentials import secrets_manager as credentials  # noqa: E402
 from django_momento.events import events  # noqa: E402
 from django_momento.policies.flights import flights  # noqa: E402
 from django_momento.policies.versions import tag_key, versions  # noqa: E402
@@ -106,6 +108,7 @@ def versions_of_tags() -> None:
 
 def rotation() -> None:
     rotation_module.INITIAL_BACKOFF = 0.05
+    boundary.FETCH_TIMEOUT = credentials.CONNECT_TIMEOUT = credentials.READ_TIMEOUT = HANG_GUARD
     secrets_manager = boto3.client("secretsmanager")
     secret_id, region = os.environ["SECRET_ID"], os.environ["AWS_DEFAULT_REGION"]
     source = {"CREDENTIALS": "secretsmanager", "SECRET_ID": secret_id, "REGION": region}

@@ -12,8 +12,9 @@ django.setup()
 
 from django.core.cache import cache  # noqa: E402 - once there are settings
 
+from django_momento.client import fork_gate  # noqa: E402
 from django_momento.exceptions import MomentoCacheError  # noqa: E402
-from tests.kit.children import run_in_child  # noqa: E402
+from tests.kit.children import CHILD_GUARD, run_in_child  # noqa: E402
 
 CHILDREN = 10
 
@@ -38,6 +39,8 @@ def use() -> None:
 
 
 if __name__ == "__main__":
+    # However busy the machine is, a fork waits for the thread.
+    fork_gate.MAX_WAIT = CHILD_GUARD
     exhaust_threads()
     statuses = [run_in_child(use) for _ in range(CHILDREN)]
     cache.set("parent", "value")

@@ -18,6 +18,8 @@ django.setup()
 
 from django.core.cache import caches  # noqa: E402 - once there are settings
 
+from django_momento.client import fork_gate  # noqa: E402
+
 CHILDREN, AT_ONCE, THREADS, TASKS = 200, 4, 4, 20
 # Seconds after which a child counts as hung.
 CHILD_GUARD = 60
@@ -112,5 +114,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # However busy the machine is, a fork waits for the calls, and a call for the fork.
+    fork_gate.MAX_WAIT = fork_gate.MAX_HOLD = CHILD_GUARD
     faulthandler.enable()
     main()

@@ -19,7 +19,7 @@ from tests.kit.interrupting import Stop  # noqa: E402
 cache = caches["default"]
 
 # Seconds.
-HANG_GUARD = 20
+HANG_GUARD = 60
 
 
 class Interrupter(MetaPathFinder):

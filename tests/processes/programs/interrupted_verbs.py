@@ -31,7 +31,7 @@ FOR_EVER = 3000
 near.MAX_WAIT = versions.MAX_WAIT = FOR_EVER
 
 # Seconds that a caller may take, and exceptions that are kept.
-HANG_GUARD = 20
+HANG_GUARD = 60
 KEPT = 20
 
 Act = Callable[[MomentoCache, str], Any]

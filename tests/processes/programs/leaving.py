@@ -11,6 +11,9 @@ django.setup()
 
 from django.core.cache import cache  # noqa: E402 - once there are settings
 
+# Seconds.
+HANG_GUARD = 60
+
 
 def use() -> None:
     cache.set("sync", 1)
@@ -88,5 +91,15 @@ def at_exit() -> None:
     end_of_the_program()
 
 
+def wait_patiently() -> None:
+    """Let the end of the process wait for threads however busy the machine is."""
+    # Not imported before it is needed, because it registers a function for the end.
+    if leaving := sys.modules.get("django_momento.client.leaving"):
+        vars(leaving)["MAX_WAIT"] = HANG_GUARD
+
+
 if __name__ == "__main__":
-    globals()[sys.argv[1]]()
+    try:
+        globals()[sys.argv[1]]()
+    finally:
+        wait_patiently()
