@@ -65,14 +65,14 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Any:
 def sent(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Let the admin port read no request until the test sets this event, when it has sent all it will."""
     sent = threading.Event()
-    serve = admin_module.Admin._serve
 
-    async def serve_later(admin: Any, *streams: Any) -> None:
+    async def wait_for(awaitable: Any, seconds: float) -> Any:
         while not sent.is_set():  # noqa: ASYNC110 - another thread sets it
             await asyncio.sleep(0.01)
-        await serve(admin, *streams)
+        return await asyncio.wait_for(awaitable, seconds)
 
-    monkeypatch.setattr(admin_module.Admin, "_serve", serve_later)
+    patched = SimpleNamespace(**{**vars(asyncio), "wait_for": wait_for})
+    monkeypatch.setattr(admin_module, "asyncio", patched)
     return sent
 
 
