@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +27,24 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(locks, "monotonic", clock.time)
     return clock
+
+
+@pytest.fixture
+def pauses(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses of locks. They take no time, and move the clock. Whatever else sleeps really sleeps."""
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.advance(seconds)
+
+    async def asleep(seconds: float) -> None:
+        sleep(seconds)
+
+    # Not in the modules of Python: the sweep of the local server, in another thread, would not pause either.
+    monkeypatch.setattr(locks, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(locks, "sleep", asleep)
+    return pauses
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from django_momento.cache import MomentoCache
-from django_momento.exceptions import (
-    LockNotOwned,
-)
+from django_momento.exceptions import LockNotOwned
 from django_momento.local import LocalServer
+from django_momento.policies import locks
 from django_momento.policies.locks import AsyncLock
 from tests.conftest import MakeCache
 from tests.kit import holders as fixtures
@@ -25,7 +25,7 @@ from tests.kit.tables import table
 from tests.kit.waiting import HANG_GUARD
 
 clock, timed, in_doubt = fixtures.clock, fixtures.timed, fixtures.in_doubt
-hold, holders = fixtures.hold, fixtures.holders
+hold, holders, pauses = fixtures.hold, fixtures.holders, fixtures.pauses
 
 
 class EnoughWaiting(Exception):
@@ -47,10 +47,9 @@ def test_waiting_begins_with_a_quarter_of_a_second_and_backs_off(
         if len(pauses) == 6:
             raise EnoughWaiting
 
-    with monkeypatch.context() as patched:
-        patched.setattr("time.sleep", sleep)
-        with pytest.raises(EnoughWaiting):
-            cache.lock("job", 60).acquire()
+    monkeypatch.setattr(locks, "time", SimpleNamespace(sleep=sleep))
+    with pytest.raises(EnoughWaiting):
+        cache.lock("job", 60).acquire()
     for pause, longest in zip(pauses, [0.25, 0.5, 1, 1, 1, 1], strict=True):
         assert longest / 2 <= pause <= longest
     assert len({*pauses}) > 1
@@ -58,26 +57,10 @@ def test_waiting_begins_with_a_quarter_of_a_second_and_backs_off(
 
 @FACES
 def test_waiting_ends_when_its_time_is_over(
-    holders: Holders,
-    timed: MomentoCache,
-    clock: Clock,
-    face: str,
-    monkeypatch: pytest.MonkeyPatch,
-    hold: Hold,
+    holders: Holders, timed: MomentoCache, clock: Clock, pauses: list[float], hold: Hold
 ) -> None:
     """After one more attempt at the end, in whose favour the last pause is cut."""
-    pauses: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        clock.advance(seconds)
-
-    async def asleep(seconds: float) -> None:
-        sleep(seconds)
-
     holders[0].acquire()
-    monkeypatch.setattr("time.sleep", sleep)
-    monkeypatch.setattr("asyncio.sleep", asleep)
     started = clock.now
     assert not holders[1].acquire(blocking_timeout=timedelta(seconds=3))
     assert clock.now - started == pytest.approx(3)
@@ -139,7 +122,7 @@ def test_a_task_that_is_cancelled_while_it_waits_leaves_the_lock_alone(make_cach
 
 
 def test_the_operations_of_waiting_are_counted(
-    make_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
+    make_cache: MakeCache, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each attempt is an event of two operations."""
     seen: list[Any] = []

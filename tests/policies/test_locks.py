@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from django_momento.exceptions import (
     MomentoCacheError,
 )
 from django_momento.local import LocalServer
+from django_momento.policies import locks
 from django_momento.policies.locks import Lock, LockOptions
 from tests.conftest import MakeCache
 from tests.kit import holders as fixtures
@@ -252,7 +254,7 @@ def test_a_release_ends_after_the_millisecond_in_which_its_token_stays(
     options = LockOptions("job", b":1:job", "tests", 3_600_000, 86_400, True, None, 0.25)
     lock = Lock(options, send_one_call, pytest.fail)
     assert lock.acquire()
-    monkeypatch.setattr("time.sleep", steps.append)
+    monkeypatch.setattr(locks, "time", SimpleNamespace(sleep=steps.append))
     lock.release()
     _, call, pause = steps
     assert isinstance(call, Release)
