@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from math import inf
 
 import pytest
 
@@ -27,6 +28,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def whole_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every pause as long as it may be."""
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
+
+
+@pytest.fixture
+def no_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send no probe: a circuit that opens stays open for as long as a test takes."""
+    monkeypatch.setattr(module, "INITIAL_BACKOFF", 1000.0)
+
+
+@pytest.fixture
+def slow_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a row of failures open a circuit by its length alone, however long a busy machine takes over it."""
+    monkeypatch.setattr(module, "FAILURE_WINDOW", inf)
 
 
 @pytest.fixture

@@ -123,7 +123,8 @@ def in_doubt(
     # On a busy machine the probe of the circuit breaker may take long.
     monkeypatch.setattr("django_momento.client.claims.PAUSES", (0.25,) * 100)
     with swallowing(momento) as (server, address):
-        options = {"CREDENTIALS": "local", "ENDPOINT": address, "CLIENT_TIMEOUT": 1.5}
+        # Long enough for the calls whose responses are not kept, on a machine that stands still for a while.
+        options = {"CREDENTIALS": "local", "ENDPOINT": address, "CLIENT_TIMEOUT": 3}
         yield server, MomentoCache(CACHE_NAME, {"OPTIONS": options})
 
 

@@ -1,9 +1,11 @@
-"""Ports for servers that cannot choose one themselves."""
+"""Ports for servers that cannot choose one themselves, and ports at which nobody listens."""
 
 from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 HOST = "127.0.0.1"
 
@@ -25,3 +27,16 @@ def free_port() -> int:
                 continue
             return port
     raise AssertionError(f"There is no free port from {RANGE.start} to {RANGE.stop - 1}.")
+
+
+@contextmanager
+def unserved(port: int = 0) -> Iterator[int]:
+    """Keep a port for as long as a block takes, and yield it. Connections to it are refused.
+
+    The port of a server that was stopped could be given to a server of another test at once.
+    """
+    with socket.socket() as kept:
+        # Connections of the server that has stopped may linger.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind((HOST, port))
+        yield kept.getsockname()[1]
