@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from django_momento.policies import leases
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.at_once import at_once
 from tests.kit.faces import EACH_FACE, call
+from tests.kit.ports import unserved
 from tests.kit.raw import find_client
 from tests.kit.tables import table
 from tests.kit.waiting import eventually
@@ -157,12 +158,13 @@ def test_in_an_outage_a_shielded_cache_computes_a_value_once(
     momento: LocalServer, face: str, options: dict[str, Any], is_loud: bool
 ) -> None:
     """Known values are not computed at all, not even stale ones."""
-    with LocalServer(caches=[CACHE_NAME]) as server:
-        settings = local_options(server, STALE_IF_ERROR=600, CLIENT_TIMEOUT=1, IGNORE_EXCEPTIONS=not is_loud)
+    with LocalServer(caches=[CACHE_NAME]) as server, ExitStack() as outage:
+        settings = local_options(server, STALE_IF_ERROR=600, IGNORE_EXCEPTIONS=not is_loud)
         cache = MomentoCache(CACHE_NAME, {"OPTIONS": settings})
         cache.set("known", "known")
         store_stale(cache, "old")
         server.stop()
+        outage.enter_context(unserved(server.port))
         runs: list[int] = []
 
         def default() -> str:
@@ -170,7 +172,7 @@ def test_in_an_outage_a_shielded_cache_computes_a_value_once(
             return "computed"
 
         def ask(key: str) -> Any:
-            return call(cache, face, "get_or_set", key, default, 60, **options)
+            return call(cache, face, "get_or_set", key, default, 60, wait=LONG, **options)
 
         assert ask("known") == "known"
         assert ask("key") == "old"

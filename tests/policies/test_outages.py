@@ -16,7 +16,7 @@ from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME
 from tests.kit.at_once import at_once
 from tests.kit.outages import Momento
-from tests.kit.waiting import eventually
+from tests.kit.waiting import HANG_GUARD, eventually
 
 
 @pytest.fixture
@@ -63,7 +63,8 @@ def test_an_outage_costs_the_database_one_query_for_each_unknown_key(
             prefix = "".join(options)
             for key in KEYS:
                 name = f"{prefix} {key}"
-                found = cache.get_or_set(name, partial(database.query, name), 100, **options)
+                query = partial(database.query, name)
+                found = cache.get_or_set(name, query, 100, wait=HANG_GUARD, **options)
                 assert found == f"value of {name}"
             known = cache.get_or_set(f"{prefix} known", partial(database.query, "known"), 100, **options)
             assert known == "value of known"
@@ -83,7 +84,7 @@ def test_an_outage_costs_the_tasks_of_a_loop_one_query_for_each_unknown_key(mome
 
     async def serve() -> None:
         for key in KEYS:
-            found = await momento.cache.aget_or_set(key, partial(database.aquery, key), 100)
+            found = await momento.cache.aget_or_set(key, partial(database.aquery, key), 100, wait=HANG_GUARD)
             assert found == f"value of {key}"
 
     async def main() -> None:

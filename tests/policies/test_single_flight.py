@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from django_momento.policies.flights import flights
 from tests.conftest import MakeCache
 from tests.kit.at_once import at_once
 from tests.kit.faces import EACH_FACE, call
+from tests.kit.ports import unserved
 from tests.kit.tables import table
 from tests.kit.waiting import aeventually, eventually
 
@@ -273,7 +275,7 @@ def test_a_value_that_could_not_be_stored_is_computed_once(
     momento: LocalServer, settings: Any, is_loud: bool
 ) -> None:
     """The waiters get it. If the cache is loud, the leader gets the error."""
-    with LocalServer(caches=["tests"]) as server:
+    with LocalServer(caches=["tests"]) as server, ExitStack() as outage:
         settings.CACHES = {
             "default": {
                 "BACKEND": "django_momento.cache.MomentoCache",
@@ -281,7 +283,6 @@ def test_a_value_that_could_not_be_stored_is_computed_once(
                 "OPTIONS": {
                     "CREDENTIALS": "local",
                     "ENDPOINT": server.address,
-                    "CLIENT_TIMEOUT": 1,
                     "IGNORE_EXCEPTIONS": not is_loud,
                 },
             }
@@ -294,6 +295,7 @@ def test_a_value_that_could_not_be_stored_is_computed_once(
         def default() -> Any:
             value = gate()
             server.stop()
+            outage.enter_context(unserved(server.port))
             return value
 
         def act() -> Any:
