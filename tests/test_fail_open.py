@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,8 +28,13 @@ from django_momento.exceptions import (
 from django_momento.local import LocalServer
 from django_momento.policies.limits import Limit
 from tests.conftest import CACHE_NAME
+from tests.kit import circuits
 from tests.kit.clock import Clock
+from tests.kit.ports import unserved
 from tests.kit.tables import table
+from tests.kit.waiting import eventually
+
+no_probes, slow_rows = circuits.no_probes, circuits.slow_rows
 
 # What each method answers when the cache cannot be asked, for these arguments; incr raises as for a miss.
 NEUTRAL: dict[str, tuple[list[Any], Any]] = {
@@ -109,14 +115,14 @@ class Away:
 
 
 @pytest.fixture(scope="module")
-def gone() -> str:
+def gone() -> Iterator[str]:
     """The address of a server that is gone."""
-    with LocalServer() as server:
-        return server.address
+    with unserved() as port:
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.fixture
-def server_down(settings: Any, gone: str) -> Away:
+def server_down(settings: Any, gone: str, slow_rows: None) -> Away:
     return Away(settings, ServerUnavailable, CREDENTIALS="local", ENDPOINT=gone)
 
 
@@ -127,8 +133,7 @@ def no_key(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Away:
 
 
 @pytest.fixture
-def breaker_open(server_down: Away, monkeypatch: pytest.MonkeyPatch) -> Away:
-    monkeypatch.setattr(breaker, "INITIAL_BACKOFF", 1000.0)  # No probe is sent.
+def breaker_open(server_down: Away, no_probes: None) -> Away:
     cache = server_down.cache()
     for _ in range(breaker.FAILURE_THRESHOLD):
         # Nothing that is repeated, and so the fastest to fail.
@@ -141,8 +146,16 @@ def breaker_open(server_down: Away, monkeypatch: pytest.MonkeyPatch) -> Away:
 CIRCUMSTANCES = ["server_down", "breaker_open", "no_key"]
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the pauses between warnings. It stands still until a test moves it."""
+    clock = Clock()
+    monkeypatch.setattr(journal_module, "monotonic", clock)
+    return clock
+
+
 @pytest.fixture(params=CIRCUMSTANCES)
-def away(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Away:
+def away(request: pytest.FixtureRequest, clock: Clock, caplog: pytest.LogCaptureFixture) -> Away:
     """Each way to be away."""
     away: Away = request.getfixturevalue(request.param)
     caplog.clear()
@@ -248,25 +261,23 @@ def test_a_counter_goes_on_after_an_outage_where_it_was(settings: Any) -> None:
         cache.set("limit", 5, timeout=600)
         assert 6 == cache.incr("limit")
         server.stop()
-        for _ in range(10):
-            assert cache.add("limit", 0, timeout=600) is False
-            for count in (cache.incr, cache.decr):
-                with pytest.raises(ValueError, match="'limit' not found"):
-                    count("limit")
-            assert 0 == cache.get_or_set("limit", 0)
+        with unserved(server.port):
+            for _ in range(10):
+                assert cache.add("limit", 0, timeout=600) is False
+                for count in (cache.incr, cache.decr):
+                    with pytest.raises(ValueError, match="'limit' not found"):
+                        count("limit")
+                assert 0 == cache.get_or_set("limit", 0)
         server.start()
-        # Until a probe has found that it is back.
-        while cache.get("limit") is None:
-            pass
+        # Until a probe has found that it is back, for the SDK's connection and for our own.
+        eventually(lambda: cache.get("limit") is not None and cache.touch("limit", 600))
         assert 7 == cache.incr("limit")
 
 
 def test_a_warning_says_how_many_there_were_since_the_last(
-    server_down: Away, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    server_down: Away, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A long outage is a line every few seconds."""
-    clock = Clock()
-    monkeypatch.setattr(journal_module, "monotonic", clock)
     cache = server_down.cache(IGNORE_EXCEPTIONS=True)
     for _ in range(50):
         cache.get("key")

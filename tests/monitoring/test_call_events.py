@@ -16,9 +16,13 @@ from django_momento.exceptions import LimitExceeded, MomentoCacheError
 from django_momento.local import LocalServer
 from django_momento.local.limits import ON_DEMAND
 from tests.conftest import CACHE_NAME, MakeCache
+from tests.kit import circuits
 from tests.kit.call_counts import assert_equal
+from tests.kit.clock import Clock
 from tests.kit.faces import call
 from tests.kit.tables import table
+
+no_probes = circuits.no_probes
 
 KIB = 1024
 
@@ -141,9 +145,14 @@ def test_a_value_that_reads_as_a_miss_is_a_miss(
     afresh=True,
 )
 def test_failed_calls_equal_the_count_at_the_server(
-    face: str, status: str, make_cache: MakeCache, momento: LocalServer, seen: list[CallEvent]
+    face: str,
+    status: str,
+    make_cache: MakeCache,
+    momento: LocalServer,
+    no_probes: None,
+    seen: list[CallEvent],
 ) -> None:
-    """Their retries included."""
+    """Their retries included. Probes are counted apart."""
     cache = make_cache()
     momento.fail(status, 1.0)
     try:
@@ -236,7 +245,7 @@ def test_the_event_of_a_missing_number_tells_that_it_is_missing(
 
 def test_a_limit_that_is_hit_costs_nothing(settings: Any, seen: list[CallEvent]) -> None:
     """As at the server, which counts the call."""
-    with LocalServer(caches=[CACHE_NAME], limits=ON_DEMAND) as server:
+    with LocalServer(caches=[CACHE_NAME], limits=ON_DEMAND, clock=Clock().milliseconds) as server:
         settings.CACHES = {
             "default": {
                 "BACKEND": "django_momento.cache.MomentoCache",

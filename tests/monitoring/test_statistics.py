@@ -16,6 +16,7 @@ from django_momento.exceptions import ConfigurationError, MomentoCacheError
 from django_momento.local import LocalServer
 from django_momento.monitoring import stats
 from tests.conftest import CACHE_NAME, MakeCache
+from tests.kit.ports import unserved
 
 KEY = "the-key-of-the-server"
 NO_CALLS = {
@@ -96,16 +97,15 @@ def test_the_credential_is_described_and_not_shown(settings: Any, tmp_path: Path
         assert KEY not in json.dumps(found)
 
 
-def test_openings_of_the_breaker_are_counted(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openings_of_the_breaker_are_counted(settings: Any) -> None:
     """Once an outage, and not once a call."""
-    with LocalServer() as server:
-        address = server.address
-    options = {"CREDENTIALS": "local", "ENDPOINT": address}
-    backend = "django_momento.cache.MomentoCache"
-    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
-    for _ in range(FAILURE_THRESHOLD + 5):
-        with pytest.raises(MomentoCacheError):
-            caches["default"].touch("key")
+    with unserved() as port:
+        options = {"CREDENTIALS": "local", "ENDPOINT": f"127.0.0.1:{port}"}
+        backend = "django_momento.cache.MomentoCache"
+        settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
+        for _ in range(FAILURE_THRESHOLD + 5):
+            with pytest.raises(MomentoCacheError):
+                caches["default"].touch("key")
 
     assert 1 == stats()["circuit_openings"]
 

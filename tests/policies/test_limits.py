@@ -27,10 +27,13 @@ from django_momento.monitoring import stats
 from django_momento.policies import limits
 from django_momento.policies.limits import Limit, Windows
 from tests.conftest import CACHE_NAME, MakeCache, local_options
+from tests.kit import circuits
 from tests.kit.at_once import at_once
 from tests.kit.clock import Clock
 from tests.kit.faces import EACH_FACE, FACES, call
 from tests.kit.tables import table
+
+no_probes = circuits.no_probes
 
 
 @pytest.fixture
@@ -218,6 +221,7 @@ OUTAGES = {
 def test_on_outage_decides_about_a_hit_that_was_not_counted(
     momento: LocalServer,
     monkeypatch: pytest.MonkeyPatch,
+    no_probes: None,
     settings: Any,
     outage: Outage,
     is_open: bool,
@@ -225,7 +229,6 @@ def test_on_outage_decides_about_a_hit_that_was_not_counted(
 ) -> None:
     """Whether or not the cache fails open. A decision is counted as an ignored error."""
     monkeypatch.delenv("MOMENTO_API_KEY", raising=False)
-    monkeypatch.setattr(breaker, "INITIAL_BACKOFF", 1000.0)  # No probe is sent.
     given = {**local_options(momento), "IGNORE_EXCEPTIONS": is_open, **outage.options}
     given = {name: value for name, value in given.items() if value is not None}
     cache: Any = MomentoCache(CACHE_NAME, {"OPTIONS": given})
