@@ -63,13 +63,17 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Let the admin port read no request until the test sets this event, when it has sent all it will."""
+    """Give no request up until the test sets this event, when it has sent all it will."""
     sent = threading.Event()
 
     async def wait_for(awaitable: Any, seconds: float) -> Any:
-        while not sent.is_set():  # noqa: ASYNC110 - another thread sets it
-            await asyncio.sleep(0.01)
-        return await asyncio.wait_for(awaitable, seconds)
+        task = asyncio.ensure_future(awaitable)
+        try:
+            while not sent.is_set():  # noqa: ASYNC110 - another thread sets it
+                await asyncio.sleep(0.01)
+            return await asyncio.wait_for(task, seconds)
+        finally:
+            task.cancel()
 
     patched = SimpleNamespace(**{**vars(asyncio), "wait_for": wait_for})
     monkeypatch.setattr(admin_module, "asyncio", patched)
