@@ -170,7 +170,7 @@ class Versions:
             flights = {key: self._flights[key] for key in missing if key in self._flights}
             if not is_patient or len(flights) < len(missing):
                 wanted = [key for key in missing if not is_patient or key not in flights]
-                found.update((yield from self._fetch(wanted)))
+                found.update((yield from self._fetch(wanted, seconds if is_patient else 0.0)))
             else:
                 is_patient = yield _Join({*flights.values()})
                 if not is_patient:
@@ -228,15 +228,25 @@ class Versions:
         with self._lock:
             self._known.clear()
 
-    def _fetch(self, keys: list[bytes]) -> Operation[dict[bytes, bytes | None]]:
+    def _fetch(self, keys: list[bytes], seconds: float = 0.0) -> Operation[dict[bytes, bytes | None]]:
+        """Return the version of each key, without those that another caller has asked for meanwhile.
+
+        That is a question that has begun or ended since this caller looked. With 0 ``seconds`` none counts.
+        """
         flight = _Flight()
         try:
-            for key in keys:
-                self._flights.setdefault(key, flight)
-            asked = self._now()
-            stored = yield from operations.get_many(keys)
-            found = {key: _version_of(stored.get(key)) for key in keys}
-            self._learn(found, asked)
+            found: dict[bytes, bytes | None] = {}
+            owners = [self._flights.setdefault(key, flight) for key in keys]
+            wanted = [
+                key
+                for key, owner in zip(keys, owners, strict=True)
+                if not seconds or (owner is flight and self.recall(key, seconds) is None)
+            ]
+            if wanted:
+                asked = self._now()
+                stored = yield from operations.get_many(wanted)
+                found = {key: _version_of(stored.get(key)) for key in wanted}
+                self._learn(found, asked)
             self._end(flight, keys)
         except BaseException:
             self._end(flight, keys)

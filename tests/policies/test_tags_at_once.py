@@ -15,8 +15,9 @@ from django_momento.cache import MomentoCache
 from django_momento.client.calls import Operation
 from django_momento.local import LocalServer
 from django_momento.policies import versions as module
-from django_momento.policies.versions import tag_key, versions
+from django_momento.policies.versions import Versions, tag_key, versions
 from tests.conftest import CACHE_NAME, MakeCache, local_options
+from tests.kit.at_once import at_once
 from tests.kit.clock import Clock
 from tests.kit.faces import EACH_FACE, call
 from tests.kit.raw import find_client
@@ -110,6 +111,27 @@ def test_a_process_serves_no_value_from_before_its_own_invalidation(
 
     assert site.stale == []
     assert site.hits
+
+
+@EACH_FACE
+def test_a_version_that_a_thread_learns_between_two_steps_of_another_is_not_asked_for_again(
+    make_cache: MakeCache, momento: LocalServer, monkeypatch: pytest.MonkeyPatch, face: str
+) -> None:
+    cache = make_cache(OPTIONS={"TAG_SECONDS": 600})
+    cache.set("k", 1, tags=["t"])
+    versions.forget()
+    momento.reset_calls()
+    recall = Versions.recall
+
+    def recall_slowly(known: Versions, key: bytes, seconds: float) -> Any:
+        found = recall(known, key, seconds)
+        monkeypatch.setattr(Versions, "recall", recall)
+        assert at_once(1, lambda: cache.get("k")) == [1]
+        return found
+
+    monkeypatch.setattr(Versions, "recall", recall_slowly)
+    assert call(cache, face, "get", "k") == 1
+    assert momento.calls == {"Get": 2 + 1}
 
 
 @pytest.fixture
