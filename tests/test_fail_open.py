@@ -30,7 +30,7 @@ from django_momento.policies.limits import Limit
 from tests.conftest import CACHE_NAME
 from tests.kit import circuits
 from tests.kit.clock import Clock
-from tests.kit.ports import unserved
+from tests.kit.ports import free_port, unserved
 from tests.kit.tables import table
 from tests.kit.waiting import eventually
 
@@ -255,7 +255,7 @@ def test_a_key_that_cannot_be_read_costs_only_its_own_value(settings: Any) -> No
 
 def test_a_counter_goes_on_after_an_outage_where_it_was(settings: Any) -> None:
     """Whatever a rate limit does meanwhile: what it counted is still counted."""
-    with LocalServer(caches=[CACHE_NAME]) as server:
+    with LocalServer(caches=[CACHE_NAME], port=free_port()) as server:
         away = Away(settings, ServerUnavailable, CREDENTIALS="local", ENDPOINT=server.address)
         cache = away.cache(IGNORE_EXCEPTIONS=True)
         cache.set("limit", 5, timeout=600)

@@ -22,6 +22,7 @@ from tests.kit.clock import Clock
 from tests.kit.faces import EACH_FACE, FACES, call
 from tests.kit.raw import encode, find_memory
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 
 SECONDS = 10.0
 READS: list[tuple[str, Any, Any]] = [
@@ -277,9 +278,10 @@ def test_a_cancelled_call_leaves_nothing_in_flight(cache: MomentoCache) -> None:
 
 @EACH_FACE
 def test_one_caller_reads_a_key_for_all_that_come_meanwhile(
-    make_cache: MakeCache, momento: LocalServer, face: str
+    make_cache: MakeCache, momento: LocalServer, monkeypatch: pytest.MonkeyPatch, face: str
 ) -> None:
     """Threads, and tasks on loops of different threads."""
+    monkeypatch.setattr(near_module, "MAX_WAIT", HANG_GUARD)
     cache = make_cache(OPTIONS={"NEAR_SECONDS": 100})
     MomentoCache(CACHE_NAME, {"OPTIONS": local_options(momento, CONNECT_TIMEOUT=6)}).set("hot", "value")
     assert not cache.has_key("warm")

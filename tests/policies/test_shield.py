@@ -19,7 +19,7 @@ from tests.conftest import CACHE_NAME
 from tests.kit.clock import Clock
 from tests.kit.faces import FACES, call
 from tests.kit.outages import Momento
-from tests.kit.ports import unserved
+from tests.kit.ports import free_port, unserved
 from tests.kit.tables import table
 from tests.kit.waiting import eventually
 
@@ -304,7 +304,7 @@ def test_a_forked_child_leaves_the_repairs_to_its_parent(momento: Momento, no_th
 
 def test_a_server_that_was_killed_is_not_missed(settings: Any) -> None:
     """The calls of many threads go on with what was seen, and go back to Momento when it is there again."""
-    with LocalServer(caches=[CACHE_NAME]) as server:
+    with LocalServer(caches=[CACHE_NAME], port=free_port()) as server:
         momento = Momento(server, settings)
         momento.cache.set_many({f"k{number}": number for number in range(20)})
         port = server.port

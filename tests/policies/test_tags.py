@@ -23,6 +23,7 @@ from tests.conftest import CACHE_NAME, MakeCache
 from tests.kit.clock import Clock
 from tests.kit.faces import EACH_FACE, FACES, call
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 from tests.kit.wire import Wire
 
 ALWAYS = {"TAG_SECONDS": 0}
@@ -256,8 +257,9 @@ def test_reads_cost_one_call_more_only_for_versions_not_in_memory(
 
 
 def test_threads_and_tasks_ask_for_a_version_once_in_tag_seconds(
-    momento: LocalServer, make_cache: MakeCache
+    momento: LocalServer, make_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "MAX_WAIT", HANG_GUARD)
     cache = make_cache(OPTIONS=KEPT)
     cache.set("k", 1, tags=["t"])
     results: list[Any] = []
