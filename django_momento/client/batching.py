@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..clock import monotonic
 from ..exceptions import MomentoCacheError
 from .calls import Call, Get, GetBatch
+from .futures import LAST_MOMENT
 from .operations import chunks_of, may_be_of_one_key
 from .retry import share_pause
 from .timers import Timer, call_later
@@ -97,17 +98,25 @@ class GetBatcher:
             for waiter in waiters:
                 batch.waiting += 1
                 waiter.add_done_callback(batch.forget_waiter)
-        self.in_flight[batch] = batch.started + transport.timeout + transport.grace
+        self.in_flight[batch] = batch.started + transport.timeout + transport.grace - LAST_MOMENT
         batch.sent[0].add_done_callback(batch.schedule_delivery)
         if self._timer is None:
-            self._timer = call_later(self.loop, transport.bound(call), self._give_up)
+            self._timer = call_later(self.loop, self.in_flight[batch] - batch.started, self._give_up)
 
     def _give_up(self) -> None:
-        """Give up the batches whose end is overdue, and look again when the next one may be."""
+        """Give up the batches whose end is overdue, and look again when the next one may be.
+
+        Each gets a last moment: this process may have been stopped meanwhile.
+        """
         self._timer, now = None, monotonic()
         for batch, until in list(self.in_flight.items()):
-            if now >= until:
+            if now < until:
+                continue
+            if batch.is_overdue:
                 batch.give_up()
+            else:
+                batch.is_overdue = True
+                self.in_flight[batch] = now + LAST_MOMENT
         if self.in_flight:
             self._timer = call_later(self.loop, min(self.in_flight.values()) - now, self._give_up)
 
@@ -133,6 +142,7 @@ class _Batch:
         self.started = monotonic()
         self.sent: Started
         self.waiting = 0
+        self.is_overdue = False
 
     def give_up(self) -> None:
         del self._batcher.in_flight[self]

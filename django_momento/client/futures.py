@@ -16,10 +16,14 @@ from typing import Any
 
 from ..interruption import raise_foreign
 from .readers import threads
-from .timers import call_later
+from .timers import Timer, call_later
 
 # Seconds to wait until calls are cancelled, which takes microseconds.
 _MAX_CANCELLING = 0.05
+
+# Seconds, at the end of each wait, in which this process must have run. If it was stopped for longer than the
+# wait, the threads of gRPC need a moment of their own to deliver the calls that have ended meanwhile.
+LAST_MOMENT = 0.2
 
 
 class Landing:
@@ -72,7 +76,15 @@ async def wait_for(futures: Sequence[Any], *, shared: bool = False, timeout: flo
     for future in futures:
         future.add_done_callback(arrived)
     # A bound of our own: gRPC's deadline is delivered by a thread of gRPC's, which may be missing.
-    timer = None if timeout is None else call_later(loop, timeout, lambda: _settle(waiter))
+    timer: Timer | None = None
+
+    def wait_a_last_moment() -> None:
+        nonlocal timer
+        timer = call_later(loop, last, lambda: _settle(waiter))
+
+    if timeout is not None:
+        first, last = split_wait(timeout)
+        timer = call_later(loop, first, wait_a_last_moment)
     try:
         await waiter
     except asyncio.CancelledError:
@@ -104,6 +116,12 @@ def cancel_elsewhere(futures: Sequence[Any]) -> None:
         is_done.acquire(timeout=_MAX_CANCELLING)
 
 
+def split_wait(seconds: float) -> tuple[float, float]:
+    """Return the seconds of a wait up to its last moment, and those of the last moment."""
+    last = min(LAST_MOMENT, max(0.0, seconds) / 2)
+    return seconds - last, last
+
+
 def _settle(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
@@ -118,9 +136,11 @@ def wait_on_this_thread(pending: Any, seconds: float) -> bool:
     # exception of a signal's handler that came in a callback.
     done: SimpleQueue[Any] = SimpleQueue()
     add_done_callback(done.put)
-    try:
-        done.get(timeout=max(0.0, seconds))
-    except Empty as error:
-        raise_foreign(error)
-        return False
-    return True
+    for part in split_wait(seconds):
+        try:
+            done.get(timeout=max(0.0, part))
+        except Empty as error:
+            raise_foreign(error)
+        else:
+            return True
+    return False

@@ -8,7 +8,7 @@ from ..clock import monotonic
 from ..exceptions import MomentoCacheError
 from .calls import Call
 from .fork_gate import gate
-from .futures import cancel_elsewhere, wait_for, wait_on_this_thread
+from .futures import LAST_MOMENT, cancel_elsewhere, wait_for, wait_on_this_thread
 from .interrupts import release_interrupted_locks
 from .metering import Tally
 from .retry import PartialFailure
@@ -27,8 +27,12 @@ def call_all(transport: Transport, cache: str, calls: list[Call[Any]], tally: Ta
             for call in calls:
                 # One by one, so that an exception finds those that were sent already.
                 sent.append(transport.start_for_this_thread(cache, call, tally))  # noqa: PERF401
+            last_moment = LAST_MOMENT
             for call, each in zip(calls, sent, strict=True):
-                outcomes.append(_outcome(transport, cache, call, each, started, tally))
+                is_done = _wait_for(transport, call, each, started, last_moment)
+                if not is_done:
+                    last_moment = 0.0  # One for all calls that are overdue.
+                outcomes.append(_outcome(transport, cache, call, each, started, tally, is_done))
     except BaseException as error:
         # From a signal's handler. The destructor of a call would wait for locks on this thread.
         release_interrupted_locks(error)
@@ -52,18 +56,39 @@ async def acall_all(
     await wait_for(pending, timeout=max(transport.bound(call) for call in calls))
     pairs = zip(calls, sent, strict=True)
     return _all_or_partial_failure(
-        [_outcome(transport, cache, call, each, started, tally) for call, each in pairs]
+        [
+            _outcome(transport, cache, call, each, started, tally, _wait_for(transport, call, each, started))
+            for call, each in pairs
+        ]
     )
 
 
+def _wait_for(
+    transport: Transport, call: Call[Any], sent: Any, started: float, last_moment: float = 0.0
+) -> bool:
+    """Wait on this thread for a call that was sent. Return whether it is done.
+
+    The wait lasts until the bound of the call, and for ``last_moment`` seconds at least.
+    """
+    if isinstance(sent, MomentoCacheError):
+        return True
+    return wait_on_this_thread(sent[0], max(last_moment, started + transport.bound(call) - monotonic()))
+
+
 def _outcome(
-    transport: Transport, cache: str, call: Call[Any], sent: Any, started: float, tally: Tally | None
+    transport: Transport,
+    cache: str,
+    call: Call[Any],
+    sent: Any,
+    started: float,
+    tally: Tally | None,
+    is_done: bool,
 ) -> Any:
-    """Return the result of a call that was sent with others, or its error."""
+    """Return the result of a call that was sent with others, or its error. Give it up if it is not done."""
     if isinstance(sent, MomentoCacheError):
         return sent
     try:
-        if not wait_on_this_thread(sent[0], started + transport.bound(call) - monotonic()):
+        if not is_done:
             return transport.abandon(cache, call, sent)
         return transport.finish(cache, call, sent[0], started, tally)
     except MomentoCacheError as error:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -19,6 +19,7 @@ from django_momento.client.fork_gate import gate
 from django_momento.exceptions import (
     AuthenticationFailed,
     CacheNotFound,
+    CallTimedOut,
     FailedPrecondition,
     InvalidArgument,
     NotPermitted,
@@ -28,8 +29,9 @@ from django_momento.exceptions import (
 from django_momento.local import LocalServer
 from tests.kit.capture import capturing
 from tests.kit.clients import make_client
+from tests.kit.clock import Clock
 from tests.kit.damaged import damaged_server
-from tests.kit.waiting import HANG_GUARD
+from tests.kit.waiting import HANG_GUARD, eventually
 
 KEYS = [f"key{number}".encode() for number in range(10)]
 
@@ -52,7 +54,7 @@ def silent_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def client(port: int, api_key: str = "a-key", client_timeout: float = 10) -> Client:
+def client(port: int, api_key: str = "a-key", client_timeout: float = 60) -> Client:
     ours = make_client(port, api_key, client_timeout=client_timeout)
     ours.get_credential()  # Tasks that wait for the first fetch of the key may go on in several turns.
     return ours
@@ -133,6 +135,7 @@ def test_a_task_that_is_cancelled_takes_nothing_from_the_others(server: LocalSer
 def test_a_call_that_nobody_waits_for_any_more_is_cancelled(silent_port: int) -> None:
     """Cancelling every task that shares a call cancels the call."""
     ours = client(silent_port)
+    eventually(lambda: not gate.in_flight)  # Calls of earlier tests.
 
     async def main() -> None:
         tasks = [asyncio.ensure_future(ours.arun("tests", operations.get(key))) for key in KEYS[:2]]
@@ -144,11 +147,7 @@ def test_a_call_that_nobody_waits_for_any_more_is_cancelled(silent_port: int) ->
         await asyncio.wait(tasks)
 
     asyncio.run(main())
-    for _ in range(1000):
-        if not gate.in_flight:
-            break
-        time.sleep(0.01)
-    assert 0 == gate.in_flight
+    eventually(lambda: not gate.in_flight)
 
 
 def test_what_is_cancelled_before_it_is_sent_is_never_sent(server: LocalServer) -> None:
@@ -168,6 +167,33 @@ def test_a_call_that_times_out_fails_all_who_wait_for_it(silent_port: int) -> No
     """Nobody is left waiting."""
     failures = asyncio.run(asked_together(client(silent_port, client_timeout=0.3), KEYS[:3]))
     assert all(isinstance(failure, TransportError) for failure in failures), failures
+
+
+def test_a_batch_is_given_up_when_it_is_still_overdue_a_moment_later(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timer of a process that was stopped is due before gRPC's thread has delivered anything."""
+    ours, clock, timers = client(server.port), Clock(), list[Callable[[], None]]()
+
+    def call_later(loop: object, seconds: float, callback: Callable[[], None]) -> Any:
+        timers.append(callback)
+        return mock.Mock()
+
+    async def main(looks: int) -> list[object]:
+        gets = asyncio.ensure_future(asked_together(ours, KEYS[:2]))
+        for _ in range(4):  # asked for, sent, under way
+            await asyncio.sleep(0)
+        for _ in range(looks):
+            clock.advance(1000)
+            timers[-1]()
+        return await gets
+
+    monkeypatch.setattr(batching, "call_later", call_later)
+    monkeypatch.setattr(batching, "monotonic", clock)
+    server.delay(100)
+    assert [b"value of key0", b"value of key1"] == asyncio.run(main(looks=1))
+    failures = asyncio.run(main(looks=2))
+    assert [CallTimedOut] * 2 == [type(failure) for failure in failures]
 
 
 def test_a_new_event_loop_has_gatherings_of_its_own(server: LocalServer) -> None:

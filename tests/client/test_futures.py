@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
+from typing import Any
+from unittest import mock
 
 import pytest
 
-from django_momento.client.futures import wait_for
+from django_momento.client import futures
+from django_momento.client.futures import split_wait, wait_for
 from tests.kit.sites import eventually
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 
 
-def settled_elsewhere(*futures: Future[str]) -> None:
+def settled_elsewhere(*pending: Future[str]) -> None:
     """Settle futures from another thread, as gRPC does."""
 
     def settle() -> None:
-        for future in futures:
+        for future in pending:
             future.set_result("answer")
 
     thread = Thread(target=settle)
@@ -59,20 +64,20 @@ def test_a_future_that_is_done_already_is_awaited_all_the_same() -> None:
         future.set_result("answer")
         await wait_for((future,))
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    asyncio.run(asyncio.wait_for(main(), HANG_GUARD))
 
 
 def test_several_are_awaited_until_the_last_has_arrived() -> None:
     """One that is missing keeps the task waiting."""
 
     async def main() -> None:
-        futures: list[Future[str]] = [Future() for _ in range(3)]
-        waiting = asyncio.ensure_future(wait_for(futures))
+        several: list[Future[str]] = [Future() for _ in range(3)]
+        waiting = asyncio.ensure_future(wait_for(several))
         await asyncio.sleep(0)
-        settled_elsewhere(*futures[:2])
+        settled_elsewhere(*several[:2])
         await asyncio.sleep(0)
         assert not waiting.done()
-        settled_elsewhere(futures[2])
+        settled_elsewhere(several[2])
         assert await waiting
 
     asyncio.run(main())
@@ -89,9 +94,47 @@ def test_a_wait_ends_with_its_timeout() -> None:
     assert not asyncio.run(main())
 
 
+def test_a_future_that_is_done_soon_after_the_process_goes_on_has_arrived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The timer of a process that was stopped is due before its other threads have delivered anything."""
+    timers: list[Callable[[], object]] = []
+
+    def call_later(loop: object, seconds: float, callback: Callable[[], object]) -> Any:
+        timers.append(callback)
+        return mock.Mock()
+
+    async def main(is_in_time: bool) -> bool:
+        timers.clear()
+        future: Future[str] = Future()
+        waiting = asyncio.ensure_future(wait_for((future,), timeout=1.0))
+        await asyncio.sleep(0)
+        timers[-1]()
+        if is_in_time:
+            settled_elsewhere(future)
+        else:
+            timers[-1]()
+        return await waiting
+
+    monkeypatch.setattr(futures, "call_later", call_later)
+    assert [True, False] == [asyncio.run(main(is_in_time)) for is_in_time in (True, False)]
+
+
+def test_a_thread_waits_a_last_moment_for_a_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the first part of its wait was over at once, as in a process that was stopped."""
+    monkeypatch.setattr(futures, "split_wait", lambda seconds: (0.0, HANG_GUARD))
+    future: Future[str] = Future()
+    thread = Thread(target=settled_elsewhere, args=(future,))
+    thread.start()
+    assert futures.wait_on_this_thread(future, 1.0)
+    thread.join()
+    assert (0.8, 0.2) == pytest.approx(split_wait(1.0))
+    assert [(0.05, 0.05), (0.0, 0.0)] == [split_wait(0.1), split_wait(0.0)]
+
+
 def test_nothing_to_wait_for_is_no_wait() -> None:
     """As when no call of a list could be sent."""
-    assert asyncio.run(asyncio.wait_for(wait_for([]), 10))
+    assert asyncio.run(asyncio.wait_for(wait_for([]), HANG_GUARD))
 
 
 @table("shared", [True, False])
@@ -99,20 +142,20 @@ def test_cancelling_the_task_cancels_what_only_it_waits_for(shared: bool) -> Non
     """A request that is gone does not keep its RPC; what others wait for too goes on."""
 
     async def main() -> list[Future[str]]:
-        futures: list[Future[str]] = [Future(), Future()]
-        waiting = asyncio.ensure_future(wait_for(futures, shared=shared))
+        both: list[Future[str]] = [Future(), Future()]
+        waiting = asyncio.ensure_future(wait_for(both, shared=shared))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        return futures
+        return both
 
-    futures = asyncio.run(main())
+    awaited = asyncio.run(main())
     if shared:
-        assert not any(future.cancelled() for future in futures)
+        assert not any(future.cancelled() for future in awaited)
     else:
         # On a thread, for which a busy machine makes the task wait too short a time.
-        eventually(lambda: all(future.cancelled() for future in futures))
+        eventually(lambda: all(future.cancelled() for future in awaited))
 
 
 def test_an_answer_after_a_cancellation_is_dropped() -> None:
