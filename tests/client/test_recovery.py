@@ -16,16 +16,17 @@ from django_momento.local import LocalServer
 from tests.kit import sites as fixtures
 from tests.kit.sites import Run, Site, accepted, connected, eventually, run_async, run_sync, use
 from tests.kit.tcp_proxy import TcpProxy
+from tests.kit.timeouts import patient_probes, short_timeouts, wait_for_probes
 
 run, server = fixtures.run, fixtures.server
 
 
 class Proxied(Site):
-    """A site whose calls go through a proxy, and wait for no more than a moment."""
+    """A site whose calls go through a proxy."""
 
     def __init__(self, server: LocalServer, proxy: TcpProxy) -> None:
         self.port = proxy.port
-        super().__init__(server, client_timeout=0.5)
+        super().__init__(server)
 
     def move(self, server: LocalServer, key: str) -> None:
         super().move(server, key)
@@ -58,7 +59,8 @@ def outcome(site: Site, run: Run) -> str:
 def go_silent(site: Site, proxy: TcpProxy, run: Run) -> None:
     use(site, run)
     proxy.is_silent = True
-    assert "CallTimedOut" in {outcome(site, run) for _ in range(3)}
+    with short_timeouts(site.client, 0.5):
+        assert "CallTimedOut" in {outcome(site, run) for _ in range(3)}
     assert "CircuitOpen" == outcome(site, run)
 
 
@@ -67,9 +69,11 @@ def test_the_first_call_of_a_quiet_process_after_an_outage_is_answered(
 ) -> None:
     """It sends the probe itself: a process that is frozen between calls has no background to do it in."""
     go_silent(site, proxy, run)
+    wait_for_probes()
     proxy.is_silent = False
-    time.sleep(breaker.PROBE_LEASE + MAX_BACKOFF)
-    assert "answered" == outcome(site, run)
+    time.sleep(2 * MAX_BACKOFF)
+    with patient_probes():
+        assert "answered" == outcome(site, run)
 
 
 def test_a_process_without_threads_to_spare_recovers(
@@ -141,9 +145,10 @@ def test_an_outage_leaves_no_connection_behind(server: LocalServer, site: Site, 
     eventually(lambda: connected(server) <= before)
     seen = proxy.connections
     proxy.is_silent = True
-    with pytest.raises(CallTimedOut):
-        site.client.run("tests", operations.has_key(b"k"))
-    eventually(lambda: outcome(site, run_sync) == "CircuitOpen" and proxy.connections > seen)
+    with short_timeouts(site.client, 0.5):
+        with pytest.raises(CallTimedOut):
+            site.client.run("tests", operations.has_key(b"k"))
+        eventually(lambda: outcome(site, run_sync) == "CircuitOpen" and proxy.connections > seen)
     site.client.close()
     proxy.is_silent = False
     proxy.reset()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -12,7 +11,9 @@ from django_momento.client import operations, rotation
 from django_momento.exceptions import MomentoCacheError, NotPermitted
 from django_momento.local import LocalServer
 from tests.kit import sites as fixtures
+from tests.kit.clock import Clock
 from tests.kit.sites import Run, Site, eventually, run_sync, use
+from tests.kit.timeouts import impatient_transports, short_timeouts
 from tests.kit.waiting import patience
 
 run, server = fixtures.run, fixtures.server
@@ -80,11 +81,12 @@ def test_a_wrong_endpoint_is_not_put_to_use_while_the_old_one_works(
     server: LocalServer, wrong: LocalServer, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No call fails, no breaker opens, and the log says why the old key stays."""
-    site = Site(server, client_timeout=0.5)
+    site = Site(server)
     use(site, run)
     site.move(wrong, "old")
     for _ in range(3):
-        fetch_again(site)
+        with impatient_transports(0.5):
+            fetch_again(site)
         use(site, run)
     assert {"circuit_openings": 0, "keys_replaced": 0}.items() <= site.client.counts.items()
     credential = site.client.credential
@@ -103,8 +105,9 @@ def test_a_wrong_endpoint_at_the_start_is_left_when_the_secret_is_corrected(
     server: LocalServer, wrong: LocalServer, run: Run
 ) -> None:
     """The secret is read again while calls fail, and no process needs to be started anew."""
-    site = Site(wrong, client_timeout=0.5)
-    assert "answered" not in {outcome(site, run) for _ in range(20)}
+    with impatient_transports(0.5):
+        site = Site(wrong)
+        assert "answered" not in {outcome(site, run) for _ in range(20)}
     site.move(server, "old")
     eventually(lambda: outcome(site, run) == "answered")
     use(site, run)
@@ -114,15 +117,17 @@ def test_a_secret_that_stays_wrong_is_read_ever_more_rarely(
     monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     """As after a refused key: secrets cost money, and Secrets Manager has limits."""
+    clock = Clock()
+    monkeypatch.setattr(rotation, "monotonic", clock)
     monkeypatch.setattr(rotation, "INITIAL_BACKOFF", 0.2)
     monkeypatch.setattr(rotation, "MAX_BACKOFF", 60.0)
     with LocalServer(caches=["another"]) as server:
         site = Site(server)
-        until, calls = time.monotonic() + 1.5, 0
-        while time.monotonic() < until:
+        for _ in range(30):
             assert "CacheNotFound" == outcome(site, run)
-            calls += 1
-        assert 1 <= site.fetches <= 5 < calls
+            eventually(lambda: not site.client.is_fetching_key)
+            clock.advance(0.05)
+        assert 1 <= site.fetches <= 5
 
 
 def test_a_key_that_is_not_permitted_is_fetched_again(server: LocalServer, run: Run) -> None:
@@ -140,10 +145,11 @@ def test_a_key_that_is_refused_after_an_outage_is_fetched_at_once(
     """The pauses of fetches in an outage are not those after a refused key."""
     monkeypatch.setattr(rotation, "INITIAL_BACKOFF", 1000.0)
     monkeypatch.setattr(rotation, "MAX_BACKOFF", 1000.0)
-    site = Site(server, client_timeout=0.3)
+    site = Site(server)
     use(site, run_sync)
     server.delay(60_000)
-    eventually(lambda: outcome(site, run_sync) == "CircuitOpen" and site.fetches == 1)
+    with short_timeouts(site.client, 0.3):
+        eventually(lambda: outcome(site, run_sync) == "CircuitOpen" and site.fetches == 1)
     server.delay()
     eventually(lambda: outcome(site, run_sync) == "answered")
     site.move(server, "new")
