@@ -177,7 +177,7 @@ class Transport:
 
     def bound(self, call: Call[Any]) -> float:
         """Return the seconds after which a call is given up: its deadline, and GRACE for its delivery."""
-        return self._channel(call).timeout + GRACE
+        return (self._control.timeout if call.control else self.timeout) + GRACE
 
     def abandon(self, cache: str, call: Call[Any], sent: Started) -> MomentoCacheError:
         """Give up a call whose end gRPC did not deliver; return its error.

@@ -18,7 +18,9 @@ from django_momento.client.fork_gate import gate
 from django_momento.exceptions import CallTimedOut, MomentoCacheError
 from django_momento.local import LocalServer
 from tests.kit.clients import make_client
+from tests.kit.starting import on_this_thread
 from tests.kit.tables import table
+from tests.kit.timeouts import close_discarded_soon, short_timeouts
 from tests.kit.waiting import HANG_GUARD, eventually
 
 # Calls whose result a thread of gRPC's delivers: all of async, and lists of calls in sync.
@@ -48,8 +50,9 @@ def client(server: LocalServer) -> Iterator[Client]:
 
 @contextmanager
 def client_of(server: LocalServer) -> Iterator[Client]:
-    """Make a client that has its key."""
-    client = make_client(server.port, client_timeout=20.0)
+    """Make a client that has its key, when no call of another one is in flight."""
+    eventually(lambda: not gate.in_flight)
+    client = make_client(server.port, client_timeout=30.0)
     client.get_credential()
     yield client
     client.close()
@@ -75,7 +78,7 @@ def test_an_async_call_without_a_thread_fails_with_our_error_and_recovers(
     """As in a container at its limit of threads: once they start again, every verb works again."""
     with client_of(server) as client:
         with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", start)
+            patch.setattr(threading.Thread, "start", on_this_thread(start))
             for _ in range(3):
                 # Streams are read by threads of ours, which may be there already.
                 with suppress(MomentoCacheError) if "many" in verb else pytest.raises(MomentoCacheError):
@@ -94,7 +97,7 @@ def test_sync_calls_together_without_a_thread_fail_with_our_error_and_recover(
 ) -> None:
     """delete_many waits for futures of gRPC's, too."""
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", start)
+        patch.setattr(threading.Thread, "start", on_this_thread(start))
         for _ in range(3):
             with pytest.raises(MomentoCacheError):
                 client.run("tests", operations.delete_many([b"j", b"k"]))
@@ -115,7 +118,7 @@ def test_a_signal_in_the_start_of_a_thread_leaves_a_working_client(
         raise TimeLimit
 
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", interrupt)
+        patch.setattr(threading.Thread, "start", on_this_thread(interrupt))
         with pytest.raises((TimeLimit, MomentoCacheError)):
             client.run("tests", operations.delete_many([b"j", b"k"]))
     client.run("tests", operations.delete_many([b"j", b"k"]))
@@ -123,14 +126,13 @@ def test_a_signal_in_the_start_of_a_thread_leaves_a_working_client(
 
 @pytest.mark.parametrize("verb", ["aget", "aset", "ahas_key", "adelete_many"])
 def test_a_call_whose_deadline_is_not_delivered_times_out(
-    server: LocalServer, verb: str, monkeypatch: pytest.MonkeyPatch
+    client: Client, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If gRPC's thread dies, nobody delivers its deadline. The call ends, and the next one works."""
-    client = make_client(server.port, client_timeout=0.2)
-    client.get_credential()
-    with monkeypatch.context() as patch:
+    close_discarded_soon(monkeypatch)
+    with short_timeouts(client, 0.2), monkeypatch.context() as patch:
         # The thread seems to start and does nothing.
-        patch.setattr(threading.Thread, "start", lambda thread: None)
+        patch.setattr(threading.Thread, "start", on_this_thread(lambda thread: None))
         monkeypatch.setattr(transport_module, "GRACE", 0.1)
         with pytest.raises(CallTimedOut):
             arun(client, ASYNC[verb]())
@@ -140,13 +142,12 @@ def test_a_call_whose_deadline_is_not_delivered_times_out(
 
 
 def test_sync_calls_together_whose_deadline_is_not_delivered_time_out(
-    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread that waits has a bound of its own."""
-    client = make_client(server.port, client_timeout=0.2)
-    client.get_credential()
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", lambda thread: None)
+    close_discarded_soon(monkeypatch)
+    with short_timeouts(client, 0.2), monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", on_this_thread(lambda thread: None))
         with pytest.raises(CallTimedOut):
             client.run("tests", operations.delete_many([b"j", b"k"]))
     client.run("tests", operations.delete_many([b"j", b"k"]))

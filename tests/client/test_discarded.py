@@ -15,6 +15,8 @@ from django_momento.client.client import Client
 from django_momento.exceptions import MomentoCacheError
 from django_momento.local import LocalServer
 from tests.kit.clients import make_client
+from tests.kit.starting import on_this_thread
+from tests.kit.timeouts import close_discarded_soon
 from tests.kit.waiting import HANG_GUARD, eventually
 from tests.processes.sockets import established
 
@@ -29,7 +31,7 @@ def server() -> Iterator[LocalServer]:
 
 @pytest.fixture
 def client(server: LocalServer) -> Iterator[Client]:
-    client = make_client(server.port, client_timeout=0.5)
+    client = make_client(server.port, client_timeout=60.0)
     client.get_credential()
     yield client
     client.close()
@@ -43,11 +45,12 @@ def test_no_connection_is_left_after_threads_could_not_start(
     client: Client, server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A container may meet its limit of threads many times."""
+    close_discarded_soon(monkeypatch)
     client.run("tests", operations.delete_many([b"j", b"k"]))
     before = established(os.getpid(), server.address)
     for _ in range(3):
         with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", refuse)
+            patch.setattr(threading.Thread, "start", on_this_thread(refuse))
             for _ in range(2):
                 with pytest.raises(MomentoCacheError):
                     client.run("tests", operations.delete_many([b"j", b"k"]))
@@ -68,7 +71,7 @@ def test_the_calls_of_other_threads_on_the_channel_are_delivered(
     delete = cacheclient_pb2_grpc.ScsStub(channel).Delete.future
     request = cacheclient_pb2._DeleteRequest(cache_key=b"k")
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", fail)
+        patch.setattr(threading.Thread, "start", on_this_thread(fail))
         with pytest.raises(error):
             delete(request, timeout=HANG_GUARD, metadata=METADATA)
     pending = delete(request, timeout=HANG_GUARD, metadata=METADATA)
