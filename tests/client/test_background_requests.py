@@ -10,6 +10,7 @@ from django_momento.exceptions import CircuitOpen, MomentoCacheError, ServerUnav
 from django_momento.local import LocalServer
 from tests.kit import sites as fixtures
 from tests.kit.sites import Run, Site, eventually, use
+from tests.kit.timeouts import wait_for_probes
 
 run, server, site = fixtures.run, fixtures.server, fixtures.site
 
@@ -64,6 +65,7 @@ def test_probes_are_counted_and_cost_nothing_while_the_server_fails(
         return True
 
     eventually(works)
+    wait_for_probes()
     requests, charged = background(site)
     assert charged >= 1
     # The server has not seen a probe that was cancelled because another connection responded before it.

@@ -36,7 +36,7 @@ def channel(port: int, configuration: StaticGrpcConfiguration = PATIENT) -> Chan
 def test_a_read_is_repeated_until_it_is_answered(run: Run) -> None:
     """A server that is briefly unavailable costs a pause, not an error."""
     with capturing(failures=2) as server:
-        client = make_client(server.port, client_timeout=10.0)
+        client = make_client(server.port, client_timeout=60.0)
         assert run(client, operations.has_key(b"k")) is False
         client.close()
     assert len(server.seen) == 3
@@ -50,7 +50,7 @@ def test_a_call_that_counts_is_never_repeated(run: Run) -> None:
         return total
 
     with capturing(failures=1) as server:
-        client = make_client(server.port, client_timeout=10.0)
+        client = make_client(server.port, client_timeout=60.0)
         with pytest.raises(ServerUnavailable) as caught:
             run(client, increment())
         client.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from django_momento.client import deadlines, operations
-from django_momento.clock import wall
 from django_momento.local import LocalServer
 from tests.kit import sites as fixtures
+from tests.kit.clock import Clock
 from tests.kit.sites import Run, Site, use
 from tests.kit.tables import table
 
@@ -42,5 +42,7 @@ def test_a_call_that_times_out_far_too_early_is_sent_again(
 @table("offset", [-1e9, -1.0, 0.0, 1.0, 1e9], afresh=True)
 def test_a_timeout_is_in_real_seconds(offset: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever gRPC takes for the time."""
-    monkeypatch.setattr(deadlines, "grpc_clock", lambda: wall() + offset)
+    clock = Clock()
+    monkeypatch.setattr(deadlines, "wall", clock)
+    monkeypatch.setattr(deadlines, "grpc_clock", lambda: clock.now + offset)
     assert pytest.approx(5.0 - offset, abs=0.1) == deadlines.timeout_for_grpc(5.0)

@@ -15,6 +15,7 @@ from django_momento.client.channel import MAX_IDLE, Recycled
 from django_momento.exceptions import ServerError
 from tests.kit.at_once import at_once
 from tests.kit.clock import Clock
+from tests.kit.waiting import HANG_GUARD
 
 
 class Connection:
@@ -76,8 +77,11 @@ def test_no_two_connections_are_of_one_generation_unless_told_so() -> None:
     assert recycled(generation=first.generation).generation == first.generation
 
 
-def test_threads_that_come_together_make_one_connection(clock: Clock) -> None:
+def test_threads_that_come_together_make_one_connection(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At first use, and when it is replaced."""
+    monkeypatch.setattr(channel, "MAX_WAIT", HANG_GUARD)
     made = []
 
     def slowly(generation: int) -> Connection:
