@@ -85,8 +85,8 @@ def test_a_call_that_may_not_be_repeated_waits_for_the_first_connection(
     with LocalServer(caches=["tests"]) as server, TcpProxy(server.address) as slow:
         straight = make_client(server.port)
         run(straight, operations.set(b"n", b"1", 60_000))
-        slow.connect_seconds = 2.0
-        client = make_client(slow.port, client_timeout=0.5, connect_timeout=60.0)
+        slow.connect_seconds = 3.0
+        client = make_client(slow.port, client_timeout=2.0, connect_timeout=60.0)
         add, incr = operations.add(b"k", b"v", 60_000), operations.incr(b"n", 1)
         assert run(client, add if verb == "add" else incr) in (True, 2)
         assert run(client, operations.add(b"new", b"v", 60_000)) is True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable
 
 import grpc
@@ -23,6 +22,7 @@ from django_momento.exceptions import (
 )
 from django_momento.interruption import is_foreign
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD, once_it_waits
 
 SENT = Sent(
     rpc="Get", cache="my-cache", endpoint="cell.example", source="Secret 'momento' in eu-west-1", timeout=1.1
@@ -237,13 +237,15 @@ class Limit(Exception):
 
 def raise_in_handler(raise_: Callable[..., None], wait: Callable[[], object]) -> BaseException:
     """Return the exception that a signal's handler raises while this thread is inside library code."""
+    us = threading.get_ident()
     before = signal.signal(signal.SIGALRM, raise_)
-    signal.setitimer(signal.ITIMER_REAL, 0.02)
     try:
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - any of them
+        with (
+            once_it_waits(lambda: signal.pthread_kill(us, signal.SIGALRM)),
+            pytest.raises(Exception) as caught,  # noqa: PT011 - any of them
+        ):
             wait()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     return caught.value
 
@@ -272,17 +274,14 @@ def test_an_exception_that_another_thread_set_is_foreign() -> None:
     """RQ's time limit on threads: it is raised in library code, and is of no library's type."""
     import ctypes
 
-    ident = ctypes.c_ulong(threading.get_ident())
+    us, is_set = threading.get_ident(), threading.Event()
 
     def interrupt() -> None:
-        time.sleep(0.05)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Limit))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(us), ctypes.py_object(Limit))
+        is_set.set()
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(Limit) as caught:
-        threading.Event().wait(0.2)  # returns inside threading, where the exception is raised
-    thread.join()
+    with once_it_waits(interrupt), pytest.raises(Limit) as caught:
+        is_set.wait(HANG_GUARD)  # returns inside threading, where the exception is raised
     assert is_foreign(caught.value)
 
 

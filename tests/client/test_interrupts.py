@@ -20,7 +20,7 @@ from django_momento.client.streams import take_last_events
 from django_momento.interruption import hidden_interruption
 from tests.conftest import MakeCache
 from tests.kit.tables import table
-from tests.kit.waiting import HANG_GUARD, eventually
+from tests.kit.waiting import HANG_GUARD, eventually, once_it_waits
 
 MANAGERS = (threading.Condition, type(contextmanager(lambda: iter([None]))()))
 MANAGER_CODE = [function.__code__ for each in MANAGERS for function in (each.__enter__, each.__exit__)]
@@ -193,12 +193,15 @@ def test_an_exception_that_an_interrupted_import_hides_is_found(
     thread.start()
     try:
         assert events.is_begun.wait(HANG_GUARD)
-        # It comes while this thread waits for the other one's import.
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
-        with pytest.raises((KeyError, TimeLimit)) as caught:
+        bootstrap: Any = sys.modules["_frozen_importlib"]  # which waits for the locks of modules
+        us, waits = threading.get_ident(), bootstrap._ModuleLock.acquire.__code__  # noqa: SLF001 - see above
+        with (
+            # It comes while this thread waits for the other one's import.
+            once_it_waits(lambda: signal.pthread_kill(us, signal.SIGALRM), waits),
+            pytest.raises((KeyError, TimeLimit)) as caught,
+        ):
             import_module("momento_slow_module")
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         events.is_over.set()
         thread.join()

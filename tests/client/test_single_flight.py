@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from django_momento.client.single_flight import OwnFlight, SingleFlight
-from tests.kit.waiting import HANG_GUARD
+from tests.kit.waiting import HANG_GUARD, eventually, once_it_waits
 
 
 class TimeLimit(Exception):
@@ -23,8 +23,9 @@ def raise_limit(signum: int, frame: object) -> None:
 
 def test_an_interrupted_run_is_taken_over_by_a_caller_that_waits() -> None:
     """A time limit of one request must not fail the others, and not reach their threads."""
-    begun = threading.Event()
+    begun, us = threading.Event(), threading.get_ident()
     runs: list[int] = []
+    waiting: list[int] = []
 
     def function() -> str:
         runs.append(threading.get_ident())
@@ -37,22 +38,26 @@ def test_an_interrupted_run_is_taken_over_by_a_caller_that_waits() -> None:
 
     def wait() -> str:
         assert begun.wait(HANG_GUARD)
+        waiting.append(threading.get_ident())
         return flight.run()
 
     async def await_it() -> str:
         await asyncio.to_thread(begun.wait, HANG_GUARD)
+        waiting.append(threading.get_ident())
         return await flight.arun()
+
+    def interrupt() -> None:
+        eventually(lambda: len(waiting) == 5)
+        signal.pthread_kill(us, signal.SIGALRM)
 
     before = signal.signal(signal.SIGALRM, raise_limit)
     try:
         with ThreadPoolExecutor(6) as pool:
-            waiting = [pool.submit(wait) for _ in range(4)] + [pool.submit(asyncio.run, await_it())]
-            signal.setitimer(signal.ITIMER_REAL, 0.5)
-            with pytest.raises(TimeLimit):
+            results = [pool.submit(wait) for _ in range(4)] + [pool.submit(asyncio.run, await_it())]
+            with once_it_waits(interrupt), pytest.raises(TimeLimit):
                 flight.run()
-            assert ["the key"] * 5 == [future.result(HANG_GUARD) for future in waiting]
+            assert ["the key"] * 5 == [future.result(HANG_GUARD) for future in results]
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert threading.get_ident() == runs[0]
     assert not flight.is_running

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CodeType
 
 # Seconds. Only a hang takes so long: generous, for machines that are busy.
 HANG_GUARD = 120
@@ -34,3 +38,33 @@ async def aeventually(holds: Callable[[], object]) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"{holds} did not come to hold within {HANG_GUARD} s"
         await asyncio.sleep(PAUSE)
+
+
+def is_inside(ident: int, code: CodeType) -> bool:
+    """Return whether a thread is in a function, or in one of C that this function has called."""
+    frame = sys._current_frames().get(ident)  # noqa: SLF001 - there is no public name for it
+    return frame is not None and frame.f_code is code
+
+
+@contextmanager
+def once_it_waits(
+    act: Callable[[], object], code: CodeType = threading.Condition.wait.__code__
+) -> Iterator[None]:
+    """Act on another thread as soon as this one waits, within the block, in a function.
+
+    By default that is the wait for an event, for a condition or for a future.
+    """
+    us, has_begun = threading.get_ident(), threading.Event()
+
+    def watch() -> None:
+        # This thread waits for the start of that one, too.
+        eventually(lambda: has_begun.is_set() and is_inside(us, code))
+        act()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    has_begun.set()
+    try:
+        yield
+    finally:
+        thread.join()
