@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from django_momento.client import channel, discarded, recovery
+from django_momento.client import channel, deadlines, discarded, recovery
 from django_momento.client import transport as transport_module
 from django_momento.client.client import Client
 from django_momento.client.transport import Transport
@@ -24,7 +24,7 @@ from tests.kit.waiting import HANG_GUARD, eventually
 @contextmanager
 def short_timeouts(client: Client, seconds: float) -> Iterator[None]:
     """Let the calls of a client that is connected time out after so many seconds, while a block runs."""
-    transport, timeout_for_grpc = client.transport, channel.timeout_for_grpc
+    transport, timeout_for_grpc = client.transport, deadlines.timeout_for_grpc
     # The SDK has no public name for its own.
     sdk = transport.cache_client._data_client  # noqa: SLF001 - see above
     with pytest.MonkeyPatch.context() as patch:
