@@ -76,6 +76,8 @@ class MomentoCacheError(_Explained):
     """
 
     status: str | None = None
+    # Whether the call was not sent because its connections were closed before.
+    is_unsent = False
 
 
 class CredentialError(MomentoCacheError):

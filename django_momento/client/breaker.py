@@ -95,6 +95,8 @@ class CircuitBreaker:
 
     def record_failure(self, error: MomentoCacheError, started: float) -> bool:
         """Record a call that failed; return whether that opened the breaker."""
+        if error.is_unsent:
+            return False
         if not isinstance(error, TransportError):
             self.last_success = max(self.last_success, started)
             return False

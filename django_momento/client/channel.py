@@ -102,7 +102,7 @@ class Recycled(Generic[T]):
         self.generation = next(_generations) if generation is None else generation
 
     def get(self) -> T:
-        """Return the connection. Raises ServerError after ``close``."""
+        """Return the connection. Raises ServerError after ``close`` and ``retire``."""
         now = wall()
         current = self._current
         if current is None or abs(now - self._used) > MAX_IDLE:
@@ -116,10 +116,13 @@ class Recycled(Generic[T]):
 
     def close(self) -> None:
         """Close the connection with all calls on it, and refuse to make another."""
+        self.retire()()
+
+    def retire(self) -> Callable[[], object]:
+        """Refuse further calls. Return a function that closes the connection with all calls on it."""
         self._is_closed = True
         current, self._current = self._current, None
-        if current is not None:
-            self._close(current)
+        return partial(self._close, current) if current is not None else lambda: None
 
     def discard(self, current: T) -> None:
         """Drop a connection that does not work any more; the next call makes another."""
@@ -167,7 +170,9 @@ class Recycled(Generic[T]):
     def _check_open(self) -> None:
         if self._is_closed:
             self.close()  # What was made meanwhile, if anything.
-            raise ServerError("This client of Momento is closed.")
+            error = ServerError("This client of Momento is closed.")
+            error.is_unsent = True
+            raise error
 
 
 class PendingCall(Protocol):
@@ -262,6 +267,10 @@ class Channel:
     def close(self) -> None:
         """Close the connection with all calls on it; further calls are refused."""
         self.connection.close()
+
+    def retire(self) -> Callable[[], object]:
+        """Refuse further calls. Return a function that closes the connection with all calls on it."""
+        return self.connection.retire()
 
     def _open(self, generation: int) -> tuple[grpc.Channel, Any]:
         options = self._options(generation)

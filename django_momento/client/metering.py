@@ -84,8 +84,9 @@ class Tally:
                 self.largest = max(self.largest, len(value))
 
     def record_failure(self, call: Any, error: BaseException) -> None:
-        """Count a request that failed. One that gRPC or the SDK refused to send is not counted at all."""
-        if isinstance(error, InvalidArgument) and not error.status:
+        """Count a request that failed. One that was not sent is not counted at all."""
+        is_refused = isinstance(error, InvalidArgument) and not error.status  # by gRPC or the SDK
+        if is_refused or (isinstance(error, MomentoCacheError) and error.is_unsent):
             self.requests -= 1
             keys, values = _sizes(call)
             self.bytes_sent -= keys + sum(values)

@@ -155,15 +155,17 @@ class Connected(Protocol):
 def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Policy:
     """Send the failed calls again if that may help; return the response, or raise the error that remains.
 
-    A call whose key was refused is sent again with another key, if there is one. A retryable call that met
-    one of RETRYABLE_STATUSES is sent again after a pause. One that timed out while the connection was being
-    made is sent again until CONNECT_TIMEOUT has passed. Limits and other timeouts are never sent again.
+    A call whose transport was closed before the call was sent goes over the transport in use. A call whose
+    key was refused is sent again with another key, if there is one. A retryable call that met one of
+    RETRYABLE_STATUSES is sent again after a pause. One that timed out while the connection was being made is
+    sent again until CONNECT_TIMEOUT has passed. Limits and other timeouts are never sent again.
     """
     attempts = _Attempts(request, sent.failure)
-    transport = sent.transport
+    transport = yield from _send_unsent(client, sent.transport, cache, attempts, sent.tally)
     while client.current is not None and (again := attempts.connecting()):
         transport = client.current
         yield from _send_again(transport, cache, attempts, again, sent.tally)
+        transport = yield from _send_unsent(client, transport, cache, attempts, sent.tally)
     for pause in RETRY_BACKOFF:
         refused = attempts.refused()
         if refused and client.current is transport:
@@ -181,7 +183,19 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
             yield attempts.pause(pause)
         transport = client.current or current
         yield from _send_again(transport, cache, attempts, again, sent.tally)
+        transport = yield from _send_unsent(client, transport, cache, attempts, sent.tally)
     return attempts.result()
+
+
+def _send_unsent(
+    client: Connected, transport: Transport, cache: str, attempts: _Attempts, tally: Tally | None
+) -> Policy:
+    """Send the calls that were not sent over the transport that replaced theirs; return the last one."""
+    while (again := attempts.unsent()) and (current := client.current) not in (None, transport):
+        assert current is not None  # noqa: S101 - for mypy
+        transport = current
+        yield from _send_again(transport, cache, attempts, again, tally)
+    return transport
 
 
 def _send_again(
@@ -242,6 +256,13 @@ class _Attempts:
 
     def refused(self) -> list[_Attempt]:
         return [each for each in self._all if isinstance(each.outcome, AuthenticationFailed)]
+
+    def unsent(self) -> list[_Attempt]:
+        return [
+            each
+            for each in self._all
+            if isinstance(each.outcome, MomentoCacheError) and each.outcome.is_unsent
+        ]
 
     def pause(self, seconds: float) -> Pause:
         """Return the pause before the calls are sent again: at least half of ``seconds``."""

@@ -290,29 +290,29 @@ class Transport:
         Return the thread that does it, or None if they are closed already.
         """
         closer = threading.Thread(
-            target=self._close_when_idle, args=(successor,), name="momento-close", daemon=True
+            target=self._close_idle, args=(successor,), name="momento-close", daemon=True
         )
         try:
             closer.start()
         except Exception as error:  # noqa: BLE001 - threads fail to start in several ways
             raise_foreign(error)
-            self._close(successor)
+            self._close_idle(successor, wait=False)
             return None
         return closer
 
-    def _close_when_idle(self, successor: Transport | None) -> None:
+    def _close_idle(self, successor: Transport | None, wait: bool = True) -> None:
         # A call ends within its timeout, streams and the SDK's own time included within twice that.
-        until = monotonic() + 2 * self.timeout
-        time.sleep(_CLOSING_POLL)  # For a call that has this transport already and is not sent yet.
+        until = monotonic() + (2 * self.timeout if wait else 0)
+        if wait and successor is None:
+            time.sleep(_CLOSING_POLL)  # For a call that is not sent yet, and can go over no other transport.
+        is_shared = successor is not None and successor._cache is self._cache  # noqa: SLF001 - of this very class
+        connections = (self._sdk, self._cache, self._control)
+        closings = [each.retire() for each in (connections[:1] if is_shared else connections)]
+        # A call that is not in flight yet finds no connection any more. The others have theirs.
         while gate.has_calls_of(self) and monotonic() < until:
             time.sleep(_CLOSING_POLL)
-        self._close(successor)
-
-    def _close(self, successor: Transport | None) -> None:
-        self._sdk.close()
-        if successor is None or successor._cache is not self._cache:  # noqa: SLF001 - of this very class
-            self._cache.close()
-            self._control.close()
+        for close in closings:
+            close()
 
     def start_for_this_thread(self, cache: str, call: Call[Any], tally: Tally | None) -> Any:
         """Return a call that was sent, or the error that it could not be sent for."""

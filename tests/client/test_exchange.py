@@ -5,13 +5,17 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import pytest
 
 from django_momento.client import channel, operations, rotation
 from django_momento.client.channel import MAX_IDLE
+from django_momento.client.metering import Tally
+from django_momento.client.transport import Transport
 from django_momento.exceptions import AuthenticationFailed, CredentialError
 from django_momento.local import LocalServer
 from django_momento.local.dispatch import Dispatcher
@@ -49,6 +53,42 @@ def test_a_call_whose_key_is_refused_is_answered_with_the_new_one(
     assert (1, before) == (site.fetches, accepted(server))
     assert {"circuit_openings": 0, "keys_replaced": 1}.items() <= site.client.counts.items()
     assert site.client.credential is site.credential
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_call_that_is_held_up_until_its_transport_is_closed_goes_over_the_next_one(
+    server: LocalServer, site: Site, run: Run, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread may pause, and its event loop be busy, between the choice of a transport and the sending."""
+    use(site, run)
+    server.reset_calls()
+    with LocalServer(caches=["tests"], api_keys=["new"]) as other:
+
+        def move() -> None:
+            site.move(other, "new")
+            site.client.refresh("tests").run()
+            eventually(lambda: not any(thread.name == "momento-close" for thread in threading.enumerate()))
+            other.reset_calls()
+
+        hold_up(monkeypatch, site.client.transport, move)
+        tally = Tally()
+        run(site.client, VERBS[verb](), tally)
+        assert {} == server.calls
+        assert tally.requests == other.calls.total() > 0
+    assert {"circuit_openings": 0, "keys_replaced": 1}.items() <= site.client.counts.items()
+
+
+def hold_up(monkeypatch: pytest.MonkeyPatch, transport: Transport, act: Callable[[], None]) -> None:
+    """Do something before each call over a transport."""
+    for name in ("call", "acall"):
+        original = getattr(Transport, name)
+
+        def call(ours: Transport, *args: Any, original: Any = original) -> Any:
+            if ours is transport:
+                act()
+            return original(ours, *args)
+
+        monkeypatch.setattr(Transport, name, call)
 
 
 def test_calls_together_are_answered_with_the_new_key_if_some_were_refused(
