@@ -23,6 +23,7 @@ from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache, local_options
 from tests.kit.faces import EACH_FACE, call
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 
 
 @EACH_FACE
@@ -277,6 +278,7 @@ def test_encryption_keys_are_not_waited_for_in_the_event_loop(
         "API_KEY_FILE": str(tmp_path / "secret"),
         "ENDPOINT": momento.address,
         "ENCRYPTION_KEY": "secret",
+        "CLIENT_TIMEOUT": HANG_GUARD,
     }
     backend = "django_momento.cache.MomentoCache"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}

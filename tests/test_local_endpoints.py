@@ -15,6 +15,7 @@ from django_momento.exceptions import ConfigurationError, CredentialError, Trans
 from django_momento.local import LocalServer
 from tests.kit.certificates import make_certificate
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 
 KEY = "a-key-made-up-for-tests"
 
@@ -95,6 +96,7 @@ def test_a_key_goes_to_a_server_by_tls(
     """Whether the settings, the environment or the secret name the server."""
     endpoint = f"localhost:{tls_server.address.rpartition(':')[2]}"
     options: dict[str, Any] = {"CREDENTIALS": "env", "ROOT_CERTIFICATES": tmp_path / "cert.pem"}
+    options["CLIENT_TIMEOUT"] = HANG_GUARD
     monkeypatch.setenv("MOMENTO_API_KEY", KEY)
     if place == "ENDPOINT":
         options["ENDPOINT"] = endpoint

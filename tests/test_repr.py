@@ -12,6 +12,7 @@ from django_momento.client.registry import clients
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 
 
 def test_repr_has_the_alias_the_cache_and_the_endpoint(make_cache: MakeCache, momento: LocalServer) -> None:
@@ -28,7 +29,7 @@ def test_repr_of_a_client_has_its_endpoint_and_no_key(settings: Any, monkeypatch
     """So do the reprs of the registry and of the transport and its channels."""
     monkeypatch.setenv("MOMENTO_API_KEY", "a-key-that-is-secret")
     with LocalServer(api_keys=["a-key-that-is-secret"], caches=[CACHE_NAME]) as server:
-        options = {"CREDENTIALS": "env", "ENDPOINT": server.address}
+        options = {"CREDENTIALS": "env", "ENDPOINT": server.address, "CLIENT_TIMEOUT": HANG_GUARD}
         backend = "django_momento.cache.MomentoCache"
         settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
         cache = caches.create_connection("default")

@@ -20,6 +20,7 @@ from django_momento.exceptions import ConfigurationError
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, MakeCache
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 from tests.processes.sockets import established
 
 BACKEND = "django_momento.cache.MomentoCache"
@@ -59,7 +60,8 @@ def test_a_new_key_is_that_of_the_next_client(settings: Any, tmp_path: Path) -> 
     file = tmp_path / "key"
     file.write_text("the-first-key")
     with LocalServer(api_keys=["the-first-key"], caches=[CACHE_NAME]) as server:
-        options = {"CREDENTIALS": "file", "API_KEY_FILE": str(file), "ENDPOINT": server.address}
+        options: dict[str, Any] = {"CREDENTIALS": "file", "API_KEY_FILE": str(file)}
+        options |= {"ENDPOINT": server.address, "CLIENT_TIMEOUT": HANG_GUARD}
         settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": CACHE_NAME, "OPTIONS": options}}
         assert "the-first-key" == django_momento.credential_provider().auth_token
         file.write_text("the-second-key")

@@ -195,7 +195,9 @@ from django.conf import settings
 settings.configure(SECRET_KEY="only-for-tests", CACHES={"default": {
     "BACKEND": "django_momento.cache.MomentoCache",
     "LOCATION": "tests",
-    "OPTIONS": {"CREDENTIALS": "agent", "SECRET_ID": "momento", "ENDPOINT": sys.argv[1]},
+    "OPTIONS": {
+        "CREDENTIALS": "agent", "SECRET_ID": "momento", "ENDPOINT": sys.argv[1], "CLIENT_TIMEOUT": 60
+    },
 }})
 from django.core.cache import cache
 

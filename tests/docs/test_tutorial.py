@@ -1,7 +1,8 @@
 """The tutorial followed word for word, as far as it goes without an AWS account.
 
 The one thing that is not done here is installing the package from an index: the site's new environment finds
-the packages of this one instead. Ports are free ones.
+the packages of this one instead. Ports are free ones, and calls of the cache may take long: machines of tests
+stand still now and then.
 """
 
 from __future__ import annotations
@@ -108,6 +109,9 @@ def site(terminal: Terminal) -> Terminal:
     assert terminal.directory.name == "momento-tutorial"
     terminal.type(shell(FIRST, "startproject"))
     write_files(FIRST, terminal.directory)
+    settings = terminal.directory / "mysite" / "settings.py"
+    allowance = 'CACHES["default"].setdefault("OPTIONS", {})["CLIENT_TIMEOUT"] = 30\n'
+    settings.write_text(f"{settings.read_text()}\n{allowance}")
     return terminal
 
 

@@ -17,6 +17,7 @@ from django_momento.local import LocalServer
 from django_momento.monitoring import stats
 from tests.conftest import CACHE_NAME, MakeCache
 from tests.kit.ports import unserved
+from tests.kit.waiting import HANG_GUARD
 
 KEY = "the-key-of-the-server"
 NO_CALLS = {
@@ -81,7 +82,8 @@ def test_the_credential_is_described_and_not_shown(settings: Any, tmp_path: Path
     file = tmp_path / "key"
     file.write_text(KEY)
     with LocalServer(api_keys=[KEY, "another-key"], caches=[CACHE_NAME]) as server:
-        options = {"CREDENTIALS": "file", "API_KEY_FILE": str(file), "ENDPOINT": server.address}
+        options: dict[str, Any] = {"CREDENTIALS": "file", "API_KEY_FILE": str(file)}
+        options |= {"ENDPOINT": server.address, "CLIENT_TIMEOUT": HANG_GUARD}
         backend = "django_momento.cache.MomentoCache"
         settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": CACHE_NAME, "OPTIONS": options}}
         before = time.time()
