@@ -4,6 +4,8 @@ Named so that pytest leaves it alone: it needs the tests of Django's sdist, whic
 """
 
 import tempfile
+import threading
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -12,6 +14,11 @@ from django.core.cache import caches
 from django.test import TestCase, override_settings
 
 from django_momento import pages
+from django_momento.client.registry import clients
+from django_momento.local import LocalServer
+from tests.kit.clock import Clock
+
+BACKEND = "django_momento.cache.MomentoCache"
 
 
 @override_settings(
@@ -100,31 +107,43 @@ class RecordingCacheTests(BaseCacheTests, TestCase):
     """The suite on RecordingCache, which must not change a behaviour of the cache that it wraps."""
 
 
-def momento(**params):
-    """Return the settings of an alias on the embedded server."""
-    return {
-        "BACKEND": "django_momento.cache.MomentoCache",
-        "LOCATION": "django-suite",
-        "OPTIONS": {"CREDENTIALS": "embedded"},
-        **params,
-    }
-
-
-@override_settings(CACHES={"default": momento(), "other": momento(KEY_PREFIX="other", TIMEOUT=1)})
 class PageTests(CacheMiddlewareTest):
-    """Django's tests of its middleware and of ``cache_page``, on Momento and with our ``cache_page``."""
+    """Django's tests of its middleware and of ``cache_page``, on Momento and with our ``cache_page``.
+
+    Time passes only while they sleep. Their pages expire after a second, which a busy machine may use up.
+    """
 
     stale = 0
 
     def setUp(self):
-        super().setUp()
+        clock = Clock()
+        server = LocalServer(create_missing_caches=True, clock=clock.milliseconds)
+        server.start()
+        self.addCleanup(server.stop)
+        self.addCleanup(clients.close)
+        options = {"CREDENTIALS": "local", "ENDPOINT": server.address}
+        momento = {"BACKEND": BACKEND, "LOCATION": "django-suite", "OPTIONS": options}
+        other = {**momento, "KEY_PREFIX": "other", "TIMEOUT": 1}
 
         def cache_page(timeout, **options):
             return pages.cache_page(timeout, stale=self.stale, **options)
 
-        patch = mock.patch("cache.tests.cache_page", cache_page)
-        patch.start()
-        self.addCleanup(patch.stop)
+        own_thread, wait = threading.current_thread(), time.sleep
+
+        def sleep(seconds):
+            (clock.advance if threading.current_thread() is own_thread else wait)(seconds)
+
+        changes = [
+            override_settings(CACHES={"default": momento, "other": other}),
+            mock.patch("cache.tests.cache_page", cache_page),
+            mock.patch("time.sleep", sleep),
+            mock.patch("django_momento.codec.attributes.wall", clock),
+            mock.patch("django_momento.policies.freshness.wall", clock),
+        ]
+        for change in changes:
+            change.__enter__()
+            self.addCleanup(change.__exit__, None, None, None)
+        super().setUp()
 
 
 class StalePageTests(PageTests):
