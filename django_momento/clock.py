@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -41,3 +41,18 @@ monotonic = _monotonic_clock()
 
 wall = _wall_clock()
 """Return the seconds since the epoch."""
+
+
+def polls(seconds: float, pause: float) -> Iterator[None]:
+    """Go round a loop that waits, with a ``pause`` between two looks, for so many ``seconds``.
+
+    A pause counts as ten at most. If the process was stopped meanwhile, or the machine was busy, its other
+    threads did not run either.
+    """
+    left, before = seconds, monotonic()
+    while left > 0:
+        yield
+        time.sleep(pause)
+        now = monotonic()
+        left -= min(now - before, 10 * pause)
+        before = now

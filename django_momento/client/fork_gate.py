@@ -18,11 +18,12 @@ from typing import Any
 from weakref import ref
 
 from .. import forking
-from ..clock import monotonic
+from ..clock import monotonic, polls
 
 logger = logging.getLogger("django_momento")
 
-# Seconds. A call that takes longer is left in flight: a fork must not hang because a server does.
+# Seconds. A call that takes longer is left in flight: a fork must not hang because a server does. The time
+# for which the process is stopped counts little.
 MAX_WAIT = 2.0
 
 # Seconds that a new call waits for a fork. It is in flight then, and the fork waits for it.
@@ -100,9 +101,9 @@ class ForkGate:
         return passage
 
     def before_fork(self) -> None:
-        until = monotonic() + MAX_WAIT
-        while self._in_flight and monotonic() < until:
-            sleep(_POLL)
+        for _ in polls(MAX_WAIT, _POLL):
+            if not self._in_flight:
+                break
         self._left_in_flight = len(self._in_flight)
 
     def after_fork_in_parent(self) -> None:

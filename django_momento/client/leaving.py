@@ -15,10 +15,10 @@ import time
 from contextlib import suppress
 from types import FrameType
 
-from ..clock import monotonic
+from ..clock import polls
 from .fork_gate import gate
 
-# Seconds that the end of the process waits for the threads.
+# Seconds that the end of the process waits for the threads, if these can run meanwhile.
 MAX_WAIT = 1.0
 _POLL = 0.001
 
@@ -52,9 +52,9 @@ def leave() -> None:
     for pending in gate.pending_calls():
         with suppress(Exception):
             pending.cancel()
-    until = monotonic() + MAX_WAIT
-    while _has_delivering_threads() and monotonic() < until:
-        time.sleep(_POLL)
+    for _ in polls(MAX_WAIT, _POLL):
+        if not _has_delivering_threads():
+            return
 
 
 def _has_delivering_threads() -> bool:

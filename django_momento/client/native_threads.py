@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from ..clock import monotonic
+from ..clock import polls
 
 # Linux cuts the names of threads to 15 characters.
 _NAMES = ("event_engine", "grpc_", "lifeguard", "default-executo", "resolver-execut")
@@ -30,9 +30,9 @@ def wait_until_grpc_ends(timeout: float = 1.0) -> None:
     if not _TASKS.is_dir():
         time.sleep(_BLIND_WAIT)
         return
-    until = monotonic() + timeout
-    while _has_threads() and monotonic() < until:
-        time.sleep(_POLL)
+    for _ in polls(timeout, _POLL):
+        if not _has_threads():
+            return
 
 
 def _has_threads() -> bool:
