@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from django_momento.cache import MomentoCache
 from django_momento.local import LocalServer
@@ -26,6 +26,7 @@ from tests.conftest import local_options
 from tests.kit import aws as fixtures
 from tests.kit.aws import REGION, V2_KEY, SecretsManager
 from tests.kit.processes import Server
+from tests.kit.waiting import HANG_GUARD
 from tests.processes.requests import wait_until_open
 
 # pytest finds fixtures by the names of a module.
@@ -42,6 +43,8 @@ def browser() -> Iterator[Browser]:
             browser, _ = chromium.launch(playwright)
         except chromium.NoChromium as error:
             pytest.fail(str(error), pytrace=False)
+        # Milliseconds. The default is five seconds, for which a busy machine may be away.
+        expect.set_options(timeout=HANG_GUARD * 1000)
         yield browser
         browser.close()
 
@@ -89,7 +92,7 @@ def serving(
 def secrets_manager(moto_server: SecretsManager, cache_server: LocalServer) -> SecretsManager:
     """A Secrets Manager that has the API key."""
     # The process has one moto: what the tests before these stored is in this one too.
-    requests.post(f"{moto_server.url}/moto-api/reset", timeout=10).raise_for_status()
+    requests.post(f"{moto_server.url}/moto-api/reset", timeout=HANG_GUARD).raise_for_status()
     moto_server.create(SECRET_ID, json.dumps({"api_key": V2_KEY, "endpoint": cache_server.address}))
     return moto_server
 
@@ -126,6 +129,7 @@ def visit(site: str, browser: Browser) -> Iterator[Visit]:
             width, height = window
             viewport: Any = {"width": width, "height": height}
             context = browser.new_context(base_url=site, viewport=viewport, **options)
+            context.set_default_timeout(HANG_GUARD * 1000)
             contexts.callback(context.close)
             visitors.append(Visitor(context.new_page()))
             return visitors[-1]
