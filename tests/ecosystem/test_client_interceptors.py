@@ -58,7 +58,7 @@ def test_a_cancelled_batch_is_cancelled(traced: MomentoCache, momento: LocalServ
 
     async def cancel() -> object:
         await traced.aset_many({"a": 1, "b": 2})
-        momento.delay(300)
+        momento.delay(60_000)
         reading = asyncio.ensure_future(traced.aget_many(["a", "b"]))
         before = momento.calls["GetBatch"]
         deadline = time.monotonic() + HANG_GUARD

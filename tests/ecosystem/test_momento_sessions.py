@@ -18,6 +18,7 @@ from django.test import AsyncClient, Client
 from django_momento.cache import MomentoCache
 from django_momento.exceptions import LimitExceeded
 from django_momento.local import LocalServer
+from django_momento.policies import versions
 from django_momento.sessions import SessionStore, log_out_everywhere
 from tests.ecosystem import session_site
 from tests.ecosystem.conftest import Configure
@@ -95,8 +96,12 @@ def test_a_request_sends_these_calls(
 
 
 @pytest.mark.usefixtures("user")
-def test_a_user_costs_a_tag_whose_version_is_kept_for_a_second(client: Client, momento: LocalServer) -> None:
+def test_a_user_costs_a_tag_whose_version_is_kept_for_a_second(
+    client: Client, momento: LocalServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So a request right after another one sends no call for it."""
+    for name in ("monotonic", "wall"):
+        monkeypatch.setattr(versions, name, clock)
     log_in(client)
     momento.reset_calls()
     visit(client, "/look/")
@@ -104,6 +109,10 @@ def test_a_user_costs_a_tag_whose_version_is_kept_for_a_second(client: Client, m
     momento.reset_calls()
     visit(client, "/look/")
     assert {"Get": 1} == momento.calls
+    clock.advance(1)
+    momento.reset_calls()
+    visit(client, "/look/")
+    assert {"Get": 2} == momento.calls
 
 
 def test_a_session_that_is_saved_unchanged_lives_longer(client: Client, clock: Clock, settings: Any) -> None:

@@ -72,7 +72,12 @@ def test_says_where_the_key_came_from_and_shows_none_of_it(site: Client, aws: Se
     cache = {
         "BACKEND": "django_momento.cache.MomentoCache",
         "LOCATION": "tests",
-        "OPTIONS": {"SECRET_ID": "Momento_Auth_Token", "REGION": "us-west-2", "OBSERVERS": OBSERVER},
+        "OPTIONS": {
+            "SECRET_ID": "Momento_Auth_Token",
+            "REGION": "us-west-2",
+            "CLIENT_TIMEOUT": 100,
+            "OBSERVERS": OBSERVER,
+        },
     }
     with override_settings(CACHES={"default": cache}):
         site.get("/products/")
