@@ -20,6 +20,7 @@ from django_momento.policies.versions import versions
 from tests.kit import ctrl_c, output
 from tests.kit.fork_guard import guard
 from tests.kit.signals import accept_ctrl_c
+from tests.kit.stalls import StallWatch
 
 CACHE_NAME = "tests"
 
@@ -28,6 +29,10 @@ accept_ctrl_c()
 
 # pytest finds fixtures by the names of a module.
 same_output_everywhere, ctrl_c_everywhere = output.same_output_everywhere, ctrl_c.ctrl_c_everywhere
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(StallWatch())
 
 
 @pytest.fixture(scope="session")
