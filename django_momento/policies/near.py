@@ -113,6 +113,9 @@ class Near:
                     request = operation.send(response)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
+        finally:
+            # Not with the last reference: whoever keeps a traceback has one, and others wait for its flights.
+            operation.close()
 
     def keep(self, passage: Passage, stored: Mapping[Name, tuple[Data, float | None]]) -> None:
         """Keep values that Momento could not store."""

@@ -19,6 +19,7 @@ VERBS = (
     "near_set",
     "shield",
     "prefix",
+    "near_tags",
     "memo",
     "lock",
     "acquire",

@@ -8,6 +8,7 @@ import json
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -93,7 +94,9 @@ VERBS: dict[str, tuple[dict[str, Any], Act, Act]] = {
     "near": (NEAR, MomentoCache.get, nothing),
     "near_set": (NEAR, lambda cache, key: cache.set(key, "new"), MomentoCache.get),
     "shield": (SHIELD, partial(get_or_set, lease=FOR_EVER), nothing),
-    "prefix": ({"CLEAR": "prefix", **SHIELD}, get_or_set, nothing),
+    # Every call asks for the version, and waits for the question of another.
+    "prefix": ({"CLEAR": "prefix", "TAG_SECONDS": 0.001, **SHIELD}, get_or_set, nothing),
+    "near_tags": ({"TAG_SECONDS": 0.001, **NEAR}, MomentoCache.get, tag),
     "memo": ({}, memoize, store_elsewhere),
     "lock": ({}, hold, nothing),
     "acquire": ({}, hold_from_call_to_call, nothing),
@@ -115,11 +118,23 @@ def find_problems(name: str, cache: MomentoCache, act: Act, key: str, call: Call
     if memory is not None and memory.store.in_flight:
         problems.append(f"{memory.store.in_flight} keys in flight in memory")
     results: list[Any] = []
-    caller = threading.Thread(target=lambda: results.append(act(cache, key)), daemon=True)
+    failures: list[str] = []
+
+    def call_again() -> None:
+        try:
+            results.append(act(cache, key))
+        except BaseException:  # noqa: BLE001 - reported, whatever it is
+            failures.append(traceback.format_exc())
+
+    caller = threading.Thread(target=call_again, daemon=True)
     caller.start()
     caller.join(HANG_GUARD)
-    if not results:
-        problems.append("another caller waits or failed")
+    if failures:
+        problems.append(f"another caller failed: {failures[0]}")
+    elif not results:
+        frames = sys._current_frames()  # noqa: SLF001 - documented, and for debuggers
+        where = traceback.format_stack(frames.get(caller.ident or 0))
+        problems.append(f"another caller waits: {''.join(where)}")
     if name == "run_once" and results == [False] and not call.result:
         problems.append("nobody may run the job")
     until = time.monotonic() + HANG_GUARD
@@ -148,6 +163,8 @@ def main(name: str, step: int) -> None:
             break
         kept[number % KEPT] = call.error
         problems = [f"{number}: {each}" for each in find_problems(name, cache, act, key, call)]
+        if problems and call.error is not None:
+            problems += traceback.format_exception(call.error)
         number += step
     print(json.dumps({"problems": problems, "interruptions": number // step}))  # noqa: T201 - the result
 
