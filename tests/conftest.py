@@ -17,22 +17,16 @@ from django_momento.policies.key_groups import group_names
 from django_momento.policies.near import nears
 from django_momento.policies.page_facts import headers_of_pages, uncacheable_pages
 from django_momento.policies.versions import versions
-from tests.kit import ctrl_c, output
+from tests.kit import ctrl_c, output, stalls
 from tests.kit.fork_guard import guard
-from tests.kit.signals import accept_ctrl_c
-from tests.kit.stalls import StallWatch
 
 CACHE_NAME = "tests"
 
 guard.install()
-accept_ctrl_c()
 
-# pytest finds fixtures by the names of a module.
+# pytest finds fixtures and hooks by the names of a module.
+pytest_configure = stalls.pytest_configure
 same_output_everywhere, ctrl_c_everywhere = output.same_output_everywhere, ctrl_c.ctrl_c_everywhere
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(StallWatch())
 
 
 @pytest.fixture(scope="session")

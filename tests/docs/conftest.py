@@ -13,9 +13,10 @@ from django_momento.conf.options import OPTIONS
 from django_momento.events import events
 from django_momento.local import LocalServer
 from django_momento.monitoring.meter import meter
-from tests.kit import ctrl_c, output
+from tests.kit import ctrl_c, output, stalls
 
-# pytest finds fixtures by the names of a module.
+# pytest finds fixtures and hooks by the names of a module.
+pytest_configure = stalls.pytest_configure
 same_output_everywhere, ctrl_c_everywhere = output.same_output_everywhere, ctrl_c.ctrl_c_everywhere
 
 BACKEND = "django_momento.cache.MomentoCache"

@@ -14,10 +14,11 @@ from django_momento.client.registry import clients
 from django_momento.events import events
 from django_momento.local import LocalServer
 from tests.conftest import CACHE_NAME, local_options
-from tests.kit import ctrl_c, output
+from tests.kit import ctrl_c, output, stalls
 from tests.kit.clock import Clock
 
-# pytest finds fixtures by the names of a module.
+# pytest finds fixtures and hooks by the names of a module.
+pytest_configure = stalls.pytest_configure
 same_output_everywhere, ctrl_c_everywhere = output.same_output_everywhere, ctrl_c.ctrl_c_everywhere
 
 PASSWORD = "correct horse battery staple"

@@ -21,6 +21,11 @@ STALL = 0.15
 _SLEEP, _MONOTONIC = time.sleep, time.monotonic
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch this process. For conftest files, whose functions pytest finds by their names."""
+    config.pluginmanager.register(StallWatch())
+
+
 class StallWatch:
     """A plugin of pytest that notes the longest time for which this process stood still during a test."""
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import ctrl_c, output
+from tests.kit import ctrl_c, output, stalls
 
-# pytest finds fixtures by the names of a module.
+# pytest finds fixtures and hooks by the names of a module.
+pytest_configure = stalls.pytest_configure
 same_output_everywhere, ctrl_c_everywhere = output.same_output_everywhere, ctrl_c.ctrl_c_everywhere
 
 ROOT = Path(__file__).parents[2]
