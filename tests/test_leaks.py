@@ -37,6 +37,7 @@ from tests.kit.aws import (
     shown_of,
 )
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 
 # pytest finds fixtures by the names of a module.
 moto_server, aws_environment, aws = fixtures.moto_server, fixtures.aws_environment, fixtures.aws
@@ -159,6 +160,7 @@ def test_a_cache_in_use_shows_no_secret(
     wrong = jwt(t="g", jti="another")
     with LocalServer(caches=[CACHE_NAME], api_keys=[V2_KEY]) as server:
         options = keep(source, json.dumps({"api_key": V2_KEY, "endpoint": server.address}))
+        options["CLIENT_TIMEOUT"] = HANG_GUARD
         settings.CACHES = {
             "default": {
                 "BACKEND": "django_momento.cache.MomentoCache",

@@ -27,6 +27,7 @@ from django_momento.exceptions import (
 )
 from django_momento.local import LocalServer
 from tests.kit.clients import make_client
+from tests.kit.ports import free_port
 from tests.kit.waiting import eventually, patience
 
 KEY = "the-right-key"
@@ -55,7 +56,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 @pytest.fixture
 def server() -> Iterator[LocalServer]:
-    with LocalServer(api_keys=[KEY], caches=["tests"]) as server:
+    with LocalServer(api_keys=[KEY], caches=["tests"], port=free_port()) as server:
         yield server
 
 

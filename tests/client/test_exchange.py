@@ -168,6 +168,8 @@ def test_a_changed_endpoint_moves_all_calls_and_closes_the_old_connections(
         assert ({}, other.address) == (server.calls, site.client.credential.endpoint)
         # The SDK leaves a call that was refused to it, and with it the connection.
         eventually(lambda: gc.collect() >= 0 and connected(server) == 0)
+        # Written after the fetch has ended, which may be on a thread of its own.
+        eventually(lambda: "was replaced" in caplog.text)
         assert ["The API key of Momento was replaced: the test."] == [
             record.getMessage() for record in caplog.records if record.levelno == logging.INFO
         ]

@@ -29,6 +29,7 @@ from tests.kit import rotating as fixtures
 from tests.kit.clients import make_client
 from tests.kit.clock import Clock
 from tests.kit.rotating import Holder, Source, credential, landed, looked, make_rotation
+from tests.kit.starting import on_this_thread
 from tests.kit.tables import table
 from tests.kit.waiting import HANG_GUARD, eventually
 
@@ -64,7 +65,7 @@ def test_a_time_limit_comes_out_of_a_fetch(credentials: str, monkeypatch: pytest
     """Whether the source runs on the caller's thread, or the caller starts a thread for it."""
     monkeypatch.setattr(boundary, "MAX_THREADS", 1)
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", interrupt)
+        patched.setattr(threading.Thread, "start", on_this_thread(interrupt))
         patched.setattr("django_momento.credentials.embedded.server.start", interrupt)
         with pytest.raises(TimeLimit):
             fetch(ConnectionOptions(credentials))
@@ -128,7 +129,7 @@ def test_a_refetch_that_cannot_begin_is_due_again(
     rotation = make_rotation(source, holder)
     clock.advance(9.9)
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", refuse)
+        patched.setattr(threading.Thread, "start", on_this_thread(refuse))
         try:
             looked(rotation, clock)
         except TimeLimit:
@@ -148,7 +149,7 @@ def test_without_memory_for_a_thread_an_async_fetch_is_a_credential_error(
     def refuse(thread: threading.Thread) -> None:
         raise MemoryError("no memory for a thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(threading.Thread, "start", on_this_thread(refuse))
     with pytest.raises(CredentialError, match="no memory for a thread"):
         asyncio.run(rotation.arefresh("tests"))
 
@@ -264,7 +265,7 @@ def test_a_time_limit_comes_out_of_the_start_of_a_thread(
 ) -> None:
     """Also if the thread's own error has taken its place, which is no lack of threads."""
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", interrupt_and_hide)
+        patched.setattr(threading.Thread, "start", on_this_thread(interrupt_and_hide))
         for act in (lambda: Threads().try_to_run(int), client.close):
             with pytest.raises(TimeLimit):
                 act()

@@ -16,6 +16,7 @@ from django_momento.cache import MomentoCache
 from django_momento.client import readers
 from django_momento.client.readers import Readers, Threads
 from django_momento.local import LocalServer
+from tests.kit.starting import on_this_thread
 from tests.kit.tables import table
 
 HANG_GUARD = 60
@@ -177,7 +178,7 @@ def test_a_thread_that_cannot_start_is_an_error_and_the_next_may(
 
     pool = Readers(2)
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
+        patch.setattr(threading.Thread, "start", on_this_thread(refuse))
         for _ in range(5):
             with pytest.raises(RuntimeError, match="can't start new thread"):
                 pool.submit(int)

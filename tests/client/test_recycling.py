@@ -15,6 +15,7 @@ from django_momento.client.channel import MAX_IDLE, Recycled
 from django_momento.exceptions import ServerError
 from tests.kit.at_once import at_once
 from tests.kit.clock import Clock
+from tests.kit.starting import on_this_thread
 from tests.kit.waiting import HANG_GUARD
 
 
@@ -153,7 +154,7 @@ def test_nothing_is_connected_after_a_discard_until_threads_can_start(
     ours = recycled(connect)
     ours.discard(ours.get())
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
+        patch.setattr(threading.Thread, "start", on_this_thread(refuse))
         for _ in range(3):
             with pytest.raises(RuntimeError):
                 ours.get()

@@ -16,6 +16,7 @@ from tests.kit import rotating as fixtures
 from tests.kit.aws import V2_KEY, shown_of
 from tests.kit.clock import Clock
 from tests.kit.rotating import HANG_GUARD, Holder, Source, make_rotation
+from tests.kit.starting import on_this_thread
 
 clock, whole_pauses, source = fixtures.clock, fixtures.whole_pauses, fixtures.source
 holder, rotation = fixtures.holder, fixtures.rotation
@@ -165,7 +166,7 @@ def test_without_a_thread_to_spare_the_key_stays(
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
+        patch.setattr(threading.Thread, "start", on_this_thread(refuse))
         with pytest.raises(CredentialError, match="can't start new thread"):
             asyncio.run(rotation.arefresh("tests"))
         rotation.due_at = clock.now

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Iterator
 
 import momento
@@ -16,18 +15,18 @@ from django_momento.conf.options import ConnectionOptions
 from django_momento.credentials.credential import Credential
 from django_momento.redaction import MASK, SecretStr
 from tests.kit.damaged import refusing
+from tests.kit.ports import unserved
 
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[momento.CacheClient]:
     """A client of a port that nothing listens on, with a throttle of its own."""
     monkeypatch.setattr(sdk_log, "throttle", sdk_log.Throttle())
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    credential = Credential(SecretStr("key"), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
-    configured = sdk.configuration(ConnectionOptions("local", client_timeout=5.0))
-    with sdk.cache_client(credential, configured) as client:
-        yield client
+    configured = sdk.configuration(ConnectionOptions("local", client_timeout=60.0))
+    with unserved() as port:
+        credential = Credential(SecretStr("key"), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
+        with sdk.cache_client(credential, configured) as client:
+            yield client
 
 
 def fail(client: momento.CacheClient) -> None:
@@ -82,7 +81,7 @@ def test_a_line_quotes_the_server_without_keys_and_control_characters(
     key = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2VjcmV0"
     with refusing(f"no {key}\r\nERROR a line of its own \x1b[31m 100 % {'long ' * 300}") as port:
         credential = Credential(SecretStr(key), "opaque", "the test", "127.0.0.1", "127.0.0.1", port)
-        configured = sdk.configuration(ConnectionOptions("local", client_timeout=5.0))
+        configured = sdk.configuration(ConnectionOptions("local", client_timeout=60.0))
         with sdk.cache_client(credential, configured) as client, caplog.at_level(level, logger="momentosdk"):
             fail(client)
     (line,) = [line for line in warnings(caplog) if "failed with exception" in line]

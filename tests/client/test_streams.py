@@ -17,6 +17,7 @@ from django_momento.client.readers import Threads
 from django_momento.local import LocalServer
 from tests.kit import sites as fixtures
 from tests.kit.sites import Site, connected, eventually
+from tests.kit.starting import on_this_thread
 from tests.kit.streams import NativeStream, let_status_come_first
 from tests.kit.waiting import HANG_GUARD
 
@@ -99,7 +100,7 @@ def test_a_stream_that_no_thread_can_read_leaves_no_connection_after_the_next_is
 
     with monkeypatch.context() as patch:
         patch.setattr("django_momento.client.readers.threads", Threads())
-        patch.setattr(threading.Thread, "start", refuse)
+        patch.setattr(threading.Thread, "start", on_this_thread(refuse))
         with pytest.raises(RuntimeError, match="can't start"):
             channel.start_async(METADATA, CALL)
     assert 2 == len(channel.start_async(METADATA, CALL).result(HANG_GUARD))

@@ -12,6 +12,7 @@ from django_momento.exceptions import MomentoCacheError, NotPermitted
 from django_momento.local import LocalServer
 from tests.kit import sites as fixtures
 from tests.kit.clock import Clock
+from tests.kit.ports import free_port
 from tests.kit.sites import Run, Site, eventually, run_sync, use
 from tests.kit.timeouts import impatient_transports, short_timeouts
 from tests.kit.waiting import patience
@@ -20,7 +21,7 @@ run, server = fixtures.run, fixtures.server
 
 
 def dead(stack: ExitStack) -> LocalServer:
-    gone = stack.enter_context(LocalServer(caches=["tests"]))
+    gone = stack.enter_context(LocalServer(caches=["tests"], port=free_port()))
     gone.stop()
     return gone
 

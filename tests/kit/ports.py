@@ -19,13 +19,18 @@ _random = random.SystemRandom()
 
 def free_port() -> int:
     """Return a port of the loopback address that is free, and stays so unless a process asks for it."""
+    return next(free_ports())
+
+
+def free_ports() -> Iterator[int]:
+    """Yield ports as ``free_port`` returns them, each of them once."""
     for port in _random.sample(RANGE, len(RANGE)):
         with socket.socket() as server:
             try:
                 server.bind((HOST, port))
             except OSError:
                 continue
-            return port
+        yield port
     raise AssertionError(f"There is no free port from {RANGE.start} to {RANGE.stop - 1}.")
 
 

@@ -21,6 +21,7 @@ from django_momento.exceptions import CredentialError
 from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
 from tests.kit.admin import command
+from tests.kit.ports import free_ports
 from tests.kit.waiting import eventually  # noqa: F401 - for the tests of the client
 from tests.processes.sockets import established
 
@@ -94,7 +95,8 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 @pytest.fixture
 def server() -> Iterator[LocalServer]:
-    with LocalServer(caches=["tests"], api_keys=["old"], admin_port=0) as server:
+    port, admin_port = itertools.islice(free_ports(), 2)  # A test may stop it and start it again.
+    with LocalServer(port=port, caches=["tests"], api_keys=["old"], admin_port=admin_port) as server:
         yield server
 
 
