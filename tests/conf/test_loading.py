@@ -26,6 +26,7 @@ from django_momento.local import LocalServer
 from django_momento.redaction import SecretStr
 from tests.kit.aws import KEYS, report, shown_of
 from tests.kit.tables import table
+from tests.kit.waiting import HANG_GUARD
 
 
 def new_key() -> str:
@@ -41,7 +42,7 @@ def secret(tmp_path: Path, momento: LocalServer, settings: Any) -> Path:
         "default": {
             "BACKEND": "django_momento.cache.MomentoCache",
             "LOCATION": "tests",
-            "OPTIONS": {**options, "ENDPOINT": momento.address},
+            "OPTIONS": {**options, "ENDPOINT": momento.address, "CLIENT_TIMEOUT": HANG_GUARD},
         }
     }
     write(path, encryption_key=new_key())
