@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,10 +15,14 @@ from tests.kit.clock import Clock
 
 @pytest.fixture
 def moving(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that pauses move."""
-    moving = Clock()
+    """A clock that the pauses of this thread move."""
+    moving, ours = Clock(), threading.get_ident()
+
+    def sleep(seconds: float) -> None:
+        (moving.advance if threading.get_ident() == ours else time.sleep)(seconds)
+
     monkeypatch.setattr(clock, "monotonic", moving)
-    monkeypatch.setattr(time, "sleep", moving.advance)
+    monkeypatch.setattr(clock, "time", SimpleNamespace(sleep=sleep))
     return moving
 
 
