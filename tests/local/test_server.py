@@ -173,6 +173,7 @@ def test_an_idle_client_that_pings_keeps_its_connection(server: LocalServer) -> 
     wire.ping()
     states: list[grpc.ChannelConnectivity] = []
     wire.channel.subscribe(states.append)
+    until(lambda: states)
     time.sleep(4.5)
     wire.channel.unsubscribe(states.append)
     wire.channel.close()

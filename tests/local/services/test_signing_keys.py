@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from grpc import StatusCode
 from momento_wire_types import controlclient_pb2 as pb
 
+from django_momento.local.services import control
 from tests.kit.sdk import Blocking
 from tests.kit.wire import Wire, refusal
 
@@ -34,7 +36,7 @@ def test_an_expired_key_is_not_listed(wire: Wire, monkeypatch: pytest.MonkeyPatc
     response = wire.CreateSigningKey(pb._CreateSigningKeyRequest(ttl_minutes=1))
     now = time.time()
     assert now < response.expires_at <= now + 60
-    monkeypatch.setattr("time.time", lambda: response.expires_at)
+    monkeypatch.setattr(control, "time", SimpleNamespace(time=lambda: response.expires_at))
     assert list(wire.ListSigningKeys(pb._ListSigningKeysRequest()).signing_key) == []
 
 
