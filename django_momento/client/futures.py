@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -132,8 +133,10 @@ def wait_on_this_thread(pending: Any, seconds: float) -> bool:
     add_done_callback = getattr(pending, "add_done_callback", None)
     if add_done_callback is None:
         return True  # A stream, which the reader's own thread ends.
-    # A queue that is written in C: nothing can interrupt its put(). A future of Python's would swallow the
-    # exception of a signal's handler that came in a callback.
+    # A future of Python's that is done would swallow the exception of a signal's handler in the callback.
+    if isinstance(pending, Future) and pending.done():
+        return True
+    # A queue that is written in C: nothing can interrupt its put().
     done: SimpleQueue[Any] = SimpleQueue()
     add_done_callback(done.put)
     for part in split_wait(seconds):
