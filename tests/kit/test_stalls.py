@@ -19,25 +19,38 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from tests.kit import stalls
 
 attempts = {"mended": 0, "broken": 0, "unhindered": 0}
 
 
-def stand_still():
-    subprocess.Popen(["sh", "-c", f"sleep 1; kill -CONT {os.getpid()}"])
-    os.kill(os.getpid(), signal.SIGSTOP)
-    time.sleep(0.2)  # The thread that watches wakes.
+@pytest.fixture
+def stand_still(request):
+    plugins = request.config.pluginmanager.get_plugins()
+    (watch,) = (plugin for plugin in plugins if isinstance(plugin, stalls.StallWatch))
+
+    def stand_still():
+        # Again and again, because this process may be stopped later than it is continued.
+        waking = f"while sleep 1; do kill -CONT {os.getpid()}; done"
+        with subprocess.Popen(["sh", "-c", waking]) as waker:
+            while not watch.has_stalled():
+                os.kill(os.getpid(), signal.SIGSTOP)
+                time.sleep(0.2)  # The thread that watches wakes.
+            waker.kill()
+
+    return stand_still
 
 
-def test_that_only_a_stall_breaks():
+def test_that_only_a_stall_breaks(stand_still):
     attempts["mended"] += 1
     if attempts["mended"] == 1:
         stand_still()
     assert attempts["mended"] == 2
 
 
-def test_that_is_broken_as_well():
+def test_that_is_broken_as_well(stand_still):
     attempts["broken"] += 1
     stand_still()
     assert False
