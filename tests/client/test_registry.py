@@ -89,7 +89,7 @@ def test_two_hundred_threads_cost_one_secret_and_one_client(
     """However many requests a cold process gets at once: one GetSecretValue, one CacheClient."""
     secret = {"api_key": "any", "endpoint": momento.address}
     fake_aws.body = json.dumps({"SecretString": json.dumps(secret)}).encode()
-    options = {"SECRET_ID": "Momento_Auth_Token", "REGION": "us-west-2", "CLIENT_TIMEOUT": 30}
+    options = {"SECRET_ID": "Momento_Auth_Token", "REGION": "us-west-2", "CLIENT_TIMEOUT": HANG_GUARD}
     settings.CACHES = {
         "default": {
             "BACKEND": "django_momento.cache.MomentoCache",

@@ -19,7 +19,7 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from django_momento.credentials import agent as agent_source
-from django_momento.credentials import secrets_manager
+from django_momento.credentials import boundary, secrets_manager
 from django_momento.credentials.agent import PORT_VARIABLE
 from django_momento.credentials.secrets_manager import get_secret_value
 from django_momento.exceptions import CredentialError
@@ -144,6 +144,7 @@ def aws(
 
 def wait_for_responses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the sources wait for their servers, which respond in the end, however busy the machine is."""
+    monkeypatch.setattr(boundary, "FETCH_TIMEOUT", HANG_GUARD)
     for source in (secrets_manager, agent_source):
         monkeypatch.setattr(source, "CONNECT_TIMEOUT", HANG_GUARD)
         monkeypatch.setattr(source, "READ_TIMEOUT", HANG_GUARD)
