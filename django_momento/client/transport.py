@@ -289,9 +289,8 @@ class Transport:
 
         Return the thread that does it, or None if they are closed already.
         """
-        closer = threading.Thread(
-            target=self._close_idle, args=(successor,), name="momento-close", daemon=True
-        )
+        closer = threading.Thread(target=self._close_idle, args=(successor,), daemon=True)
+        closer.name = "momento-close"
         try:
             closer.start()
         except Exception as error:  # noqa: BLE001 - threads fail to start in several ways
@@ -390,13 +389,12 @@ class Transport:
         return self._control if call.control else self._cache
 
     def _metadata_of(self, cache: str) -> Metadata:
-        metadata = self._metadata.get(cache)
-        if metadata is None:
-            once = () if self._metadata else (("agent", sdk.AGENT),)
-            metadata = self._metadata[cache] = (
-                ("cache", cache),
-                ("authorization", self.credential.api_key),
-                ("read-concern", self.read_concern),
-            )
-            return metadata + once
-        return metadata
+        if (metadata := self._metadata.get(cache)) is not None:
+            return metadata
+        once = () if self._metadata else (("agent", sdk.AGENT),)
+        metadata = self._metadata[cache] = (
+            ("cache", cache),
+            ("authorization", self.credential.api_key),
+            ("read-concern", self.read_concern),
+        )
+        return metadata + once
