@@ -13,6 +13,7 @@ import pytest
 
 from django_momento.client import fork_gate
 from django_momento.client.fork_gate import ForkGate
+from tests.kit.collecting import no_collection
 from tests.kit.tables import table
 
 # No thread has it.
@@ -182,11 +183,12 @@ def interrupt_at(number: int, act: Any, gate: ForkGate) -> bool:
         return trace
 
     before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        act(gate)
-    except Interrupted:
-        return True
-    finally:
-        sys.settrace(before)
+    with no_collection():
+        sys.settrace(trace)
+        try:
+            act(gate)
+        except Interrupted:
+            return True
+        finally:
+            sys.settrace(before)
     return False

@@ -19,6 +19,7 @@ from django_momento.client.interrupts import release_interrupted_locks
 from django_momento.client.streams import take_last_events
 from django_momento.interruption import hidden_interruption
 from tests.conftest import MakeCache
+from tests.kit.collecting import no_collection
 from tests.kit.tables import table
 from tests.kit.waiting import HANG_GUARD, eventually, once_it_waits
 
@@ -53,15 +54,16 @@ def at_signal_checks(act: Any, number: int) -> bool:
             left -= 1
 
     before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        act()
-    except Interrupted as error:
-        release_interrupted_locks(error)
-        release_interrupted_locks(error)  # Once more, as on its way out.
-        return True
-    finally:
-        sys.setprofile(before)
+    with no_collection():
+        sys.setprofile(profile)
+        try:
+            act()
+        except Interrupted as error:
+            release_interrupted_locks(error)
+            release_interrupted_locks(error)  # Once more, as on its way out.
+            return True
+        finally:
+            sys.setprofile(before)
     return False
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 
 import pytest
 
+from django_momento.client.registry import clients
+from tests.conftest import MakeCache
 from tests.kit.output import VARIABLES
+from tests.kit.waiting import eventually
 
 pytest_plugins = ["pytester"]
 
@@ -48,3 +52,16 @@ def test_a_callback_that_takes_long_is_not_logged(caplog: pytest.LogCaptureFixtu
     assert [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG] == [
         "something else"
     ]
+
+
+def test_the_end_of_a_connection_of_another_test_is_not_logged(
+    caplog: pytest.LogCaptureFixture, make_cache: MakeCache
+) -> None:
+    """A thread closes it, and any test may have begun by then. The other records of the SDK are there."""
+    caplog.set_level(logging.DEBUG)
+    make_cache().set("key", "value")
+    clients.close()
+    eventually(lambda: "momento-close" not in {each.name for each in threading.enumerate()})
+    texts = [record.getMessage() for record in caplog.records if record.name == "momentosdk"]
+    assert texts
+    assert not [text for text in texts if "gRPC channel" in text]

@@ -1,7 +1,8 @@
-"""Another attempt after a stall, as the root conftest gives it."""
+"""Another attempt after a stall and in CI, as the root conftest gives it."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,26 +64,31 @@ def test_that_is_broken_without_a_stall():
 
 
 def test_what_was_run():
-    assert attempts == {"mended": 2, "broken": 2, "unhindered": 1}
+    assert attempts == {"mended": 2, "broken": 2, "unhindered": UNHINDERED}
 """
 
 
-def test_a_test_that_failed_runs_once_more_if_its_process_stood_still(tmp_path: Path) -> None:
-    """One that fails again has failed, and so has one that failed without a stall."""
+@pytest.mark.parametrize("variables", [{}, {"CI": "true"}], ids=["at a desk", "in CI"])
+def test_a_test_that_failed_runs_once_more_if_its_process_stood_still(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    """One that fails again has failed, and so has one that failed without a stall, except in CI."""
     tests = tmp_path / "test_stalling.py"
-    tests.write_text(TESTS)
+    tests.write_text(TESTS.replace("UNHINDERED", "2" if variables else "1"))
     options = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "tests.conftest", "-c", "/dev/null"]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *options, f"--rootdir={tmp_path}", "-rfR", str(tests)],
         cwd=ROOT,
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         timeout=HANG_GUARD,
         check=False,
     )
-    assert "2 failed, 2 passed, 2 rerun" in ran.stdout, ran.stdout + ran.stderr
+    assert f"2 failed, 2 passed, {2 + len(variables)} rerun" in ran.stdout, ran.stdout + ran.stderr
     reruns = [line for line in ran.stdout.splitlines() if line.startswith("RERUN")]
     assert [line.split("::")[1] for line in reruns] == [
         "test_that_only_a_stall_breaks",
         "test_that_is_broken_as_well",
+        *(["test_that_is_broken_without_a_stall"] if variables else []),
     ]
