@@ -99,7 +99,7 @@ def delayed(port: int, round_trip: float) -> Iterator[int]:
 @contextmanager
 def _announcing(*command: str) -> Iterator[int]:
     """A server whose first line of output ends in ``HOST:PORT``."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:  # noqa: S603 - commands of this module
         try:
             assert process.stdout is not None  # noqa: S101 - for mypy: it was asked for above
             line = process.stdout.readline()

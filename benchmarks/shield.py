@@ -143,7 +143,7 @@ def _site(name: str, cloud: Cloud, release: str) -> Iterator[Callable[[dict[str,
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT, text=True
     ) as process:
         assert process.stdin is not None  # noqa: S101 - for mypy: they were asked for above
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdout is not None  # noqa: S101 - for mypy
         stdin, stdout = process.stdin, process.stdout
 
         def ask(load: dict[str, Any]) -> Sample:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 # Imported for their own handlers. Before a fork, newer handlers run first: the locks that these take, which
 # calls in flight need in order to end, must be taken after the gate was shut.
-import concurrent.futures.thread  # noqa: F401
+import concurrent.futures.thread  # noqa: F401 - see above
 import logging
 import os
 import threading

@@ -69,7 +69,7 @@ class Face:
             return (yield ItemGetTtl(self.cache.make_key(key).encode()))
 
         options = self.cache.options
-        answer: int | None = clients.get(options.connection).run(options.cache_name, steps())  # type: ignore[arg-type]
+        answer: int | None = clients.get(options.connection).run(options.cache_name, steps())  # type: ignore[arg-type]  # steps of any kind
         return answer
 
 
@@ -89,7 +89,7 @@ def with_each_cache(test: Callable[..., None]) -> Callable[..., None]:
     own = [it for name, it in inspect.signature(test).parameters.items() if name != "cache"]
     names = "make_face", "configuration"
     added = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
-    with_cache.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+    with_cache.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]  # pytest reads it
     return table("configuration", CONFIGURATIONS, ids=ids, afresh=True)(with_cache)
 
 

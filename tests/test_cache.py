@@ -102,7 +102,7 @@ def test_max_ttl_cuts_what_is_longer(make_cache: MakeCache) -> None:
 def test_the_backend_accepts_replaced_methods(make_cache: MakeCache) -> None:
     """Sentry and debug-toolbar replace methods on the instance."""
     cache = make_cache()
-    cache.get = lambda *args, **kwargs: "replaced"  # type: ignore[method-assign]
+    cache.get = lambda *args, **kwargs: "replaced"  # type: ignore[method-assign]  # replaced on purpose
     assert caches["default"].get("key") == "replaced"
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
@@ -22,10 +23,10 @@ def freeze(request: pytest.FixtureRequest) -> object:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the coarse clock of Linux")
 @table("moment", [PAST, FUTURE])
-def test_a_frozen_time_does_not_reach_the_clocks(freeze: object, moment: datetime.datetime) -> None:
+def test_a_frozen_time_does_not_reach_the_clocks(freeze: Any, moment: datetime.datetime) -> None:
     """Each shows the real time, and goes on, while ``time.time`` stands still."""
     before = clock.monotonic(), clock.wall()
-    frozen: AbstractContextManager[object] = freeze(moment)  # type: ignore[operator]
+    frozen: AbstractContextManager[object] = freeze(moment)
     with frozen:
         assert time.time() == moment.timestamp()
         start = clock.monotonic(), clock.wall()

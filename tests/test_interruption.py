@@ -207,7 +207,7 @@ def broad_handlers(tree: ast.AST, where: str) -> Iterator[tuple[str, ast.AST]]:
     """Yield each place that goes on after any exception, by its name."""
     for node in ast.iter_child_nodes(tree):
         named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        inner = f"{where}.{node.name}" if named else where  # type: ignore[attr-defined]
+        inner = f"{where}.{node.name}" if named else where  # type: ignore[attr-defined]  # it is of those with names
         if isinstance(node, ast.ExceptHandler) and names_of(node.type) & {"Exception", "BaseException", ""}:
             yield where, node
         if isinstance(node, ast.With) and "suppress" in names_of(node) and "Exception" in names_of(node):

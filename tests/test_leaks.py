@@ -73,7 +73,7 @@ def keep(
                 (tmp_path / "api-key").write_text(text)
                 return {"CREDENTIALS": "file", "API_KEY_FILE": tmp_path / "api-key"}
         module = types.ModuleType("leaking_site")
-        module.current = lambda: text  # type: ignore[attr-defined]
+        module.current = lambda: text  # type: ignore[attr-defined]  # a module of the test
         monkeypatch.setitem(sys.modules, "leaking_site", module)
         return {"CREDENTIALS": "leaking_site.current"}
 

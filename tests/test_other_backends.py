@@ -43,7 +43,7 @@ def test_a_method_of_another_backend_is_an_error_that_names_the_replacement(
 def test_any_other_attribute_is_the_usual_error(make_cache: MakeCache) -> None:
     """Settings that are refused are theirs, even in an attribute."""
     with pytest.raises(AttributeError, match="'MomentoCache' object has no attribute 'no_such'"):
-        make_cache().no_such  # type: ignore[attr-defined]  # noqa: B018
+        make_cache().no_such  # type: ignore[attr-defined]  # noqa: B018 - reading it is the test
 
 
 @EACH_FACE

@@ -96,7 +96,7 @@ def test_wrong_tags_of_a_page_are_refused(make_cache: MakeCache, face: str) -> N
     make_cache()
     for tags, kind in (("pages", TypeError), ([5], TypeError), (["a", "a"], ValueError)):
         with pytest.raises(kind):
-            cache_page(60, tags=tags)  # type: ignore[arg-type]
+            cache_page(60, tags=tags)  # type: ignore[arg-type]  # wrong on purpose
         with pytest.raises(kind):
             Site(face, tags=lambda request, response, tags=tags: tags)(get("/a"))
 

@@ -57,7 +57,7 @@ def release_interrupted_locks(error: BaseException) -> None:
             has_called = last_instruction >= _last_call(code)
             condition = frame.f_locals["self"]
             # A plain lock does not say who has it, and this thread may have waited for it.
-            if has_called is (code is _ENTER) and isinstance(condition._lock, _REENTRANT):  # noqa: SLF001
+            if has_called is (code is _ENTER) and isinstance(condition._lock, _REENTRANT):  # noqa: SLF001 - it has no public name
                 # Another thread has the lock if the exception came while this one waited for it.
                 with suppress(RuntimeError):
                     condition.release()

@@ -163,9 +163,7 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
     attempts = _Attempts(request, sent.failure)
     transport = yield from _send_unsent(client, sent.transport, cache, attempts, sent.tally)
     while client.current is not None and (again := attempts.connecting()):
-        transport = client.current
-        yield from _send_again(transport, cache, attempts, again, sent.tally)
-        transport = yield from _send_unsent(client, transport, cache, attempts, sent.tally)
+        transport = yield from _send_again(client, client.current, cache, attempts, again, sent.tally)
     for pause in RETRY_BACKOFF:
         refused = attempts.refused()
         if refused and client.current is transport:
@@ -181,26 +179,31 @@ def recover(client: Connected, cache: str, request: Request, sent: Sent) -> Poli
             if not again:
                 break
             yield attempts.pause(pause)
-        transport = client.current or current
-        yield from _send_again(transport, cache, attempts, again, sent.tally)
-        transport = yield from _send_unsent(client, transport, cache, attempts, sent.tally)
+        transport = yield from _send_again(
+            client, client.current or current, cache, attempts, again, sent.tally
+        )
     return attempts.result()
 
 
 def _send_unsent(
     client: Connected, transport: Transport, cache: str, attempts: _Attempts, tally: Tally | None
 ) -> Policy:
-    """Send the calls that were not sent over the transport that replaced theirs; return the last one."""
-    while (again := attempts.unsent()) and (current := client.current) not in (None, transport):
-        assert current is not None  # noqa: S101 - for mypy
-        transport = current
-        yield from _send_again(transport, cache, attempts, again, tally)
+    """Send over the successor of a closed transport what was not sent. Return the last transport."""
+    again, successor = attempts.unsent(), client.current
+    if again and successor is not None and successor is not transport:
+        transport = yield from _send_again(client, successor, cache, attempts, again, tally)
     return transport
 
 
 def _send_again(
-    transport: Transport, cache: str, attempts: _Attempts, again: list[_Attempt], tally: Tally | None
+    client: Connected,
+    transport: Transport,
+    cache: str,
+    attempts: _Attempts,
+    again: list[_Attempt],
+    tally: Tally | None,
 ) -> Policy:
+    """Send calls over a transport, or over its successor if it was closed. Return the last transport."""
     try:
         response = yield Send(transport, cache, attempts.request_for(again), tally)
     except MomentoCacheError as error:
@@ -209,6 +212,7 @@ def _send_again(
         attempts.record(again, failure.outcomes)
     else:
         attempts.record(again, response if attempts.is_list else [response])
+    return (yield from _send_unsent(client, transport, cache, attempts, tally))
 
 
 class Sent:

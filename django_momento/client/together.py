@@ -26,7 +26,7 @@ def call_all(transport: Transport, cache: str, calls: list[Call[Any]], tally: Ta
             started = monotonic()
             for call in calls:
                 # One by one, so that an exception finds those that were sent already.
-                sent.append(transport.start_for_this_thread(cache, call, tally))  # noqa: PERF401
+                sent.append(transport.start_for_this_thread(cache, call, tally))  # noqa: PERF401 - see above
             last_moment = LAST_MOMENT
             for call, each in zip(calls, sent, strict=True):
                 is_done = _wait_for(transport, call, each, started, last_moment)

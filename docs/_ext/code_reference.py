@@ -188,7 +188,7 @@ class Command(Written):
         name = self.arguments[0]
         command = load_command_class("django_momento", name)
         parser = command.create_parser("manage.py", name)
-        actions = [action for action in parser._actions if not _is_djangos(action)]  # noqa: SLF001
+        actions = [action for action in parser._actions if not _is_djangos(action)]  # noqa: SLF001 - argparse has no public name for it
         yield command.help
         yield ""
         yield f".. program:: {name}"
@@ -197,11 +197,11 @@ class Command(Written):
             yield f".. option:: {_spelling(action)}"
             yield ""
             # Expanded as argparse does it: %(default)s is the default.
-            yield f"   {_sentence(parser._get_formatter()._expand_help(action).rstrip('.'))}"  # noqa: SLF001
+            yield f"   {_sentence(parser._get_formatter()._expand_help(action).rstrip('.'))}"  # noqa: SLF001 - argparse has no public name for it
 
 
 def _is_djangos(action: argparse.Action) -> bool:
-    return isinstance(action, argparse._HelpAction) or bool(_DJANGOS & {*action.option_strings})  # noqa: SLF001
+    return isinstance(action, argparse._HelpAction) or bool(_DJANGOS & {*action.option_strings})  # noqa: SLF001 - argparse has no public name for it
 
 
 def _spelling(action: argparse.Action) -> str:

@@ -49,7 +49,7 @@ def test_the_page_is_whole_in_each_window_and_scheme(
     """No barrier for axe, no sideways scrolling, no error, nothing loaded, and colours of the scheme."""
     width, height = window
     viewport = {"width": width, "height": height}
-    with browser.new_context(viewport=viewport, color_scheme=scheme) as context:  # type: ignore[arg-type]
+    with browser.new_context(viewport=viewport, color_scheme=scheme) as context:  # type: ignore[arg-type]  # a parameter of the test is any text
         visitor = Visitor(context.new_page())
         visitor.page.goto(page.as_uri())
 

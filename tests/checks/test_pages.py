@@ -71,7 +71,7 @@ def urls(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def use(*views: Any) -> None:
         module = ModuleType("urls_of_a_test")
-        module.urlpatterns = [path("in/", include([path("", view) for view in views]))]  # type: ignore[attr-defined]
+        module.urlpatterns = [path("in/", include([path("", view) for view in views]))]  # type: ignore[attr-defined]  # a module of the test
         monkeypatch.setitem(sys.modules, module.__name__, module)
         settings.ROOT_URLCONF = module.__name__
         clear_url_caches()

@@ -146,7 +146,7 @@ def test_a_request_that_cannot_be_built_leaves_the_fork_gate(server: LocalServer
     """A mistake before anything was sent must not hold up the next fork."""
     eventually(lambda: not gate.in_flight)  # Calls of earlier tests.
     with pytest.raises(InvalidArgument):
-        run_async(client(server.port), "tests", operations.get("text"))  # type: ignore[arg-type]
+        run_async(client(server.port), "tests", operations.get("text"))  # type: ignore[arg-type]  # wrong on purpose
     assert gate.in_flight == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Event, Thread, get_ident
 from types import FrameType
@@ -34,8 +35,8 @@ def gate(forking_threads: list[int]) -> ForkGate:
     return ForkGate(forking_threads)
 
 
-def running(target: object) -> Thread:
-    thread = Thread(target=target, daemon=True)  # type: ignore[arg-type]
+def running(target: Callable[..., object]) -> Thread:
+    thread = Thread(target=target, daemon=True)
     thread.start()
     return thread
 

@@ -21,7 +21,7 @@ from django_momento.interruption import hidden_interruption
 from tests.conftest import MakeCache
 from tests.kit.collecting import no_collection
 from tests.kit.tables import table
-from tests.kit.waiting import HANG_GUARD, eventually, once_it_waits
+from tests.kit.waiting import HANG_GUARD, eventually, is_inside, once_it_waits
 
 MANAGERS = (threading.Condition, type(contextmanager(lambda: iter([None]))()))
 MANAGER_CODE = [function.__code__ for each in MANAGERS for function in (each.__enter__, each.__exit__)]
@@ -221,9 +221,7 @@ def test_a_handler_may_call_while_native_code_of_grpc_has_a_lock(make_cache: Mak
     other = threading.Thread(target=lambda: cache.delete_many(["e", "f"]), daemon=True)
 
     def waits() -> bool:
-        frames = sys._current_frames()  # noqa: SLF001 - there is no public name for it
-        frame = frames.get(other.ident or 0)
-        return frame is not None and frame.f_code is threading.Condition.__enter__.__code__
+        return is_inside(other.ident or 0, threading.Condition.__enter__.__code__)
 
     def handle() -> None:
         other.start()

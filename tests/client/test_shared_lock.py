@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import Any
 
@@ -12,14 +11,12 @@ import pytest
 from django_momento.client.shared_lock import SharedLock
 from tests.conftest import MakeCache
 from tests.kit.tables import table
-from tests.kit.waiting import HANG_GUARD, eventually
+from tests.kit.waiting import HANG_GUARD, eventually, is_inside
 
 
 def waits_for_the_lock(thread: threading.Thread) -> bool:
     """Return whether a thread is inside gRPC's function that takes the lock."""
-    frames = sys._current_frames()  # noqa: SLF001 - there is no public name for it
-    frame = frames.get(thread.ident or 0)
-    return frame is not None and frame.f_code is observability.get_plugin.__wrapped__.__code__
+    return is_inside(thread.ident or 0, observability.get_plugin.__wrapped__.__code__)
 
 
 def is_free(lock: Any) -> bool:

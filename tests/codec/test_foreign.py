@@ -147,7 +147,7 @@ def test_what_is_no_json_is_unreadable(data: bytes) -> None:
 def test_a_class_that_is_gone_is_unreadable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment that renames a class finds misses in its cache, not errors."""
     module = types.ModuleType("module_of_yesterday")
-    module.Gone = type("Gone", (), {"__module__": module.__name__})  # type: ignore[attr-defined]
+    module.Gone = type("Gone", (), {"__module__": module.__name__})  # type: ignore[attr-defined]  # a module of the test
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, module.__name__, module)
         data = CODECS[name].encode(KEY, module.Gone())

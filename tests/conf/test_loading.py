@@ -219,7 +219,7 @@ def test_a_subclass_can_have_options_of_its_own(settings: Any) -> None:
         "mixed": own(MixedCache, COLOUR=["red"]),
     }
 
-    loaded = {alias: caches[alias].options for alias in settings.CACHES}  # type: ignore[attr-defined]
+    loaded = {alias: caches[alias].options for alias in settings.CACHES}  # type: ignore[attr-defined]  # the caches are ours
 
     assert {"TENANT": "main"} == loaded["default"].extra
     assert ({"TENANT": "north"}, 60.0) == (loaded["north"].extra, loaded["north"].max_ttl)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from django_momento.conf.types import parse_bool, parse_bytes, parse_seconds
@@ -82,8 +84,8 @@ def test_a_size_is_read_in_bytes(text: str, expected: int) -> None:
         (parse_bytes, ["", "k", "-1", "1e3", "64kk", "5x", "0.3k", "1 2", "9" * 400]),
     ],
 )
-def test_what_is_none_is_refused(reader: object, texts: list[str]) -> None:
+def test_what_is_none_is_refused(reader: Callable[[str], object], texts: list[str]) -> None:
     """Nothing is guessed."""
     for text in texts:
         with pytest.raises(ValueError):  # noqa: PT011 - its words are the caller's
-            reader(text)  # type: ignore[operator]
+            reader(text)

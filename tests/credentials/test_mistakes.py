@@ -28,6 +28,7 @@ from tests.kit.aws import (
     report,
     shown_of,
 )
+from tests.kit.ports import unserved
 from tests.kit.tables import table
 
 # pytest finds fixtures by the names of a module.
@@ -222,9 +223,8 @@ def test_tls_to_a_plaintext_port_says_so(aws: SecretsManager, monkeypatch: pytes
 @pytest.mark.usefixtures("aws_environment")
 @table("name", ["HTTP_PROXY", "http_proxy"], afresh=True)
 def test_a_proxy_that_is_not_there_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        monkeypatch.setenv(name, f"http://user:{AGENT_TOKEN}@127.0.0.1:{closed.getsockname()[1]}")
+    with unserved() as port:
+        monkeypatch.setenv(name, f"http://user:{AGENT_TOKEN}@127.0.0.1:{port}")
         monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://secretsmanager.example")
         error = failure(SECRET)
 

@@ -41,7 +41,7 @@ class Rollback(Exception):
 
 
 def name_of(pk: int) -> Any:
-    return cache.get_or_set(f"name:{pk}", lambda: User.objects.get(pk=pk).username, 60, tags=[f"user:{pk}"])  # type: ignore[call-arg]
+    return cache.get_or_set(f"name:{pk}", lambda: User.objects.get(pk=pk).username, 60, tags=[f"user:{pk}"])  # type: ignore[call-arg]  # the cache is ours
 
 
 def test_a_save_forgets_the_values_of_its_object_when_it_is_committed() -> None:

@@ -148,7 +148,7 @@ def test_an_outage_allows_requests_unless_the_throttle_says_otherwise(
 
 
 def test_a_cache_of_another_kind_is_an_error_that_names_the_throttle(settings: pytest.FixtureRequest) -> None:
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}  # type: ignore[attr-defined]
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}  # type: ignore[attr-defined]  # pytest-django's settings take any name
     assert not isinstance(caches["default"], MomentoCache)
     with pytest.raises(ImproperlyConfigured, match=r"AnonRateThrottle\.cache has no rate limits"):
         Throttled.as_view(throttle_classes=[AnonRateThrottle])(APIRequestFactory().get("/"))

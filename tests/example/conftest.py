@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.test import Client, override_settings
 
 from example_project import shop
 from example_project.activity import activity
+from tests.kit.ports import unserved
 
 Settings = dict[str, Any]
 
@@ -49,7 +49,5 @@ def unused_port() -> Iterator[int]:
 
     A server that names the port can have it, because servers reuse addresses.
     """
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
+    with unserved() as port:
+        yield port

@@ -23,7 +23,7 @@ class Meeting:
     def services(self) -> list[shop.Service]:
         services = [shop.Service(str(number), "reply", 1) for number in range(self.size)]
         for service in services:
-            service.answer = self.answer  # type: ignore[method-assign]
+            service.answer = self.answer  # type: ignore[method-assign]  # the test answers in its place
         return services
 
     async def answer(self) -> str:

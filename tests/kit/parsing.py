@@ -30,6 +30,6 @@ def parsed(**given: Any) -> CacheOptions:
 def refusal(params: object, location: object = "my-cache", alias: str = "pages") -> str:
     """Return the message with which the settings of an alias are refused. It must say how to mend them."""
     with pytest.raises(ConfigurationError) as refused:
-        parse(alias, location, params)  # type: ignore[arg-type]
+        parse(alias, location, params)  # type: ignore[arg-type]  # wrong on purpose
     assert refused.value.fix
     return str(refused.value)

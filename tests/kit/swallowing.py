@@ -42,7 +42,7 @@ class SwallowingServer(services.ScsServicer):
             given_up.wait(HANG_GUARD)
         return response
 
-    def KeysExist(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def KeysExist(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - a name of Momento's protocol
         return self._forward("KeysExist", request, context)
 
     def _forward(self, rpc: str, request: Any, context: grpc.ServicerContext) -> Any:

@@ -61,7 +61,7 @@ def table(
                         given |= _refresh(given, fixtures, number, stack)
                     test(**given, **case)
 
-        every_row.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        every_row.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # pytest reads it
         return every_row
 
     return decorate

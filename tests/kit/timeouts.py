@@ -36,7 +36,7 @@ def short_timeouts(client: Client, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def impatient_transports(seconds: float) -> Iterator[None]:
-    """Let the calls over each transport time out after so many seconds that is made while a block runs."""
+    """Let calls time out after so many seconds, over each transport that is made while a block runs."""
     begin = Transport.__init__
 
     def begin_impatiently(ours: Transport, credential: Any, options: ConnectionOptions, *more: Any) -> None:

@@ -27,4 +27,4 @@ def test_the_package_offers_the_server() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     """A name the package does not have fails as in any other module."""
     with pytest.raises(AttributeError, match="has no attribute 'RemoteServer'"):
-        django_momento.local.RemoteServer  # noqa: B018
+        django_momento.local.RemoteServer  # noqa: B018 - reading it is the test

@@ -155,4 +155,4 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
     import django_momento.monitoring
 
     with pytest.raises(AttributeError, match="nothing"):
-        django_momento.monitoring.nothing  # noqa: B018
+        django_momento.monitoring.nothing  # noqa: B018 - reading it is the test

@@ -86,7 +86,7 @@ def test_a_value_that_was_computed_before_its_key_was_deleted_is_not_given_to_la
 ) -> None:
     """Nor is it stored. Those who waited before get it, and a computation may delete its own key."""
     cache = make_cache()
-    arguments: list[Any] = {"delete": ["key"], "delete_many": [["other", "key"]], "clear": []}[verb]  # type: ignore[assignment]
+    arguments: list[Any] = {"delete": ["key"], "delete_many": [["other", "key"]], "clear": []}[verb]  # type: ignore[assignment]  # arguments of several types
     has_begun, may_end = threading.Event(), threading.Event()
     results: list[str] = []
 

@@ -119,7 +119,7 @@ def test_another_process_is_told_an_upper_bound_of_the_time_left(timed: MomentoC
 
 def test_a_hit_may_cost_more_than_one_or_only_look(timed: MomentoCache, clock: Clock) -> None:
     """Looking opens no window, and a hit that is denied leaves no part of its cost over."""
-    look = lambda: timed.rate_limit("key", 10, timedelta(minutes=1), cost=0)  # noqa: E731
+    look = lambda: timed.rate_limit("key", 10, timedelta(minutes=1), cost=0)  # noqa: E731 - one expression that the test repeats
     assert Limit(True, 0, 10, 0.0) == look()
     assert look().reset_after == 0
     assert timed.ttl("key") is None

@@ -10,7 +10,7 @@ from celery import Celery
 
 django.setup()
 
-from django.core.cache import cache  # noqa: E402 - once there are settings
+from django.core.cache import cache
 
 
 def application(directory: Path) -> Celery:

@@ -35,18 +35,18 @@ class Slow(services.ScsServicer):
         self._block([request.cache_key], context)
         return pb._GetResponse(result=pb.Miss)
 
-    def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - a name of Momento's protocol
         self._block([request.cache_key], context)
         return pb._DeleteResponse()
 
-    def GetBatch(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def GetBatch(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - a name of Momento's protocol
         # One message first, so that the client is in the middle of the stream.
         yield pb._GetResponse(result=pb.Miss)
         self._block([item.cache_key for item in request.items], context)
         for _ in request.items[1:]:
             yield pb._GetResponse(result=pb.Miss)
 
-    def SetBatch(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def SetBatch(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - a name of Momento's protocol
         self._block([item.cache_key for item in request.items], context)
         for _ in request.items:
             yield pb._SetResponse(result=pb.Ok)
@@ -129,7 +129,7 @@ async def let_time_pass(server: Slow) -> None:
     await happened(server.arrived)
     loop = asyncio.get_running_loop()
     before = loop.time
-    loop.time = lambda: before() + HANG_GUARD  # type: ignore[method-assign]
+    loop.time = lambda: before() + HANG_GUARD  # type: ignore[method-assign]  # time passes for this loop alone
 
 
 def test_a_timeout_of_asyncio_cancels_the_call(slow: tuple[Slow, MomentoCache]) -> None:
@@ -155,7 +155,7 @@ def test_a_timeout_block_cancels_the_call(slow: tuple[Slow, MomentoCache]) -> No
     async def main() -> None:
         passing = asyncio.ensure_future(let_time_pass(server))
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(HANG_GUARD):  # type: ignore[attr-defined, unused-ignore]
+            async with asyncio.timeout(HANG_GUARD):  # type: ignore[attr-defined, unused-ignore]  # new in Python 3.11
                 await cache.aget_many(["slow", "other"])
         await passing
         await happened(server.given_up)

@@ -17,8 +17,7 @@ from django_momento.cache import MomentoCache
 from django_momento.client import client as client_module
 from django_momento.client import rotation
 from django_momento.client.registry import clients
-from django_momento.credentials import agent as agent_module
-from django_momento.credentials import boundary, secrets_manager
+from django_momento.credentials import secrets_manager
 from django_momento.exceptions import AuthenticationFailed
 from tests.kit import aws as fixtures
 from tests.kit.agent import SecretsManagerAgent
@@ -75,15 +74,6 @@ def momento(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Momento]:
 def _short_cool_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rotations that follow each other at once, as they never do."""
     monkeypatch.setattr(rotation, "INITIAL_BACKOFF", INITIAL_BACKOFF)
-
-
-@pytest.fixture(autouse=True)
-def _patient_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No fetch may fail, or ask twice, because the machine is busy."""
-    monkeypatch.setattr(boundary, "FETCH_TIMEOUT", HANG_GUARD)
-    for source in (secrets_manager, agent_module):
-        monkeypatch.setattr(source, "CONNECT_TIMEOUT", HANG_GUARD)
-        monkeypatch.setattr(source, "READ_TIMEOUT", HANG_GUARD)
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ from tests.soak.verbs import VERBS, Record, ause, use
 
 settings.configure(SECRET_KEY="only-for-tests", USE_TZ=True)
 
-from django_momento.cache import MomentoCache  # noqa: E402 - once there are settings
-from django_momento.client.fork_gate import gate  # noqa: E402
+from django_momento.cache import MomentoCache
+from django_momento.client.fork_gate import gate
 
 CLIENT_TIMEOUT = 1.1
 

@@ -25,10 +25,10 @@ CHILD_LIMIT = 30
 
 settings.configure(SECRET_KEY="only-for-tests", USE_TZ=True)
 
-from django_momento.cache import MomentoCache  # noqa: E402 - once there are settings
-from django_momento.client import rotation  # noqa: E402
-from django_momento.client.fork_gate import gate  # noqa: E402
-from tests.soak.verbs import Load, Record, ause, use  # noqa: E402
+from django_momento.cache import MomentoCache
+from django_momento.client import rotation
+from django_momento.client.fork_gate import gate
+from tests.soak.verbs import Load, Record, ause, use
 
 # A wrong secret is to be met many times in a soak, and not once a minute.
 rotation.MAX_BACKOFF = 2.0

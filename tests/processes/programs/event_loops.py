@@ -14,7 +14,7 @@ from asgiref.sync import async_to_sync
 
 django.setup()
 
-from django.core.cache import cache  # noqa: E402 - once there are settings
+from django.core.cache import cache
 
 LOOPS = 500
 WARM_UP = 100

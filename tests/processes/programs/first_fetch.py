@@ -16,12 +16,12 @@ import django
 
 django.setup()
 
-from django_momento.client import operations  # noqa: E402 - once there are settings
-from django_momento.client.client import Client  # noqa: E402
-from django_momento.client.fork_gate import gate  # noqa: E402
-from django_momento.conf.options import ConnectionOptions  # noqa: E402
-from django_momento.endpoint import Endpoint  # noqa: E402
-from tests.kit.interrupting import Call, Stop  # noqa: E402
+from django_momento.client import operations
+from django_momento.client.client import Client
+from django_momento.client.fork_gate import gate
+from django_momento.conf.options import ConnectionOptions
+from django_momento.endpoint import Endpoint
+from tests.kit.interrupting import Call, Stop
 
 host, _, port = os.environ["CACHE_ADDRESS"].rpartition(":")
 

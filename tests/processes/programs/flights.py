@@ -17,9 +17,9 @@ import django
 
 django.setup()
 
-from django.core.cache import caches  # noqa: E402 - once there are settings
+from django.core.cache import caches
 
-from django_momento.policies.flights import flights  # noqa: E402 - once there are settings
+from django_momento.policies.flights import flights
 
 # Not Django's proxy: asgiref's lock below it may stay locked when it is interrupted.
 cache: Any = caches["default"]

@@ -11,7 +11,7 @@ from tests.kit.children import run_in_child
 
 django.setup()
 
-from django.core.cache import cache  # noqa: E402 - once there are settings
+from django.core.cache import cache
 
 importing = threading.Event()
 

@@ -12,22 +12,22 @@ from momento_wire_types import cacheclient_pb2 as pb
 
 django.setup()
 
-from django.core.cache import caches  # noqa: E402 - once there are settings
+from django.core.cache import caches
 
-from django_momento.cache import MomentoCache  # noqa: E402
-from django_momento.client import rotation as rotation_module  # noqa: E402
-from django_momento.client.registry import clients  # noqa: E402
-from django_momento.credentials import boundary  # noqa: E402
-from django_momento.credentials import secrets_manager as credentials  # noqa: E402
-from django_momento.events import events  # noqa: E402
-from django_momento.policies.flights import flights  # noqa: E402
-from django_momento.policies.versions import tag_key, versions  # noqa: E402
-from tests.kit.admin import command  # noqa: E402
-from tests.kit.at_once import at_once  # noqa: E402
-from tests.kit.children import run_in_child, start_child, wait_for_child  # noqa: E402
-from tests.kit.secrets_proxy import SecretsProxy  # noqa: E402
-from tests.kit.waiting import HANG_GUARD, eventually  # noqa: E402
-from tests.kit.wire import Wire  # noqa: E402
+from django_momento.cache import MomentoCache
+from django_momento.client import rotation as rotation_module
+from django_momento.client.registry import clients
+from django_momento.credentials import boundary
+from django_momento.credentials import secrets_manager as credentials
+from django_momento.events import events
+from django_momento.policies.flights import flights
+from django_momento.policies.versions import tag_key, versions
+from tests.kit.admin import command
+from tests.kit.at_once import at_once
+from tests.kit.children import run_in_child, start_child, wait_for_child
+from tests.kit.secrets_proxy import SecretsProxy
+from tests.kit.waiting import HANG_GUARD, eventually
+from tests.kit.wire import Wire
 
 ADDRESS, PREFIX = os.environ["CACHE_ADDRESS"], os.environ["CACHE_PREFIX"]
 cache: Any = caches["default"]

@@ -10,11 +10,11 @@ import django
 
 django.setup()
 
-from django.core.cache import cache  # noqa: E402 - once there are settings
+from django.core.cache import cache
 
-from django_momento.client import fork_gate  # noqa: E402
-from django_momento.exceptions import MomentoCacheError  # noqa: E402
-from tests.kit.children import CHILD_GUARD, run_in_child  # noqa: E402
+from django_momento.client import fork_gate
+from django_momento.exceptions import MomentoCacheError
+from tests.kit.children import CHILD_GUARD, run_in_child
 
 CHILDREN = 10
 

@@ -16,9 +16,9 @@ import django
 
 django.setup()
 
-from django.core.cache import caches  # noqa: E402 - once there are settings
+from django.core.cache import caches
 
-from django_momento.client import fork_gate  # noqa: E402
+from django_momento.client import fork_gate
 
 CHILDREN, AT_ONCE, THREADS, TASKS = 200, 4, 4, 20
 # Seconds after which a child counts as hung.

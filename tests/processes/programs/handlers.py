@@ -13,9 +13,9 @@ from django_momento.client.fork_gate import gate
 
 django.setup()
 
-from django.core.cache import caches  # noqa: E402 - once there are settings
+from django.core.cache import caches
 
-from django_momento.exceptions import MomentoCacheError  # noqa: E402
+from django_momento.exceptions import MomentoCacheError
 
 HANDLERS = 500
 

@@ -7,9 +7,9 @@ import django
 
 django.setup()
 
-from django.core.cache import cache  # noqa: E402 - once there are settings
+from django.core.cache import cache
 
 if __name__ == "__main__":
-    with cache.lock("job", float(sys.argv[1])):  # type: ignore[attr-defined]
+    with cache.lock("job", float(sys.argv[1])):  # type: ignore[attr-defined]  # the cache is ours
         sys.stdout.write("held\n")
         signal.pause()

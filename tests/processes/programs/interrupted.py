@@ -16,7 +16,7 @@ from django_momento.client.fork_gate import gate
 
 django.setup()
 
-from django.core.cache import caches  # noqa: E402 - once there are settings
+from django.core.cache import caches
 
 # Not Django's proxy: asgiref's lock below it may stay locked when it is interrupted.
 cache = caches["default"]

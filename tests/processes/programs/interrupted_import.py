@@ -11,9 +11,9 @@ import django
 
 django.setup()
 
-from django.core.cache import caches  # noqa: E402 - once there are settings
+from django.core.cache import caches
 
-from tests.kit.interrupting import Stop  # noqa: E402
+from tests.kit.interrupting import Stop
 
 # Not Django's proxy: asgiref's lock below it may stay locked when it is interrupted.
 cache = caches["default"]

@@ -17,15 +17,15 @@ import django
 
 django.setup()
 
-from django.conf import settings  # noqa: E402 - once there are settings
+from django.conf import settings
 
-from django_momento.cache import MomentoCache  # noqa: E402
-from django_momento.client.fork_gate import gate  # noqa: E402
-from django_momento.client.registry import clients  # noqa: E402
-from django_momento.policies import near, versions  # noqa: E402
-from django_momento.policies.flights import flights  # noqa: E402
-from django_momento.policies.locks import Lock  # noqa: E402
-from tests.kit.interrupting import Call, Stop  # noqa: E402
+from django_momento.cache import MomentoCache
+from django_momento.client.fork_gate import gate
+from django_momento.client.registry import clients
+from django_momento.policies import near, versions
+from django_momento.policies.flights import flights
+from django_momento.policies.locks import Lock
+from tests.kit.interrupting import Call, Stop
 
 # Seconds. Longer than the test.
 FOR_EVER = 3000

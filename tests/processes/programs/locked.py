@@ -13,10 +13,10 @@ import django
 
 django.setup()
 
-from django.core.cache import cache  # noqa: E402 - once there are settings
+from django.core.cache import cache
 
-from django_momento.exceptions import MomentoCacheError  # noqa: E402
-from django_momento.policies import locks  # noqa: E402
+from django_momento.exceptions import MomentoCacheError
+from django_momento.policies import locks
 
 MARKER, SECTIONS, THREADS, TIMEOUT = Path(sys.argv[1]), *map(int, sys.argv[2:])
 # A section takes a millisecond. The pauses of real waiting would make the test take minutes.
@@ -34,7 +34,7 @@ def run(_: int) -> None:
     for number in range(SECTIONS):
         while True:
             try:
-                with cache.lock("sections", TIMEOUT, sleep=0.01):  # type: ignore[attr-defined]
+                with cache.lock("sections", TIMEOUT, sleep=0.01):  # type: ignore[attr-defined]  # the cache is ours
                     section()
             except MomentoCacheError:
                 time.sleep(0.05)

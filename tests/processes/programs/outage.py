@@ -10,11 +10,11 @@ import django
 
 django.setup()
 
-from django.core.cache import cache  # noqa: E402 - once there are settings
+from django.core.cache import cache
 
-from django_momento.exceptions import CallTimedOut, CircuitOpen, MomentoCacheError  # noqa: E402
-from tests.kit.admin import command  # noqa: E402
-from tests.kit.waiting import patience  # noqa: E402
+from django_momento.exceptions import CallTimedOut, CircuitOpen, MomentoCacheError
+from tests.kit.admin import command
+from tests.kit.waiting import patience
 
 # What they say of outages is not the question.
 logging.getLogger("django_momento").setLevel(logging.ERROR)

@@ -9,7 +9,7 @@ import django
 
 django.setup()
 
-from django.core.cache import cache  # noqa: E402 - once there are settings
+from django.core.cache import cache
 
 
 def work(number: int) -> tuple[int, Any, Any]:

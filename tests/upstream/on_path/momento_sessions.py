@@ -6,4 +6,4 @@ from momento_settings import *  # noqa: F403 - settings
 from django_momento.sessions import SessionStore
 
 SESSION_ENGINE = "django_momento.sessions"
-engine.SessionStore = SessionStore  # type: ignore[misc]
+engine.SessionStore = SessionStore  # type: ignore[misc]  # in place of the package's own

@@ -31,7 +31,7 @@ class _Time:
 
 time = _Time()
 server = LocalServer(caches=["throttles"], clock=time.milliseconds).start()
-limits.monotonic = time.now  # type: ignore[assignment]
+limits.monotonic = time.now  # type: ignore[assignment]  # in place of the package's own
 global_settings.CACHES = {
     "default": {
         "BACKEND": "django_momento.cache.MomentoCache",
@@ -44,7 +44,7 @@ global_settings.CACHES = {
 def on_our_time(throttle: type[Any]) -> type[Any]:
     """Return a throttle that sets the clock of the server to the time of its timer."""
 
-    class Timed(throttle):  # type: ignore[misc]
+    class Timed(throttle):  # type: ignore[misc]  # a class that is made at run time
         timer = staticmethod(lambda: 0)
 
         def allow_request(self, request: Any, view: Any) -> bool:
@@ -64,7 +64,7 @@ def pytest_configure() -> None:
 
     for name in ("AnonRateThrottle", "UserRateThrottle", "ScopedRateThrottle"):
         setattr(throttling, name, on_our_time(getattr(ours, name)))
-    throttling.SimpleRateThrottle = ours.CacheRateThrottle  # type: ignore[misc]
+    throttling.SimpleRateThrottle = ours.CacheRateThrottle  # type: ignore[misc]  # in place of the package's own
 
 
 @pytest.fixture(autouse=True)
