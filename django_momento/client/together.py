@@ -68,11 +68,12 @@ def _wait_for(
 ) -> bool:
     """Wait on this thread for a call that was sent. Return whether it is done.
 
-    The wait lasts until the bound of the call, and for ``last_moment`` seconds at least.
+    The wait lasts until the bound of the call, or for ``last_moment`` seconds if the bound is past.
     """
     if isinstance(sent, MomentoCacheError):
         return True
-    return wait_on_this_thread(sent[0], max(last_moment, started + transport.bound(call) - monotonic()))
+    left = started + transport.bound(call) - monotonic()
+    return wait_on_this_thread(sent[0], left if left > 0 else last_moment)
 
 
 def _outcome(

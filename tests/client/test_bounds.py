@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from django_momento.client import operations
+from django_momento.client import operations, together
 from django_momento.client import transport as transport_module
-from django_momento.client.calls import Operation
+from django_momento.client.calls import KeysExist, Operation
 from django_momento.client.client import Client
 from django_momento.client.fork_gate import gate
+from django_momento.client.futures import wait_on_this_thread
 from django_momento.exceptions import CallTimedOut, MomentoCacheError
 from django_momento.local import LocalServer
 from tests.kit.clients import make_client
+from tests.kit.clock import Clock
 from tests.kit.starting import on_this_thread
 from tests.kit.tables import table
 from tests.kit.timeouts import close_discarded_soon, short_timeouts
@@ -151,3 +153,20 @@ def test_sync_calls_together_whose_deadline_is_not_delivered_time_out(
         with pytest.raises(CallTimedOut):
             client.run("tests", operations.delete_many([b"j", b"k"]))
     client.run("tests", operations.delete_many([b"j", b"k"]))
+
+
+def test_sync_calls_together_wait_no_longer_than_one(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of the bound is for all of them. A moment is added only if it is past, as after a stop."""
+    clock, waits = Clock(), list[float]()
+    bound = client.transport.bound(KeysExist((b"k",)))
+
+    def wait_almost_until_the_bound(pending: object, seconds: float) -> bool:
+        waits.append(seconds)
+        clock.now = max(clock.now, started + bound - 0.01)
+        return wait_on_this_thread(pending, HANG_GUARD)
+
+    started = clock.now
+    monkeypatch.setattr(together, "monotonic", clock)
+    monkeypatch.setattr(together, "wait_on_this_thread", wait_almost_until_the_bound)
+    client.run("tests", operations.delete_many([b"i", b"j", b"k"]))
+    assert [bound, 0.01, 0.01] == pytest.approx(waits)
