@@ -63,12 +63,18 @@ class MomentoCache(ExtendedCache):
     def get(self, key: Key, default: Value = None, version: int | None = None) -> Value:
         """Return the value, or ``default`` if the key is missing or the value cannot be read back."""
         momento_key = self._momento_key(key, version)
-        if self._client.memory is not None:
+        has_memory = self._client.memory is not None
+        if has_memory:
             value = self._near.recall(momento_key, key, default)
             if value is not self._near.UNKNOWN:
                 return value
         operation = operations.get(momento_key, self._decode, default, self._resolve_tags)
-        return self._run("get", (key,), operation, default)
+        try:  # as _run() does, without the cost of another call
+            if observers or has_memory or self.options.observers:
+                return self._run("get", (key,), operation, default)
+            return self._client.run(self.options.cache_name, operation)
+        except MomentoCacheError as error:
+            return self._handle_failure(error, default)
 
     async def aget(self, key: Key, default: Value = None, version: int | None = None) -> Value:
         """See get()."""

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any
 
 from momento import CacheClient, Configurations, CredentialProvider
@@ -54,6 +53,7 @@ from .calls import (
 from .errors import details_of
 from .fork_gate import gate
 from .futures import wait_on_this_thread
+from .headers import grpc_manager_of, send_without_interceptor
 
 _PRESETS: dict[str, Callable[[], Configuration]] = {
     "in-region": Configurations.InRegion.Default.latest,
@@ -61,9 +61,6 @@ _PRESETS: dict[str, Callable[[], Configuration]] = {
     "lambda": Configurations.Lambda.latest,
     "laptop": Configurations.Laptop.latest,
 }
-
-# The SDK sends this with the first call of a client, and so does our own channel.
-AGENT = f"python:cache:{version('momento')}"
 
 # Not used, because every call carries its own TTL. The SDK checks that it is positive.
 _DEFAULT_TTL = timedelta(days=1)
@@ -144,13 +141,15 @@ def cache_client(credential: Credential, configured: Configuration) -> CacheClie
 
     ``CacheClient.create`` would connect at once.
     """
-    return CacheClient(configured, credential_provider(credential), _DEFAULT_TTL)
+    client = CacheClient(configured, credential_provider(credential), _DEFAULT_TTL)
+    if not configured.get_sync_middlewares():
+        send_without_interceptor(client, credential.api_key)
+    return client
 
 
 def channel_of(client: CacheClient | None) -> Any:
-    """Return gRPC's channel of the SDK's client, or None. There is no public way to it."""
-    manager = getattr(getattr(client, "_data_client", None), "_grpc_manager", None)
-    return getattr(manager, "_channel", None)
+    """Return gRPC's channel of the SDK's client, or None."""
+    return getattr(grpc_manager_of(client), "_channel", None)
 
 
 def close(client: CacheClient) -> None:

@@ -20,7 +20,7 @@ from ..conf.options import ConnectionOptions
 from ..credentials.credential import Credential
 from ..exceptions import CallTimedOut, MomentoCacheError
 from ..interruption import raise_foreign
-from . import sdk
+from . import headers, sdk
 from .batching import GetBatchers
 from .breaker import Breakers, CircuitBreaker
 from .call_items import describe_item
@@ -391,7 +391,7 @@ class Transport:
     def _metadata_of(self, cache: str) -> Metadata:
         if (metadata := self._metadata.get(cache)) is not None:
             return metadata
-        once = () if self._metadata else (("agent", sdk.AGENT),)
+        once = () if self._metadata else (("agent", headers.AGENT),)
         metadata = self._metadata[cache] = (
             ("cache", cache),
             ("authorization", self.credential.api_key),

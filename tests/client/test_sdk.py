@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from django_momento.client import operations, sdk
+from django_momento.client import headers, operations, sdk
 from django_momento.conf.options import ConnectionOptions
 from django_momento.exceptions import MomentoCacheError, ServerError
 from tests.kit.capture import capturing
@@ -96,4 +96,4 @@ def test_the_first_call_names_its_agent(verb: Any) -> None:
         for _ in range(2):
             client.run("tests", verb(b"k"))
         client.close()
-    assert [sdk.AGENT, None] == [seen.get("agent") for seen in server.seen]
+    assert [headers.AGENT, None] == [seen.get("agent") for seen in server.seen]

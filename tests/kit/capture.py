@@ -14,13 +14,14 @@ ANSWERS = {"Get": pb._GetResponse(result=pb.Miss), "KeysExist": pb._KeysExistRes
 
 
 class Capture(grpc.GenericRpcHandler):
-    """``seen`` has the metadata of each call, as a dict with the RPC's name under ``rpc``.
+    """``seen`` has the metadata of each call, as a dict with the RPC's name under ``rpc``; ``sent`` as pairs.
 
     The first ``failures`` calls of each RPC are answered with UNAVAILABLE.
     """
 
     def __init__(self, failures: int = 0) -> None:
         self.seen: list[dict[str, Any]] = []
+        self.sent: list[list[tuple[str, Any]]] = []
         self.port = 0
         self._failures = failures
 
@@ -29,7 +30,9 @@ class Capture(grpc.GenericRpcHandler):
 
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
             before = [seen for seen in self.seen if seen["rpc"] == rpc]
-            self.seen.append({"rpc": rpc, **dict(handler_call_details.invocation_metadata)})
+            metadata = [(each.key, each.value) for each in handler_call_details.invocation_metadata]
+            self.seen.append({"rpc": rpc, **dict(metadata)})
+            self.sent.append(metadata)
             if len(before) < self._failures:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
             return ANSWERS[rpc].SerializeToString()
