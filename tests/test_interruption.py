@@ -190,6 +190,7 @@ QUIET = {
     "client.interrupts.release_interrupted_locks",
     "client.leaving.leave",
     "client.loading._load_elsewhere.load",
+    "client.lone_calls.LoneCall._run",
     "client.readers.Readers.submit.work",
     "client.sdk._run_elsewhere.run",
     "credentials.function._call",

@@ -86,7 +86,7 @@ class GetBatcher:
         transport = self._transport
         batch = _Batch(self, transport, self._cache, wanted, call, tallies)
         try:
-            batch.sent = transport.start(self._cache, call)
+            batch.sent = transport.start(self._cache, call, None, (batch.schedule_delivery,))
         except BaseException as error:
             batch.fail(error)
             if not isinstance(error, Exception):
@@ -99,7 +99,6 @@ class GetBatcher:
                 batch.waiting += 1
                 waiter.add_done_callback(batch.forget_waiter)
         self.in_flight[batch] = batch.started + transport.timeout + transport.grace - LAST_MOMENT
-        batch.sent[0].add_done_callback(batch.schedule_delivery)
         if self._timer is None:
             self._timer = call_later(self.loop, self.in_flight[batch] - batch.started, self._give_up)
 

@@ -81,6 +81,14 @@ class Call(Struct, Generic[T]):
         raise NotImplementedError
 
 
+def _hit(response: Any, pb: Any) -> bytes | None:
+    if response.result == pb.Hit:
+        return bytes(response.cache_body)
+    if response.result == pb.Miss:
+        return None
+    raise ServerError(f"Momento sent neither a hit nor a miss: {quote(response.message or response.result)}.")
+
+
 class Get(Call[bytes | None]):
     __slots__ = ("key",)
 
@@ -90,8 +98,7 @@ class Get(Call[bytes | None]):
     def request(self, pb: Any) -> Any:
         return pb._GetRequest(cache_key=self.key)
 
-    def parse(self, response: Any, pb: Any) -> bytes | None:
-        return _hit(response, pb)
+    parse = staticmethod(_hit)
 
 
 class Set(Call[None]):
@@ -376,14 +383,6 @@ class Recount(Wait):
 # calls, they are sent together. It then receives a list with a result or an error for each call.
 Request = Call[Any] | CreateCache | Wait | list[Call[Any]]
 Operation = Generator[Request, Any, T]
-
-
-def _hit(response: Any, pb: Any) -> bytes | None:
-    if response.result == pb.Hit:
-        return bytes(response.cache_body)
-    if response.result == pb.Miss:
-        return None
-    raise ServerError(f"Momento sent neither a hit nor a miss: {quote(response.message or response.result)}.")
 
 
 def _oneof(response: Any, name: str) -> str:

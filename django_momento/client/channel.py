@@ -35,11 +35,17 @@ from .calls import CONTROL_TIMEOUT, MAX_MESSAGE_BYTES, Call
 from .deadlines import timeout_for_grpc
 from .decoding import DecodingChannel, check_readable
 from .interrupts import is_inside_grpc, release_interrupted_locks
+from .lone_calls import LoneCall, StreamMethods
 from .readers import Readers
 from .streams import Reading, Stream
 
 T = TypeVar("T")
 Metadata = tuple[tuple[str, str], ...]
+
+Callbacks = tuple[Callable[[Any], object], ...]
+
+Connection = tuple[grpc.Channel, Any, StreamMethods, set[Any]]
+"""A channel of gRPC's, its stub, the same methods for streams, and its unary calls that are in flight."""
 
 # Seconds. Momento's load balancer drops a connection that was idle for 300. A frozen Lambda container wakes
 # to such a connection, and a call over it finds out by its deadline only.
@@ -225,24 +231,50 @@ class Channel:
             return Stream(self._send(metadata, call, timeout))
         if is_inside_grpc():
             return _send_at_once(partial(self._send, metadata, call, timeout))
-        return self.start_async(metadata, call, timeout)
+        return self._start_future(self.connection.get(), metadata, call, timeout)
 
-    def start_async(self, metadata: Metadata, call: Call[Any], timeout: float | None = None) -> PendingCall:
-        """Send a call without waiting; return a future that is done on a thread of its own."""
+    def start_async(
+        self,
+        metadata: Metadata,
+        call: Call[Any],
+        timeout: float | None = None,
+        on_done: Callbacks = (),
+    ) -> PendingCall:
+        """Send a call without waiting; return a future that is done on a thread of its own.
+
+        The functions ``on_done`` are told of its end first.
+        """
+        pending: PendingCall
         if call.streamed:
-            return Reading(self._send(metadata, call, timeout), self._readers)
+            pending = Reading(self._send(metadata, call, timeout), self._readers)
+        else:
+            connection = _, _, methods, in_flight = self.connection.get()
+            if not in_flight and (method := methods[call.rpc]) is not None:
+                request, seconds = call.request(self.pb), timeout_for_grpc(timeout or self.timeout)
+                stream = method(request, metadata=metadata, timeout=seconds)
+                return LoneCall(stream, in_flight, on_done)
+            pending = self._start_future(connection, metadata, call, timeout)
+        for callback in on_done:
+            pending.add_done_callback(callback)
+        return pending
+
+    def _start_future(
+        self, connection: Connection, metadata: Metadata, call: Call[Any], timeout: float | None
+    ) -> PendingCall:
         request = call.request(self.pb)
         seconds = timeout_for_grpc(timeout or self.timeout)
-        connection = self.connection.get()
         method = getattr(connection[1], call.rpc)
         us = get_ident()
         if us in self._starting:
             # A handler of a signal has interrupted this thread while gRPC holds a lock for it, which is not
             # reentrant. A call that blocks does not need that lock.
             return _send_at_once(partial(method, request, metadata=metadata, timeout=seconds))
+        in_flight = connection[3]
         self._starting.add(us)
         try:
             pending: PendingCall = method.future(request, metadata=metadata, timeout=seconds)
+            in_flight.add(pending)
+            pending.add_done_callback(in_flight.discard)
         except grpc.RpcError:
             raise
         except BaseException as error:
@@ -254,12 +286,12 @@ class Channel:
         return pending
 
     def discard(self, generation: int) -> None:
-        """Drop the connection of that number: gRPC does not deliver the ends of its calls any more."""
+        """Drop the connection of that number: the ends of its calls are not delivered any more."""
         connection = self.connection.peek()
         if connection is not None and self.connection.generation == generation:
             self._discard(connection)
 
-    def _discard(self, connection: tuple[grpc.Channel, Any]) -> None:
+    def _discard(self, connection: Connection) -> None:
         # First, so that no thread but those that have the connection already sends another call over it.
         self.connection.discard(connection)
         discarded.discard(connection[0], self.timeout)
@@ -272,14 +304,15 @@ class Channel:
         """Refuse further calls. Return a function that closes the connection with all calls on it."""
         return self.connection.retire()
 
-    def _open(self, generation: int) -> tuple[grpc.Channel, Any]:
+    def _open(self, generation: int) -> Connection:
         options = self._options(generation)
         if self._port != TLS_PORT:
             channel = grpc.insecure_channel(str(Endpoint(self._host, self._port)), options)
         else:
             certificates = self._configuration.get_root_certificates_pem()
             channel = grpc.secure_channel(self._host, grpc.ssl_channel_credentials(certificates), options)
-        return channel, self._service.stub(DecodingChannel(channel))
+        decoding = DecodingChannel(channel)
+        return channel, self._service.stub(decoding), StreamMethods(decoding.stream_of), set()
 
     def _options(self, generation: int) -> list[tuple[str, Any]]:
         return [
@@ -335,6 +368,5 @@ def _milliseconds(duration: Any) -> int | None:
     return None if duration is None else int(duration.total_seconds() * 1000)
 
 
-def _close(connection: tuple[grpc.Channel, Any]) -> None:
-    channel, _ = connection
-    channel.close()
+def _close(connection: Connection) -> None:
+    connection[0].close()

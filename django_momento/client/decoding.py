@@ -33,6 +33,7 @@ class DecodingChannel:
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
+        self._unary: dict[str, tuple[Any, str, Any, Any, dict[str, Any]]] = {}
         self.stream_unary = channel.stream_unary
         self.stream_stream = channel.stream_stream
 
@@ -40,13 +41,26 @@ class DecodingChannel:
         self, method: str, request_serializer: Any, response_deserializer: Callable[[bytes], Any], **more: Any
     ) -> Any:
         decode = _returning_errors(response_deserializer)
-        return self._channel.unary_unary(method, request_serializer, decode, **more)
+        unary = self._channel.unary_unary(method, request_serializer, decode, **more)
+        self._unary[method.rpartition("/")[2]] = (unary, method, request_serializer, decode, more)
+        return unary
 
     def unary_stream(
         self, method: str, request_serializer: Any, response_deserializer: Callable[[bytes], Any], **more: Any
     ) -> Any:
         decode = _returning_errors(response_deserializer)
         return self._channel.unary_stream(method, request_serializer, decode, **more)
+
+    def stream_of(self, rpc: str) -> Any:
+        """Return a method for a unary RPC whose calls return a stream of its one response.
+
+        Return None if an interceptor is in the way. It may see unary calls only, or treat streams
+        differently, as OpenTelemetry's does.
+        """
+        unary, method, request_serializer, decode, more = self._unary[rpc]
+        stream = self._channel.unary_stream(method, request_serializer, decode, **more)
+        is_plain = type(unary).__module__ == type(stream).__module__ == "grpc._channel"
+        return stream if is_plain else None
 
 
 def _returning_errors(decode: Callable[[bytes], T]) -> Callable[[bytes], T | UnreadableResponse]:

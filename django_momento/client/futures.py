@@ -34,8 +34,9 @@ class Landing:
     calling one of them back, that one waits until its timeout.
     """
 
+    _is_over = False
+
     def __init__(self) -> None:
-        self._is_over = False
         self._callbacks: deque[Callable[[Any], object]] = deque()
 
     def done(self) -> bool:

@@ -25,7 +25,7 @@ _POLL = 0.001
 # The functions of gRPC's threads, of the threads that read streams, and of those that cancel calls.
 _DELIVERING = {
     ("grpc._channel", "channel_spin"),
-    (f"{__package__}.streams", "_deliver"),
+    (f"{__package__}.streams", "deliver"),
     (f"{__package__}.futures", "cancel"),
 }
 

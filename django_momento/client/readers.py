@@ -35,8 +35,8 @@ class Threads:
 
     def forget(self) -> None:
         """Forget the threads, which do not exist in a forked child."""
-        self._work: SimpleQueue[Work] = SimpleQueue()
-        # An entry for each idle thread. Whoever removes one may put a function into the queue.
+        self._work: SimpleQueue[tuple[Work, Work]] = SimpleQueue()
+        # An entry for each idle thread. Whoever removes one may put a pair of functions into the queue.
         self._idle: deque[None] = deque()
 
     @property
@@ -44,14 +44,18 @@ class Threads:
         """The number of threads that have nothing to run."""
         return len(self._idle)
 
-    def run(self, function: Work) -> None:
-        """Run a function, which must not raise. Raises RuntimeError if no thread can be started."""
+    def run(self, function: Work, tell: Work = int) -> None:
+        """Run a function, which must not raise. Raises RuntimeError if no thread can be started.
+
+        Its thread calls ``tell`` when it is idle again: whoever is told of the end can use the same thread.
+        """
         try:
             self._idle.pop()
         except IndexError:
-            threading.Thread(target=self._loop, args=(function,), name="momento-reader", daemon=True).start()
+            arguments = (function, tell)
+            threading.Thread(target=self._loop, args=arguments, name="momento-reader", daemon=True).start()
         else:
-            self._work.put(function)
+            self._work.put((function, tell))
 
     def try_to_run(self, function: Work) -> bool:
         """Run a function, and return whether a thread could be started for it."""
@@ -62,21 +66,22 @@ class Threads:
             return False
         return True
 
-    def _loop(self, function: Work) -> None:
+    def _loop(self, function: Work, tell: Work) -> None:
         while True:
             function()
-            # The last response must not stay in memory while the thread is idle.
-            del function
             self._idle.append(None)
+            tell()
+            # The last response must not stay in memory while the thread is idle.
+            del function, tell
             try:
-                function = self._work.get(timeout=self._idle_seconds)
+                function, tell = self._work.get(timeout=self._idle_seconds)
             except Empty:
                 try:
                     self._idle.pop()
                 except IndexError:
                     # The entry was removed just now, so that a function is on its way.
                     try:
-                        function = self._work.get(timeout=self._idle_seconds)
+                        function, tell = self._work.get(timeout=self._idle_seconds)
                     except Empty:
                         return
                 else:

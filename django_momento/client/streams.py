@@ -37,17 +37,16 @@ class Reading:
     def __init__(self, stream: Any, readers: Readers) -> None:
         self._stream = stream
         try:
-            self._messages: concurrent.futures.Future[list[Any]] = readers.submit(_deliver, stream)
+            self._messages: concurrent.futures.Future[list[Any]] = readers.submit(deliver, stream)
         except RuntimeError:
-            _cancel(stream)
-            _unread.append(stream)
+            leave_unread(stream)
             raise
         self.result = self._messages.result
         self.add_done_callback = self._messages.add_done_callback
 
     def cancel(self) -> None:
         """Cancel the call. The thread that reads takes its last events."""
-        _cancel(self._stream)
+        cancel(self._stream)
 
 
 class Stream:
@@ -59,7 +58,7 @@ class Stream:
 
     def cancel(self) -> None:
         """Cancel the call, and take its last events if nobody has read it: whoever reads it takes them."""
-        _cancel(self._stream)
+        cancel(self._stream)
         if self._is_read:
             return
         # Not before: cancelling may wait for a lock of an interrupted thread, and a fork would wait for both.
@@ -72,22 +71,31 @@ class Stream:
         return _read(self._stream)
 
 
-def _deliver(stream: Any) -> list[Any]:
-    """Return the messages of a stream on a thread of our own, by which ``leaving`` finds that thread."""
+def leave_unread(stream: Any) -> None:
+    """Cancel a stream that no thread reads. The next thread that reads takes its last events."""
+    cancel(stream)
+    _unread.append(stream)
+
+
+def deliver(stream: Any, is_single: bool = False) -> list[Any]:
+    """Return the messages of a stream on a thread of our own, by which ``leaving`` finds that thread.
+
+    A stream that ``is_single`` has one message, or none.
+    """
     while _unread:
         with contextlib.suppress(IndexError):
             take_last_events(_unread.popleft())
-    return _read(stream)
+    return _read(stream, is_single)
 
 
-def _read(stream: Any) -> list[Any]:
+def _read(stream: Any, is_single: bool = False) -> list[Any]:
     """Return the messages of a stream. Raises ``grpc.RpcError``."""
     try:
-        messages = list(stream)
+        messages = _read_one(stream) if is_single else list(stream)
     except BaseException as error:
         if _has_interrupted_grpc(error):
             # gRPC may have taken an event and not counted it. It would wait for that event for ever.
-            _cancel(stream)
+            cancel(stream)
             raise
         # gRPC raises the call itself. An interceptor may have returned another object in its place.
         take_last_events(error)
@@ -95,6 +103,23 @@ def _read(stream: Any) -> list[Any]:
         raise
     take_last_events(stream)
     return messages
+
+
+def _read_one(stream: Any) -> list[Any]:
+    """Return the first message of a stream after the end of the call, if there is one.
+
+    gRPC's iterator would ask for a second message, which is one event more.
+    """
+    take_event: Any = getattr(stream, "_consume_next_event", None)
+    for message in stream:
+        if take_event is None:
+            return [message, *stream]
+        while not stream.done():
+            take_event()
+        if stream.code().name != "OK":
+            raise stream
+        return [message]
+    return []
 
 
 def _has_interrupted_grpc(error: BaseException) -> bool:
@@ -124,7 +149,7 @@ def take_last_events(call: Any) -> None:
         take_event()
 
 
-def _cancel(stream: Any) -> None:
+def cancel(stream: Any) -> None:
     """Cancel a stream, or leave it to its deadline if it cannot be cancelled.
 
     OpenTelemetry's interceptor returns a generator in place of gRPC's call. The call behind it ends if the

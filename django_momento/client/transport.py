@@ -25,7 +25,7 @@ from .batching import GetBatchers
 from .breaker import Breakers, CircuitBreaker
 from .call_items import describe_item
 from .calls import PROBE, WARM_UP, Call, Get, Request
-from .channel import CACHE, CONTROL, Channel, Metadata, PendingCall, Recycled
+from .channel import CACHE, CONTROL, Callbacks, Channel, Metadata, PendingCall, Recycled
 from .deadlines import MAX_DIFFERENCE, grpc_clock
 from .decoding import UnreadableResponse, check_readable
 from .errors import Sent, is_to_pass, map_error
@@ -193,18 +193,20 @@ class Transport:
             self._channel(call).discard(generation)
         return self._sent(cache, call).error_for_status("DEADLINE_EXCEEDED", "")
 
-    def start(self, cache: str, call: Call[Any], tally: Tally | None = None) -> Started:
+    def start(
+        self, cache: str, call: Call[Any], tally: Tally | None = None, on_done: Callbacks = ()
+    ) -> Started:
         """Send a call without waiting; ``finish`` returns its result once it is done.
 
         The call is in flight until then, on whichever thread: the task that waits for it may run on the very
-        thread that wants to fork. Raises MomentoCacheError if it cannot be sent.
+        thread that wants to fork. ``on_done`` are told of its end. Raises MomentoCacheError.
         """
         passage = gate.enter(self)
         started = monotonic()
         try:
             channel = self._control if call.control else self._cache
             metadata = self._metadata.get(cache) or self._metadata_of(cache)
-            pending = channel.start_async(metadata, call)
+            pending = channel.start_async(metadata, call, None, (passage.leave, *on_done))
             generation = channel.connection.generation
         except BaseException as error:
             passage.leave()
@@ -214,7 +216,6 @@ class Transport:
         if tally is not None:
             tally.record_sent(call)
         passage.pending = pending
-        pending.add_done_callback(passage.leave)
         return pending, passage, generation
 
     def finish(
@@ -392,9 +393,8 @@ class Transport:
         if (metadata := self._metadata.get(cache)) is not None:
             return metadata
         once = () if self._metadata else (("agent", headers.AGENT),)
-        metadata = self._metadata[cache] = (
-            ("cache", cache),
-            ("authorization", self.credential.api_key),
-            ("read-concern", self.read_concern),
-        )
+        # Momento's own default may stay out.
+        concern = () if self.read_concern == "balanced" else (("read-concern", self.read_concern),)
+        authorization = ("authorization", self.credential.api_key)
+        metadata = self._metadata[cache] = (("cache", cache), authorization, *concern)
         return metadata + once

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from django_momento.client import operations, together
+from django_momento.client import operations, readers, together
 from django_momento.client import transport as transport_module
 from django_momento.client.calls import KeysExist, Operation
 from django_momento.client.client import Client
@@ -36,6 +36,12 @@ ASYNC: dict[str, Callable[[], Operation[Any]]] = {
     "adelete_many": lambda: operations.delete_many([b"j", b"k"]),
     "aclear": lambda: operations.clear("tests"),
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_idle_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lone calls and streams are read by threads that other tests may have left idle."""
+    monkeypatch.setattr(readers, "threads", readers.Threads())
 
 
 @pytest.fixture
@@ -80,6 +86,7 @@ def test_an_async_call_without_a_thread_fails_with_our_error_and_recovers(
     """As in a container at its limit of threads: once they start again, every verb works again."""
     with client_of(server) as client:
         with monkeypatch.context() as patch:
+            patch.setattr(readers, "threads", readers.Threads())
             patch.setattr(threading.Thread, "start", on_this_thread(start))
             for _ in range(3):
                 # Streams are read by threads of ours, which may be there already.

@@ -81,12 +81,14 @@ def test_a_request_that_cannot_be_serialized_names_the_cause(
         raise EncodeError("Failed to serialize proto")
 
     channel_type = type(grpc.insecure_channel("127.0.0.1:1"))
-    real = channel_type.unary_unary
 
-    def unary_unary(self: Any, method: str, request_serializer: Any, *args: Any, **more: Any) -> Any:
-        return real(self, method, refuse, *args, **more)
+    def refusing(real: Any) -> Any:
+        return lambda self, method, request_serializer, *args, **more: real(
+            self, method, refuse, *args, **more
+        )
 
-    monkeypatch.setattr(channel_type, "unary_unary", unary_unary)
+    for kind in ("unary_unary", "unary_stream"):
+        monkeypatch.setattr(channel_type, kind, refusing(getattr(channel_type, kind)))
     for verb in ("set", "has_key", "clear"):
         with pytest.raises(ServerError, match="EncodeError: Failed to serialize proto") as caught:
             run(client, VERBS[verb]())
@@ -107,7 +109,8 @@ def test_a_call_that_fails_inside_grpc_names_the_cause(
 ) -> None:
     """For a control call too, whose exceptions Momento's SDK replaces and does not log."""
     channel_type = type(grpc.insecure_channel("127.0.0.1:1"))
-    monkeypatch.setattr(channel_type, "unary_unary", lambda *args, **more: Broken())
+    for kind in ("unary_unary", "unary_stream"):
+        monkeypatch.setattr(channel_type, kind, lambda *args, **more: Broken())
     creating = partial(client.run, "tests", VERBS["create"]())
     for attempt in (creating, *(partial(run, client, VERBS[verb]()) for verb in ("set", "has_key", "clear"))):
         with pytest.raises(ServerError, match=r"inside the client: OSError: \[Errno 28\] No space") as caught:
