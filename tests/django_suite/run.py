@@ -5,6 +5,7 @@
 The sdist is downloaded once, by pip, and its ``tests`` folder is kept in ``.cache``.
 """
 
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ import django
 from django.core.management import execute_from_command_line
 
 SUITES = ("tests.django_suite.momento_tests", "tests.django_suite.dual_tests")
+# The tests mostly wait for keys to expire.
+PROCESSES = 4
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 
 
@@ -48,4 +51,7 @@ def unpack(sdist: Path, kept: Path) -> None:
 if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.django_suite.settings"
     sys.path.insert(0, str(django_tests()))
-    execute_from_command_line(["django-admin", "test", *SUITES, *sys.argv[1:]])
+    # Without forks, as on macOS, Django's runner has one process.
+    is_parallel = multiprocessing.get_start_method() == "fork"
+    parallel = ["--parallel", str(PROCESSES)] if is_parallel else []
+    execute_from_command_line(["django-admin", "test", *SUITES, *parallel, *sys.argv[1:]])
