@@ -44,8 +44,6 @@ Metadata = tuple[tuple[str, str], ...]
 
 Callbacks = tuple[Callable[[Any], object], ...]
 
-Connection = tuple[grpc.Channel, Any, StreamMethods, set[Any]]
-"""A channel of gRPC's, its stub, the same methods for streams, and its unary calls that are in flight."""
 
 # Seconds. Momento's load balancer drops a connection that was idle for 300. A frozen Lambda container wakes
 # to such a connection, and a call over it finds out by its deadline only.
@@ -82,6 +80,15 @@ class Service(NamedTuple):
 
 CACHE = Service("cache_client.Scs", cacheclient_pb2, cacheclient_pb2_grpc.ScsStub)
 CONTROL = Service("control_client.ScsControl", controlclient_pb2, controlclient_pb2_grpc.ScsControlStub)
+
+
+class Connection(NamedTuple):
+    """A channel of gRPC's, its stub, the methods for lone calls, and the unary calls in flight."""
+
+    channel: grpc.Channel
+    stub: Any
+    stream_methods: StreamMethods
+    in_flight: set[Any]
 
 
 class Recycled(Generic[T]):
@@ -220,7 +227,7 @@ class Channel:
 
     def _send(self, metadata: Metadata, call: Call[Any], timeout: float | None) -> Any:
         """Send a call; return its response, or the stream of its responses."""
-        method = getattr(self.connection.get()[1], call.rpc)
+        method = getattr(self.connection.get().stub, call.rpc)
         return method(
             call.request(self.pb), metadata=metadata, timeout=timeout_for_grpc(timeout or self.timeout)
         )
@@ -248,11 +255,11 @@ class Channel:
         if call.streamed:
             pending = Reading(self._send(metadata, call, timeout), self._readers)
         else:
-            connection = _, _, methods, in_flight = self.connection.get()
-            if not in_flight and (method := methods[call.rpc]) is not None:
+            connection = self.connection.get()
+            if not connection.in_flight and (method := connection.stream_methods[call.rpc]) is not None:
                 request, seconds = call.request(self.pb), timeout_for_grpc(timeout or self.timeout)
                 stream = method(request, metadata=metadata, timeout=seconds)
-                return LoneCall(stream, in_flight, on_done)
+                return LoneCall(stream, connection.in_flight, on_done)
             pending = self._start_future(connection, metadata, call, timeout)
         for callback in on_done:
             pending.add_done_callback(callback)
@@ -263,13 +270,13 @@ class Channel:
     ) -> PendingCall:
         request = call.request(self.pb)
         seconds = timeout_for_grpc(timeout or self.timeout)
-        method = getattr(connection[1], call.rpc)
+        method = getattr(connection.stub, call.rpc)
         us = get_ident()
         if us in self._starting:
             # A handler of a signal has interrupted this thread while gRPC holds a lock for it, which is not
             # reentrant. A call that blocks does not need that lock.
             return _send_at_once(partial(method, request, metadata=metadata, timeout=seconds))
-        in_flight = connection[3]
+        in_flight = connection.in_flight
         self._starting.add(us)
         try:
             pending: PendingCall = method.future(request, metadata=metadata, timeout=seconds)
@@ -294,7 +301,7 @@ class Channel:
     def _discard(self, connection: Connection) -> None:
         # First, so that no thread but those that have the connection already sends another call over it.
         self.connection.discard(connection)
-        discarded.discard(connection[0], self.timeout)
+        discarded.discard(connection.channel, self.timeout)
 
     def close(self) -> None:
         """Close the connection with all calls on it; further calls are refused."""
@@ -312,7 +319,8 @@ class Channel:
             certificates = self._configuration.get_root_certificates_pem()
             channel = grpc.secure_channel(self._host, grpc.ssl_channel_credentials(certificates), options)
         decoding = DecodingChannel(channel)
-        return channel, self._service.stub(decoding), StreamMethods(decoding.stream_of), set()
+        stub = self._service.stub(decoding)
+        return Connection(channel, stub, StreamMethods(decoding.stream_of), in_flight=set())
 
     def _options(self, generation: int) -> list[tuple[str, Any]]:
         return [
@@ -369,4 +377,4 @@ def _milliseconds(duration: Any) -> int | None:
 
 
 def _close(connection: Connection) -> None:
-    connection[0].close()
+    connection.channel.close()

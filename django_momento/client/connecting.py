@@ -86,7 +86,7 @@ class _AwaitConnection:
             if is_foreign(error):
                 raise
             return iter(())  # The request itself will fail as well, with an error that explains it.
-        its_channel = made[0] if type(made) is tuple else sdk.channel_of(made)
+        its_channel = made.channel if isinstance(made, channel.Connection) else sdk.channel_of(made)
         if not self._transport.is_connecting(breaker):
             return iter(())
         if channel.is_unconnected(its_channel) is None:

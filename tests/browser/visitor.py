@@ -66,7 +66,17 @@ class Visitor:
     def barriers(self) -> list[str]:
         """What axe-core objects to, or could not decide."""
         with self._without_updates():
-            results = Axe().run(self.page, options={"rules": {"target-size": {"enabled": True}}}).response
+            results = (
+                Axe()
+                .run(
+                    self.page,
+                    options={
+                        "rules": {"target-size": {"enabled": True}},
+                        "resultTypes": ["violations", "incomplete"],
+                    },
+                )
+                .response
+            )
         return [
             f"{rule['id']}: {rule['help']}: {[node['html'] for node in rule['nodes']]}"
             for rule in results["violations"] + results["incomplete"]
