@@ -30,6 +30,7 @@ from ..clock import monotonic, wall
 from ..credentials.credential import Credential
 from ..endpoint import TLS_PORT, Endpoint
 from ..exceptions import ServerError
+from ..interruption import hidden_interruption, is_foreign
 from . import discarded
 from .calls import CONTROL_TIMEOUT, MAX_MESSAGE_BYTES, Call
 from .deadlines import timeout_for_grpc
@@ -238,50 +239,62 @@ class Channel:
             return Stream(self._send(metadata, call, timeout))
         if is_inside_grpc():
             return _send_at_once(partial(self._send, metadata, call, timeout))
-        return self._start_future(self.connection.get(), metadata, call, timeout)
+        seconds = timeout_for_grpc(timeout or self.timeout)
+        return self._start_future(self.connection.get(), metadata, call, seconds)
 
     def start_async(
-        self,
-        metadata: Metadata,
-        call: Call[Any],
-        timeout: float | None = None,
-        on_done: Callbacks = (),
+        self, metadata: Metadata, call: Call[Any], timeout: float | None = None, on_done: Callbacks = ()
     ) -> PendingCall:
         """Send a call without waiting; return a future that is done on a thread of its own.
 
         The functions ``on_done`` are told of its end first.
         """
-        pending: PendingCall
+        connection, seconds = self.connection.get(), timeout_for_grpc(timeout or self.timeout)
         if call.streamed:
-            pending = Reading(self._send(metadata, call, timeout), self._readers)
-        else:
-            connection = self.connection.get()
-            if not connection.in_flight and (method := connection.stream_methods[call.rpc]) is not None:
-                request, seconds = call.request(self.pb), timeout_for_grpc(timeout or self.timeout)
-                stream = method(request, metadata=metadata, timeout=seconds)
+            method = getattr(connection.stub, call.rpc)
+        elif connection.in_flight or (method := connection.stream_methods[call.rpc]) is None:
+            # gRPC's own thread delivers it.
+            return self._start_future(connection, metadata, call, seconds, on_done)
+        request = call.request(self.pb)
+        try:
+            stream = method(request, metadata=metadata, timeout=seconds)
+            if not call.streamed:
                 return LoneCall(stream, connection.in_flight, on_done)
-            pending = self._start_future(connection, metadata, call, timeout)
-        for callback in on_done:
-            pending.add_done_callback(callback)
+            pending = Reading(stream, self._readers)
+            for callback in on_done:
+                pending.add_done_callback(callback)
+        except BaseException as error:
+            if is_foreign(error) or hidden_interruption(error) is not None:
+                release_interrupted_locks(error)
+                self._discard(connection)
+            raise
         return pending
 
     def _start_future(
-        self, connection: Connection, metadata: Metadata, call: Call[Any], timeout: float | None
+        self,
+        connection: Connection,
+        metadata: Metadata,
+        call: Call[Any],
+        seconds: float,
+        on_done: Callbacks = (),
     ) -> PendingCall:
         request = call.request(self.pb)
-        seconds = timeout_for_grpc(timeout or self.timeout)
         method = getattr(connection.stub, call.rpc)
         us = get_ident()
         if us in self._starting:
             # A handler of a signal has interrupted this thread while gRPC holds a lock for it, which is not
             # reentrant. A call that blocks does not need that lock.
-            return _send_at_once(partial(method, request, metadata=metadata, timeout=seconds))
+            done = _send_at_once(partial(method, request, metadata=metadata, timeout=seconds))
+            for callback in on_done:
+                done.add_done_callback(callback)
+            return done
         in_flight = connection.in_flight
-        self._starting.add(us)
         try:
+            self._starting.add(us)
             pending: PendingCall = method.future(request, metadata=metadata, timeout=seconds)
             in_flight.add(pending)
-            pending.add_done_callback(in_flight.discard)
+            for callback in (in_flight.discard, *on_done):
+                pending.add_done_callback(callback)
         except grpc.RpcError:
             raise
         except BaseException as error:

@@ -30,8 +30,8 @@ class LoneCall(Landing):
         self._stream = stream
         self._messages: list[Any] = []
         self._error: BaseException | None = None
-        in_flight.add(self)
         try:
+            in_flight.add(self)
             readers.threads.run(self._run, self.end)
         except BaseException as error:
             in_flight.discard(self)

@@ -39,3 +39,13 @@ def test_an_exception_of_a_signals_handler_at_any_moment_concerns_one_caller(add
     result = json.loads(run("interrupted_verbs", verb, str(step), address=address).stdout)
     assert [] == result["problems"]
     assert 3 < result["interruptions"]
+
+
+@pytest.mark.parametrize("way", ["alone", "in company", "streamed"])
+def test_an_exception_while_an_async_call_is_sent_leaves_no_lock_of_grpc_locked(
+    address: str, way: str
+) -> None:
+    """The calls of other threads go over the same connection, or over a new one."""
+    result = json.loads(run("interrupted_starts", way, address=address).stdout)
+    assert [] == result["problems"]
+    assert 30 < result["interruptions"]
