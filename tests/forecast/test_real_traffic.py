@@ -38,37 +38,6 @@ def momento(server: LocalServer) -> dict[str, Any]:
     return {"BACKEND": "django_momento.cache.MomentoCache", "LOCATION": "traffic", "OPTIONS": options}
 
 
-def serve(requests: Iterator[int], cache: Any) -> None:
-    """Ask for a key, and store the value after a miss: sizes and timeouts depend on the key."""
-    for key in requests:
-        # Never faster, not even after the machine stood still: a burst would meet the limit.
-        time.sleep(1 / REQUESTS_A_SECOND)
-        if cache.get(f"page:{key}", MISSING) is MISSING:
-            cache.set(f"page:{key}", "x" * (100 + key * 53), 0.5 + key % 4)
-
-
-def zipf_requests(seed: int) -> Iterator[int]:
-    draw = random.Random(seed)
-    return iter(draw.choices(range(KEYS), cum_weights=WEIGHTS, k=SECONDS * REQUESTS_A_SECOND))
-
-
-def test_the_operations_of_recorded_traffic_are_those_that_momento_counts(
-    on_demand: LocalServer, settings: Any, tmp_path: Path
-) -> None:
-    """Zipf's keys with short timeouts on Momento itself: equal operations, hits and misses."""
-    trace = tmp_path / "trace.jsonl"
-    settings.CACHES = {"momento": momento(on_demand), "default": recording("momento", trace)}
-    stats("momento")
-
-    serve(zipf_requests(1), caches["default"])
-
-    counted, found = stats("momento")["totals"], forecast_of(trace)
-    assert counted["operations"] == found["baseline"]["operations"]
-    assert counted["hits"] == found["baseline"]["hits"]
-    assert counted["hits"] + counted["misses"] == found["baseline"]["reads"]
-    assert found["verdict"]["decision"] == "record more"
-
-
 class Clock:
     """A clock for a server, which takes milliseconds, and for a cache in memory, which takes seconds."""
 
@@ -80,6 +49,42 @@ class Clock:
 
     def time(self) -> float:
         return self.now
+
+
+def serve(requests: Iterator[int], cache: Any, clock: Clock) -> None:
+    """Ask for a key, and store the value after a miss: sizes and timeouts depend on the key."""
+    for key in requests:
+        clock.now += 1 / REQUESTS_A_SECOND
+        if cache.get(f"page:{key}", MISSING) is MISSING:
+            cache.set(f"page:{key}", "x" * (100 + key * 53), 0.5 + key % 4)
+
+
+def zipf_requests(seed: int) -> Iterator[int]:
+    draw = random.Random(seed)
+    return iter(draw.choices(range(KEYS), cum_weights=WEIGHTS, k=SECONDS * REQUESTS_A_SECOND))
+
+
+def test_the_operations_of_recorded_traffic_are_those_that_momento_counts(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zipf's keys with short timeouts on Momento itself: equal operations, hits and misses.
+
+    Ten seconds pass on the clocks of the server and of the recorder.
+    """
+    clock, trace = Clock(), tmp_path / "trace.jsonl"
+    monkeypatch.setattr("django_momento.recorder.wall", clock.time)
+    with LocalServer(caches=["traffic"], limits=ON_DEMAND, clock=clock) as server:
+        settings.CACHES = {"momento": momento(server), "default": recording("momento", trace)}
+        stats("momento")
+
+        serve(zipf_requests(1), caches["default"], clock)
+
+        counted, found = stats("momento")["totals"], forecast_of(trace)
+        clients.close(wait=True)
+    assert counted["operations"] == found["baseline"]["operations"]
+    assert counted["hits"] == found["baseline"]["hits"]
+    assert counted["hits"] + counted["misses"] == found["baseline"]["reads"]
+    assert found["verdict"]["decision"] == "record more"
 
 
 def test_the_trace_of_another_cache_forecasts_the_traffic_at_momento(
