@@ -150,6 +150,8 @@ class _Batch:
     def forget_waiter(self, waiter: asyncio.Future[bytes | None]) -> None:
         self.waiting -= 1
         if not self.waiting and waiter.cancelled():
+            # Its end says nothing of Momento, so the breaker is not told.
+            self._batcher.in_flight.pop(self, None)
             self.sent[0].cancel()
 
     def schedule_delivery(self, _: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 from momento import CacheClient, Configurations, CredentialProvider
 
 from django_momento.client import batching, operations
+from django_momento.client.breaker import FAILURE_THRESHOLD
 from django_momento.client.calls import MAX_MESSAGE_BYTES
 from django_momento.client.client import Client
 from django_momento.client.fork_gate import gate
@@ -31,7 +32,8 @@ from tests.kit.capture import capturing
 from tests.kit.clients import make_client
 from tests.kit.clock import Clock
 from tests.kit.damaged import damaged_server
-from tests.kit.waiting import HANG_GUARD, eventually
+from tests.kit.holding import holding
+from tests.kit.waiting import HANG_GUARD, aeventually, eventually
 
 KEYS = [f"key{number}".encode() for number in range(10)]
 
@@ -148,6 +150,29 @@ def test_a_call_that_nobody_waits_for_any_more_is_cancelled(silent_port: int) ->
 
     asyncio.run(main())
     eventually(lambda: not gate.in_flight)
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_calls_that_were_cancelled_are_no_outage(server: LocalServer, together: int) -> None:
+    """As when visitors leave: the circuit breaker counts none of them."""
+    ours = client(server.port)
+
+    async def main() -> None:
+        with holding() as held:
+            for _ in range(FAILURE_THRESHOLD + 5):
+                assert 0 == ours.counts["circuit_openings"]
+                gets = (ours.arun("tests", operations.get(key)) for key in KEYS[:together])
+                tasks = [asyncio.ensure_future(each) for each in gets]
+                await aeventually(lambda: held.waiting == 1)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await aeventually(lambda: held.waiting == gate.in_flight == 0)
+            held.release()
+        assert await ours.arun("tests", operations.get(KEYS[0])) == b"value of key0"
+
+    asyncio.run(asyncio.wait_for(main(), HANG_GUARD))
+    ours.close()
 
 
 def test_what_is_cancelled_before_it_is_sent_is_never_sent(server: LocalServer) -> None:
