@@ -84,7 +84,7 @@ CONTROL = Service("control_client.ScsControl", controlclient_pb2, controlclient_
 
 
 class Connection(NamedTuple):
-    """A channel of gRPC's, its stub, the methods for lone calls, and the unary calls in flight."""
+    """A channel of gRPC's, its stub, the methods for lone calls, and the async unary calls in flight."""
 
     channel: grpc.Channel
     stub: Any
@@ -288,13 +288,13 @@ class Channel:
             for callback in on_done:
                 done.add_done_callback(callback)
             return done
-        in_flight = connection.in_flight
+        self._starting.add(us)
         try:
-            self._starting.add(us)
             pending: PendingCall = method.future(request, metadata=metadata, timeout=seconds)
-            in_flight.add(pending)
-            for callback in (in_flight.discard, *on_done):
-                pending.add_done_callback(callback)
+            if on_done:  # Of an async call. Each moment more in gRPC may be interrupted.
+                connection.in_flight.add(pending)
+                for callback in (connection.in_flight.discard, *on_done):
+                    pending.add_done_callback(callback)
         except grpc.RpcError:
             raise
         except BaseException as error:

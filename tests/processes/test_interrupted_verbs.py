@@ -41,7 +41,7 @@ def test_an_exception_of_a_signals_handler_at_any_moment_concerns_one_caller(add
     assert 3 < result["interruptions"]
 
 
-@pytest.mark.parametrize("way", ["alone", "in company", "streamed"])
+@pytest.mark.parametrize("way", ["alone", "streamed"])
 def test_an_exception_while_an_async_call_is_sent_leaves_no_lock_of_grpc_locked(
     address: str, way: str
 ) -> None:

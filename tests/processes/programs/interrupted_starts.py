@@ -27,7 +27,6 @@ CALL_GUARD = 100
 client = make_client(int(os.environ["CACHE_ADDRESS"].rpartition(":")[2]), client_timeout=CALL_GUARD)
 REQUESTS: dict[str, Request[Any]] = {
     "alone": Delete(b"k"),
-    "in company": Delete(b"k"),
     "streamed": GetBatch((b"j", b"k")),
 }
 
@@ -61,10 +60,7 @@ def main(way: str) -> None:
     start = partial(transport.start, "tests", REQUESTS[way])
     while not problems:
         connection = recycled.get()
-        if way == "in company":
-            connection.in_flight.add(main)
         call = Call(start, number)
-        connection.in_flight.discard(main)
         if call.is_over:
             break
         # A future that is done loses an exception in its callback, and with it the end of its call.
