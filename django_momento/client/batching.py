@@ -155,7 +155,7 @@ class _Batch:
             self.sent[0].cancel()
 
     def schedule_delivery(self, _: Any) -> None:
-        # Called on a thread of gRPC's. On a loop that was closed meanwhile, no task waits any more.
+        # Called on another thread. On a loop that was closed meanwhile, no task waits any more.
         with suppress(RuntimeError):
             self._batcher.loop.call_soon_threadsafe(self._deliver)
 

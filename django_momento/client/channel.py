@@ -190,7 +190,7 @@ class Recycled(Generic[T]):
 
 
 class PendingCall(Protocol):
-    """A call that was sent: a ``grpc.Future``, or a ``Reading`` of a response that is a stream."""
+    """A call that was sent: a ``grpc.Future``, a ``LoneCall``, or the ``Reading`` of a stream."""
 
     def result(self, timeout: float | None = None, /) -> Any: ...
     def cancel(self) -> object: ...

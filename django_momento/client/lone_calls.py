@@ -3,7 +3,7 @@
 gRPC delivers the ends of async calls on a thread of its own. It starts that thread with the first such call
 of a channel and ends it with the last. So calls one after another start and end a thread each. A unary call
 and one whose response is a stream of one message are the same on the wire, and any thread may read a stream.
-That takes a fifth less of CPU. With more calls in flight, gRPC's one thread takes less than several of ours.
+That takes a fifth less of CPU. Others that are sent meanwhile go over gRPC's thread, one for all of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Momento's own SDK: its ``CacheClient`` configured from our options, and the calls that go through it.
 
 A call that fails raises the SDK's exception, or the exception that the SDK met. The transport maps both. Only
-public names of the SDK are used. The SDK retries nothing here, because ``retry`` decides about retries.
+``headers`` uses names of the SDK that are not public. The SDK retries nothing here, because ``retry`` decides
+about retries.
 """
 
 from __future__ import annotations

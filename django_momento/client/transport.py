@@ -393,7 +393,7 @@ class Transport:
         if (metadata := self._metadata.get(cache)) is not None:
             return metadata
         once = () if self._metadata else (("agent", headers.AGENT),)
-        # Momento's own default may stay out.
+        # Momento's default need not be sent.
         concern = () if self.read_concern == "balanced" else (("read-concern", self.read_concern),)
         authorization = ("authorization", self.credential.api_key)
         metadata = self._metadata[cache] = (("cache", cache), authorization, *concern)
